@@ -13,10 +13,10 @@
 #define FAIRLEAD_CONCAT_INNER(a, b) a##b
 #define FAIRLEAD_CONCAT(a, b) FAIRLEAD_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expression)                              \
-  do {                                                           \
-    const absl::Status fairlead_status = (expression);           \
-    if (!fairlead_status.ok()) return fairlead_status;           \
+#define RETURN_IF_ERROR(expression)                    \
+  do {                                                 \
+    const absl::Status fairlead_status = (expression); \
+    if (!fairlead_status.ok()) return fairlead_status; \
   } while (false)
 
 #define ASSIGN_OR_RETURN(declaration, expression) \

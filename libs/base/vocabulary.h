@@ -65,9 +65,9 @@ bool FromString(absl::string_view text, MissCause& value);
 
 // For test messages and logs.
 template <typename E>
-  requires requires(E value) {
-    { ToString(value) } -> std::same_as<absl::string_view>;
-  }
+requires requires(E value) {
+  { ToString(value) } -> std::same_as<absl::string_view>;
+}
 std::ostream& operator<<(std::ostream& out, E value) {
   return out << ToString(value);
 }

@@ -1,0 +1,52 @@
+// Places on the Earth and distances between them, in integers only: the same input gives the same ladder on every machine.
+// Pure values and functions; any thread.
+#ifndef FAIRLEAD_LIBS_STEERING_PLACE_H_
+#define FAIRLEAD_LIBS_STEERING_PLACE_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+
+namespace fairlead {
+
+struct Coordinates {
+  int32_t latitude_microdegrees = 0;   // North positive, [-90e6, 90e6].
+  int32_t longitude_microdegrees = 0;  // East positive, [-180e6, 180e6].
+
+  // Rounds; values out of range (or not numbers) are clamped to it (0).
+  static Coordinates FromDegrees(double latitude, double longitude);
+
+  friend bool operator==(const Coordinates&, const Coordinates&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const Coordinates& at) {
+    return H::combine(std::move(h), at.latitude_microdegrees, at.longitude_microdegrees);
+  }
+};
+
+// Great-circle distance in whole kilometres on a sphere of 6,371 km, rounded down; [0, 20015]. O(log 20015) after the first call.
+int DistanceKm(const Coordinates& a, const Coordinates& b);
+
+// Where the idea of a client's place came from, best first.
+enum class PlaceSource : uint8_t {
+  kNone = 0,         // Unknown: distances say nothing.
+  kGeofeed = 1,      // The partner's own geofeed (RFC 8805).
+  kMmdb = 2,         // A location database.
+  kHearingSite = 3,  // The site of the best route that covers the client.
+  kCountry = 4,      // The middle of the country.
+};
+absl::string_view ToString(PlaceSource source);
+
+struct ClientPlace {
+  Coordinates at;
+  std::string country;  // ISO 3166-1 alpha-2, or empty.
+  PlaceSource source = PlaceSource::kNone;
+
+  bool known() const { return source != PlaceSource::kNone; }
+  friend bool operator==(const ClientPlace&, const ClientPlace&) = default;
+};
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_LIBS_STEERING_PLACE_H_
