@@ -26,6 +26,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/time/time.h"
+#include "libs/base/vocabulary.h"
 #include "libs/net/prefix.h"
 #include "libs/routing/admission.h"
 #include "libs/routing/route.h"
@@ -62,9 +63,9 @@ class SessionTable {
   // Each returns the keys of the routes whose entry changed (verdict, flags, attributes, presence), in order and without repeats.
   std::vector<RouteKey> Announce(RawRoute route);
   std::vector<RouteKey> Withdraw(const RouteKey& key);
-  // The session (re)started: what it announced before and does not announce again goes at EndOfRib.
+  // The session (re)started: what it announced before and does not announce again goes at EndOfRib of its family.
   std::vector<RouteKey> SessionUp();
-  std::vector<RouteKey> EndOfRib();
+  std::vector<RouteKey> EndOfRib(AddressFamily family);
   std::vector<RouteKey> SessionDown(SessionLoss loss, absl::Time now);
   // Demotes and forgets routes of a lost session when their time has come.
   std::vector<RouteKey> Tick(absl::Time now);

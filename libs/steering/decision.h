@@ -34,6 +34,7 @@ struct SteeringRequest {
   TitleId title;
   std::string version;
   std::string playable_set;
+  std::vector<std::string> renditions;  // Of the title: only these; empty: no such filter.
   std::vector<std::string> paths;
 
   int max_urls = 3;      // A file; clamped to [1, kMaxUrls].
@@ -105,6 +106,7 @@ struct QualityCap {
 
 struct SteeringAnswer {
   uint64_t table_version = 0;
+  std::optional<Prefix> matched_prefix;  // The longest with admitted routes that covers the client.
   std::vector<FileAnswer> files;
   std::vector<Pathway> pathways;  // Best first, one a site; empty if no site holds all files.
   std::optional<QualityCap> quality_cap;

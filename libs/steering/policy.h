@@ -36,7 +36,7 @@ struct SteeringPolicy {
 
   // A box or link is full, and takes no new session, when its use reaches this share of its capacity (a link: of the smaller of
   // capacity and contract cap).
-  uint32_t full_permille = 1000;
+  uint32_t full_permille = 950;
   // From this share on, it is congested: answers that lead over it carry a quality cap.
   uint32_t congested_permille = 900;
   // The cap of a congested path; 0: none. A client that reports its throughput is capped at 80 % of it as well.

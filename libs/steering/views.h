@@ -84,10 +84,11 @@ struct RouteView {
 };
 
 struct FileView {
-  uint32_t number = 0;  // Dense, given once, never reused.
-  std::string path;     // "<rendition>/<file>".
+  uint32_t number = 0;    // Dense, given once, never reused.
+  std::string path;       // "<title>/<version>/<rendition>/<file>", as it stands in URLs.
+  std::string rendition;  // "video-720p".
   uint64_t size_bytes = 0;
-  uint64_t bitrate_bps = 0;  // 0: not a rendition of a ladder.
+  uint64_t bitrate_bps = 0;  // Mean; 0: not told.
 };
 
 // The files that one play needs.
@@ -104,7 +105,8 @@ struct VersionView {
 
 struct TitleView {
   TitleId id;
-  std::vector<VersionView> versions;  // Oldest first; the last is the current one.
+  std::string current_version;  // Empty: the last of `versions`.
+  std::vector<VersionView> versions;
 };
 
 // How fresh one source of the table is: for Explain and for the freshness shown on every view.
