@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/backoff.h"
+#include "libs/base/errors.h"
 #include "libs/base/ids.h"
 #include "libs/base/published.h"
 #include "libs/base/vocabulary.h"
@@ -41,6 +42,21 @@ TEST(Ids, ANameOfAnotherCollectionIsRefused) {
   EXPECT_FALSE(SiteId::ParseName("sites").ok());
   EXPECT_FALSE(SiteId::ParseName("sites/").ok());
   EXPECT_FALSE(SiteId::ParseName("sites/a/b").ok());
+}
+
+TEST(Errors, AFieldErrorSaysFieldValueAndWhy) {
+  const absl::Status status = InvalidField("site.country", "Germany", "must be two letters");
+  EXPECT_EQ(status.message(), "site.country 'Germany': must be two letters");
+  EXPECT_EQ(FieldOf(status), "site.country");
+  EXPECT_EQ(ValueOf(status), "Germany");
+}
+
+TEST(Errors, APrefixSaysWhichElement) {
+  const absl::Status status = WithFieldPrefix(InvalidField("country", "x", "too short"), "sites[3].");
+  EXPECT_EQ(status.message(), "sites[3].country 'x': too short");
+  EXPECT_EQ(FieldOf(status), "sites[3].country");
+  EXPECT_EQ(WithFieldPrefix(absl::NotFoundError("gone"), "sites[3]: ").message(), "sites[3]: gone");
+  EXPECT_TRUE(WithFieldPrefix(absl::OkStatus(), "x").ok());
 }
 
 TEST(Vocabulary, EveryWordReadsBackAsItself) {
