@@ -1,0 +1,59 @@
+#include "tests/lab/proc.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace fairlead {
+namespace {
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+}  // namespace
+
+absl::StatusOr<ProcessInfo> ReadProcess(pid_t pid) {
+  const std::string stat = ReadAll(absl::StrCat("/proc/", pid, "/stat"));
+  // "pid (name) state ppid pgrp session …": the name may hold anything, brackets included, so count from the last one.
+  const size_t end = stat.rfind(") ");
+  if (end == std::string::npos) return absl::NotFoundError(absl::StrCat("no process ", pid));
+  const std::vector<std::string> fields = absl::StrSplit(stat.substr(end + 2), ' ');
+  ProcessInfo info;
+  info.pid = pid;
+  if (fields.size() < 20 || !absl::SimpleAtoi(fields[1], &info.parent) || !absl::SimpleAtoi(fields[2], &info.group) ||
+      !absl::SimpleAtoi(fields[3], &info.session) || !absl::SimpleAtoi(fields[19], &info.start_time)) {
+    return absl::InternalError(absl::StrCat("/proc/", pid, "/stat has an unknown form: '", stat, "'"));
+  }
+  info.zombie = fields[0] == "Z" || fields[0] == "X";
+  return info;
+}
+
+std::vector<ProcessInfo> ListProcesses() {
+  std::vector<ProcessInfo> processes;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    pid_t pid = 0;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
+    absl::StatusOr<ProcessInfo> info = ReadProcess(pid);
+    if (info.ok()) processes.push_back(*info);
+  }
+  return processes;
+}
+
+bool HasEnvironment(pid_t pid, const std::string& entry) {
+  const std::string environment = ReadAll(absl::StrCat("/proc/", pid, "/environ"));
+  for (const absl::string_view item : absl::StrSplit(environment, '\0')) {
+    if (item == entry) return true;
+  }
+  return false;
+}
+
+}  // namespace fairlead
