@@ -172,9 +172,11 @@ TEST_F(SupervisorTest, TheNextLabEndsWhatAKilledOneLeftAndNothingElse) {
   EXPECT_EQ(RunFolder::Acquire(path_).status().code(), absl::StatusCode::kFailedPrecondition);
   ASSERT_TRUE(RunningLab(path_).has_value());
   EXPECT_EQ(RunningLab(path_)->pid, lab);
-  absl::StatusOr<RunState> state = ReadState(path_);
-  ASSERT_TRUE(state.ok()) << state.status();
-  ASSERT_EQ(state->processes.size(), 3);
+  absl::StatusOr<RunState> state;
+  ASSERT_TRUE(Eventually([&] {
+    state = ReadState(path_);
+    return state.ok() && state->processes.size() == 3;
+  }));
 
   // The lab dies at once, and with it one leader, whose child stays behind alone.
   kill(lab, SIGKILL);
