@@ -69,10 +69,10 @@ struct FeedClientStats {
 template <typename Request, typename Response>
 struct FeedClientOptions {
   using Entry = FeedEntryOf<Response>;
-  std::string name;
-  Request request;
-  std::function<void(grpc::ClientContext*, const Request*, grpc::ClientReadReactor<Response>*)> start;
-  std::function<absl::Status(const FeedChange<Entry>&)> apply;
+  std::string name = "feed";
+  Request request = {};
+  std::function<void(grpc::ClientContext*, const Request*, grpc::ClientReadReactor<Response>*)> start = nullptr;
+  std::function<absl::Status(const FeedChange<Entry>&)> apply = nullptr;
   // Adds metadata to a call, where that is needed.
   std::function<void(grpc::ClientContext&)> prepare = nullptr;
   // What a copy on disk holds: its position and keys.

@@ -89,8 +89,8 @@ absl::StatusOr<Request> ParseFeedRequest(const grpc::ByteBuffer& raw) {
 
 struct FeedPublisherOptions {
   // For log lines: "config".
-  std::string name;
-  FeedPosition start;
+  std::string name = "feed";
+  FeedPosition start = {};
   FeedTableLimits limits = {};
   absl::Duration heartbeat_interval = absl::Seconds(2);
   absl::Duration write_timeout = absl::Seconds(60);
