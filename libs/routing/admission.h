@@ -44,9 +44,9 @@ enum class DropReason : uint8_t {
   kRpkiInvalid = 11,       // RFC 6811: covered by a VRP, matched by none.
   kMaxPrefix = 12,         // Beyond the session's limit: see SessionTable.
 };
+inline constexpr int kDropReasons = 13;
 // "ADMITTED", "FAMILY_MISMATCH", …; the words of the API.
 absl::string_view ToString(DropReason reason);
-std::ostream& operator<<(std::ostream& out, DropReason reason);
 
 // A set of prefixes as a table: a prefix is allowed if one of them covers it.
 using PrefixSet = PrefixTable<std::monostate>;
@@ -58,25 +58,25 @@ struct LengthBounds {
 
 // What configuration says about one BGP session. A route's partner, class and link come from here and from nowhere else.
 struct SessionRecord {
-  BgpSessionId id;
-  PartnerId partner;
+  BgpSessionId id = {};
+  PartnerId partner = {};
   TransportClass transport = TransportClass::kUnspecified;
   AddressFamily family = AddressFamily::kUnspecified;  // kUnspecified: both families ride on it.
   LengthBounds v4 = {8, 24};
   LengthBounds v6 = {19, 48};
   int max_path_length = 50;
   uint32_t max_prefix = 0;  // Distinct admitted prefixes, counted per family; 0: no limit.
-  std::optional<LinkId> link;
-  uint32_t local_asn = 0;              // Ours on this session; 0: don't look for it in paths.
-  std::vector<uint32_t> partner_asns;  // The neighbour must be one of them; empty: any (a route server, transit).
+  std::optional<LinkId> link = {};
+  uint32_t local_asn = 0;                   // Ours on this session; 0: don't look for it in paths.
+  std::vector<uint32_t> partner_asns = {};  // The neighbour must be one of them; empty: any (a route server, transit).
   // The partner's registered prefixes. Null admits nothing, except on a TRANSIT session, where it admits everything: a
   // forgotten allow-list must fail closed, or one partner could move another's clients.
-  std::shared_ptr<const PrefixSet> allowed;
+  std::shared_ptr<const PrefixSet> allowed = {};
 };
 
 struct Admission {
   DropReason reason = DropReason::kAdmitted;
-  std::string sentence;  // Empty if admitted.
+  std::string sentence = {};  // Empty if admitted.
   bool admitted() const { return reason == DropReason::kAdmitted; }
 };
 

@@ -21,7 +21,7 @@ enum class RouteOrigin : uint8_t { kIgp = 0, kEgp = 1, kIncomplete = 2 };  // Th
 struct AsPathSegment {
   enum class Kind : uint8_t { kSet = 1, kSequence = 2, kConfedSequence = 3, kConfedSet = 4 };
   Kind kind = Kind::kSequence;
-  std::vector<uint32_t> asns;
+  std::vector<uint32_t> asns = {};
 
   friend bool operator==(const AsPathSegment&, const AsPathSegment&) = default;
 };
@@ -51,7 +51,7 @@ constexpr uint32_t kGracefulShutdown = Community(65535, 0);  // RFC 8326.
 
 // One path of one prefix: `path_id` is that of ADD-PATH (RFC 7911), 0 where a session has a single path a prefix.
 struct RouteKey {
-  Prefix prefix;
+  Prefix prefix = {};
   uint32_t path_id = 0;
 
   friend auto operator<=>(const RouteKey&, const RouteKey&) = default;
@@ -64,11 +64,11 @@ struct RouteKey {
 };
 
 struct RawRoute {
-  RouteKey key;
-  AsPath as_path;
+  RouteKey key = {};
+  AsPath as_path = {};
   RouteOrigin origin = RouteOrigin::kIgp;
-  std::optional<uint32_t> med;
-  std::vector<uint32_t> communities;
+  std::optional<uint32_t> med = {};
+  std::vector<uint32_t> communities = {};
 
   friend bool operator==(const RawRoute&, const RawRoute&) = default;
 };

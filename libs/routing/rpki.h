@@ -19,7 +19,7 @@
 namespace fairlead {
 
 struct Vrp {
-  Prefix prefix;
+  Prefix prefix = {};
   int max_length = 0;
   uint32_t asn = 0;  // AS 0: nobody may originate it (RFC 6483 §4).
 };

@@ -7,8 +7,9 @@
 // counts once however many paths (ADD-PATH) it has. The price: one announcement can push out another prefix, and one withdrawal
 // can bring one in; both are in the returned changes.
 //
-// A lost session is not a withdrawal: after SessionDown(kLost) the routes stay, are demoted `LossPolicy::demote_after` later (Tick)
-// and go when the session is back and End-of-RIB shows that they weren't announced again. SessionDown(kCeased) drops them at once.
+// A lost session is not a withdrawal: after SessionDown(kLost) its routes stay, as stale. They are demoted `LossPolicy::demote_after`
+// later (Tick), whether or not the session is back by then, unless they are announced again; those that End-of-RIB finds still stale
+// go. SessionDown(kCeased) drops everything at once.
 //
 // Not thread-safe. Announce and Withdraw: O(log n). At most kMaxKeptRoutes routes are kept; further new ones are refused and counted.
 //
@@ -38,7 +39,10 @@ struct KeptRoute {
   RawRoute route;
   Admission admission;
   bool demoted = false;  // To be used only where nothing else is left: graceful shutdown, or a session lost for long.
-  bool stale = false;    // Not announced again since the session was lost.
+  // Since when it waits to be announced again, because the session was lost or restarted; InfiniteFuture: it doesn't.
+  absl::Time stale_since = absl::InfiniteFuture();
+
+  bool stale() const { return stale_since != absl::InfiniteFuture(); }
 };
 
 struct LossPolicy {
@@ -60,11 +64,12 @@ class SessionTable {
   // `vrps` may be null.
   explicit SessionTable(SessionRecord session, std::shared_ptr<const VrpTable> vrps = nullptr, LossPolicy loss = {});
 
-  // Each returns the keys of the routes whose entry changed (verdict, flags, attributes, presence), in order and without repeats.
+  // Each returns the keys of the routes whose entry changed (verdict, attributes, demotion, presence; becoming stale alone doesn't
+  // count), in order and without repeats.
   std::vector<RouteKey> Announce(RawRoute route);
   std::vector<RouteKey> Withdraw(const RouteKey& key);
   // The session (re)started: what it announced before and does not announce again goes at EndOfRib of its family.
-  std::vector<RouteKey> SessionUp();
+  std::vector<RouteKey> SessionUp(absl::Time now);
   std::vector<RouteKey> EndOfRib(AddressFamily family);
   std::vector<RouteKey> SessionDown(SessionLoss loss, absl::Time now);
   // Demotes and forgets routes of a lost session when their time has come.
@@ -90,34 +95,36 @@ class SessionTable {
       return a.length() != b.length() ? a.length() < b.length() : a.address() < b.address();
     }
   };
-  // The prefixes of one family that pass every check but the limit, split at the limit.
+  // The prefixes of one family that pass every check but the limit, split at the limit: all of `within` come before all of `beyond`.
   struct Limited {
     absl::btree_set<Prefix, ByLength> within;
     absl::btree_set<Prefix, ByLength> beyond;
   };
-  class Changes;
+  using Routes = absl::btree_map<RouteKey, KeptRoute>;
+  using Changes = absl::btree_set<RouteKey>;
 
   Limited& LimitedOf(const Prefix& prefix) { return limited_[prefix.address().is_v4() ? 0 : 1]; }
-  void Judge(KeptRoute& kept) const;
-  // Sets the verdict and keeps the counts right.
-  void SetAdmission(KeptRoute& kept, Admission admission);
+  // Sets the verdict and keeps the counts right; true if it changed.
+  bool SetAdmission(KeptRoute& kept, Admission admission);
   // Brings the limit up to date after a path of `prefix` came, changed or went.
   void Rebalance(const Prefix& prefix, Changes& changes);
   // Gives the paths of `prefix` that pass every other check the verdict of the limit.
   void ApplyLimit(const Prefix& prefix, bool within, Changes& changes);
   bool AnyPathPasses(const Prefix& prefix) const;
-  void Remove(absl::btree_map<RouteKey, KeptRoute>::iterator route, Changes& changes);
+  Routes::iterator Remove(Routes::iterator route, Changes& changes);
+  void MarkAllStale(absl::Time now);
+  template <typename Keep>
+  std::vector<RouteKey> RemoveUnless(Keep keep);
 
   SessionRecord session_;
   std::shared_ptr<const VrpTable> vrps_;
   LossPolicy loss_;
-  absl::btree_map<RouteKey, KeptRoute> routes_;
+  Routes routes_;
   std::array<Limited, 2> limited_;
-  std::array<size_t, 13> counts_ = {};
+  std::array<size_t, kDropReasons> counts_ = {};
   uint64_t refused_ = 0;
-  bool down_ = false;
-  bool demoted_all_ = false;
-  absl::Time down_since_ = absl::InfiniteFuture();
+  // When Tick must next look at the routes.
+  absl::Time next_due_ = absl::InfiniteFuture();
 };
 
 }  // namespace fairlead

@@ -27,22 +27,22 @@ enum class FamilyPreference : uint8_t {
 };
 
 struct SteeringRequest {
-  IpAddress client;  // The client's own, never a resolver's.
+  IpAddress client = {};  // The client's own, never a resolver's.
 
   // What to play: a title (with `version` empty: its current one; with `playable_set` empty: all its files), or `paths`
   // ("<title>/<version>/<rendition>/<file>"), which count if the title is empty.
-  TitleId title;
-  std::string version;
-  std::string playable_set;
-  std::vector<std::string> renditions;  // Of the title: only these; empty: no such filter.
-  std::vector<std::string> paths;
+  TitleId title = {};
+  std::string version = {};
+  std::string playable_set = {};
+  std::vector<std::string> renditions = {};  // Of the title: only these; empty: no such filter.
+  std::vector<std::string> paths = {};
 
   int max_urls = 3;      // A file; clamped to [1, kMaxUrls].
   int max_pathways = 4;  // Clamped to [0, kMaxPathways].
   FamilyPreference family_preference = FamilyPreference::kOfClient;
-  std::string session_key;                          // Sessions behind one address spread by it. Empty: all of one address go together.
-  std::optional<ClientPlace> place;                 // Better known to the caller than to the table; then the ladder is built anew.
-  std::optional<uint64_t> reported_throughput_bps;  // By the client.
+  std::string session_key = {};                          // Sessions behind one address spread by it. Empty: all of one address go together.
+  std::optional<ClientPlace> place = {};                 // Better known to the caller than to the table; then the ladder is built anew.
+  std::optional<uint64_t> reported_throughput_bps = {};  // By the client.
 
   static constexpr int kMaxUrls = 16;
   static constexpr int kMaxPathways = 16;
@@ -70,9 +70,9 @@ absl::string_view ToString(Fitness fitness);
 
 // One URL to be.
 struct Candidate {
-  ApplianceId appliance;
-  SiteId site;
-  Endpoint endpoint;
+  ApplianceId appliance = {};
+  SiteId site = {};
+  Endpoint endpoint = {};
   uint32_t rank = 0;                   // Proximity rank of the site for this client.
   uint32_t position = 0;               // In the list of its file.
   MissCause cause = MissCause::kNone;  // kNone if rank 0 serves; else why it did not.
@@ -83,35 +83,35 @@ struct Candidate {
 
 struct FileAnswer {
   uint32_t file = 0;
-  std::string path;                   // "<title>/<version>/<rendition>/<file>".
-  std::vector<Candidate> candidates;  // Best first; empty only with a reason.
+  std::string path = {};                   // "<title>/<version>/<rendition>/<file>".
+  std::vector<Candidate> candidates = {};  // Best first; empty only with a reason.
   NotServable not_servable = NotServable::kServable;
-  std::string sentence;  // Why not, with figures; empty if servable.
+  std::string sentence = {};  // Why not, with figures; empty if servable.
 };
 
 // A site that can serve every file asked for: a pathway of HLS/DASH content steering.
 struct Pathway {
-  SiteId site;
+  SiteId site = {};
   uint32_t rank = 0;
   MissCause cause = MissCause::kNone;
-  Fitness fitness = Fitness::kFit;  // The worst of its holders.
-  std::vector<Candidate> holders;   // The site's best holder of each file, in the order of SteeringAnswer::files.
+  Fitness fitness = Fitness::kFit;      // The worst of its holders.
+  std::vector<Candidate> holders = {};  // The site's best holder of each file, in the order of SteeringAnswer::files.
 };
 
 // "A lower bitrate will do better": renditions above `bps` should not be the first choice.
 struct QualityCap {
   uint64_t bps = 0;
-  std::string sentence;  // "link sites/… is at 93 % …".
+  std::string sentence = {};  // "link sites/… is at 93 % …".
 };
 
 struct SteeringAnswer {
   uint64_t table_version = 0;
-  std::optional<Prefix> matched_prefix;  // The longest with admitted routes that covers the client.
-  std::vector<FileAnswer> files;
-  std::vector<Pathway> pathways;  // Best first, one a site; empty if no site holds all files.
-  std::optional<QualityCap> quality_cap;
+  std::optional<Prefix> matched_prefix = {};  // The longest with admitted routes that covers the client.
+  std::vector<FileAnswer> files = {};
+  std::vector<Pathway> pathways = {};  // Best first, one a site; empty if no site holds all files.
+  std::optional<QualityCap> quality_cap = {};
   NotServable not_servable = NotServable::kServable;  // Set if no file is servable.
-  std::string sentence;
+  std::string sentence = {};
 
   bool servable() const { return not_servable == NotServable::kServable; }
 };
@@ -124,37 +124,37 @@ struct LayerVerdict {
   SteeringLayer layer = SteeringLayer::kProximity;
   bool passed = true;
   MissCause cause = MissCause::kNone;  // The label of the miss if it didn't pass.
-  std::string sentence;                // With figures.
+  std::string sentence = {};           // With figures.
 };
 
 struct CandidateRecord {
-  ApplianceId appliance;
-  SiteId site;
+  ApplianceId appliance = {};
+  SiteId site = {};
   uint32_t rank = 0;
-  std::vector<LayerVerdict> verdicts;  // Up to the one that decided.
+  std::vector<LayerVerdict> verdicts = {};  // Up to the one that decided.
 };
 
 struct FileRecord {
   uint32_t file = 0;
-  std::string path;
-  std::vector<CandidateRecord> candidates;  // In the order of the ladder.
-  std::string winner;                       // A sentence.
-  std::string runner_up;                    // The next in line and why it isn't first.
+  std::string path = {};
+  std::vector<CandidateRecord> candidates = {};  // In the order of the ladder.
+  std::string winner = {};                       // A sentence.
+  std::string runner_up = {};                    // The next in line and why it isn't first.
 };
 
 struct MatchedPrefix {
-  Prefix prefix;
-  std::vector<RouteView> routes;  // Their session is an index into Explanation::sessions.
+  Prefix prefix = {};
+  std::vector<RouteView> routes = {};  // Their session is an index into Explanation::sessions.
 };
 
 struct ExplainedEntry {
-  LadderEntry entry;
-  LadderFigures figures;
-  SiteId site;
-  std::vector<ApplianceId> boxes;
-  std::optional<LinkId> link;
-  std::optional<BgpSessionId> session;
-  std::string sentence;
+  LadderEntry entry = {};
+  LadderFigures figures = {};
+  SiteId site = {};
+  std::vector<ApplianceId> boxes = {};
+  std::optional<LinkId> link = {};
+  std::optional<BgpSessionId> session = {};
+  std::string sentence = {};
 };
 
 // Everything that Decide looked at: Explain is Decide with a recorder. Of the files at most kMaxFiles are recorded.
@@ -162,13 +162,13 @@ struct Explanation {
   static constexpr size_t kMaxFiles = 16;
 
   uint64_t table_version = 0;
-  IpAddress client;
-  ClientPlace place;
-  std::vector<MatchedPrefix> matched;  // From the shortest prefix to the longest.
-  std::vector<SessionView> sessions;   // Those that `matched` refers to.
-  std::vector<ExplainedEntry> ladder;
-  std::vector<FileRecord> files;
-  std::vector<DataAge> ages;
+  IpAddress client = {};
+  ClientPlace place = {};
+  std::vector<MatchedPrefix> matched = {};  // From the shortest prefix to the longest.
+  std::vector<SessionView> sessions = {};   // Those that `matched` refers to.
+  std::vector<ExplainedEntry> ladder = {};
+  std::vector<FileRecord> files = {};
+  std::vector<DataAge> ages = {};
 };
 
 }  // namespace fairlead

@@ -30,8 +30,8 @@ struct LadderEntry {
   uint32_t session = Fleet::kNone;  // One that hears the route (the lowest number); kNone in a fall-back entry.
   uint32_t link = Fleet::kNone;     // The port that the route leaves through, if it has one of its own.
   bool demoted = false;
-  bool fallback = false;        // No route: the site is open to unrouted clients.
-  std::vector<uint32_t> boxes;  // The boxes that hear the route, ascending; never empty.
+  bool fallback = false;             // No route: the site is open to unrouted clients.
+  std::vector<uint32_t> boxes = {};  // The boxes that hear the route, ascending; never empty.
 
   friend bool operator==(const LadderEntry&, const LadderEntry&) = default;
   template <typename H>
@@ -41,7 +41,7 @@ struct LadderEntry {
 };
 
 struct Ladder {
-  std::vector<LadderEntry> entries;  // By rank, then site, then link.
+  std::vector<LadderEntry> entries = {};  // By rank, then site, then link.
 
   friend bool operator==(const Ladder&, const Ladder&) = default;
   template <typename H>
@@ -62,7 +62,7 @@ std::vector<LadderSession> ResolveSessions(const Fleet& fleet, absl::Span<const 
 
 // The figures behind an entry: for Explain.
 struct LadderFigures {
-  RouteView route;  // One of those that gave the entry its rank (the first in canonical order); unset in a fall-back entry.
+  RouteView route = {};  // One of those that gave the entry its rank (the first in canonical order); unset in a fall-back entry.
   TransportClass transport = TransportClass::kUnspecified;
   int distance_km = -1;  // -1: the client's place isn't known.
 };

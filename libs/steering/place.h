@@ -39,8 +39,8 @@ enum class PlaceSource : uint8_t {
 absl::string_view ToString(PlaceSource source);
 
 struct ClientPlace {
-  Coordinates at;
-  std::string country;  // ISO 3166-1 alpha-2, or empty.
+  Coordinates at = {};
+  std::string country = {};  // ISO 3166-1 alpha-2, or empty.
   PlaceSource source = PlaceSource::kNone;
 
   bool known() const { return source != PlaceSource::kNone; }

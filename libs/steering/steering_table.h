@@ -25,26 +25,26 @@ namespace fairlead {
 
 struct SteeringTable {
   uint64_t version = 0;  // The builder's own count: a decision is replayed from (version, request).
-  SteeringPolicy policy;
-  std::shared_ptr<const Fleet> fleet;          // Never null in an assembled table.
-  std::shared_ptr<const LadderTable> ladders;  // Never null in an assembled table.
-  std::shared_ptr<const Catalogue> catalogue;  // Never null in an assembled table.
-  std::shared_ptr<const Holdings> holdings;    // Never null in an assembled table.
-  std::vector<DataAge> ages;
+  SteeringPolicy policy = {};
+  std::shared_ptr<const Fleet> fleet = {};          // Never null in an assembled table.
+  std::shared_ptr<const LadderTable> ladders = {};  // Never null in an assembled table.
+  std::shared_ptr<const Catalogue> catalogue = {};  // Never null in an assembled table.
+  std::shared_ptr<const Holdings> holdings = {};    // Never null in an assembled table.
+  std::vector<DataAge> ages = {};
 };
 
 struct SteeringInputs {
   uint64_t version = 0;
-  SteeringPolicy policy;
-  std::vector<SiteView> sites;
-  std::vector<ApplianceView> appliances;
-  std::vector<LinkView> links;
-  std::vector<SessionView> sessions;
-  std::vector<RouteView> routes;             // Their `session` is an index into `sessions`.
-  std::shared_ptr<const PlaceTable> places;  // May be null.
-  std::vector<TitleView> titles;
-  std::vector<HoldingsView> holdings;
-  std::vector<DataAge> ages;
+  SteeringPolicy policy = {};
+  std::vector<SiteView> sites = {};
+  std::vector<ApplianceView> appliances = {};
+  std::vector<LinkView> links = {};
+  std::vector<SessionView> sessions = {};
+  std::vector<RouteView> routes = {};             // Their `session` is an index into `sessions`.
+  std::shared_ptr<const PlaceTable> places = {};  // May be null.
+  std::vector<TitleView> titles = {};
+  std::vector<HoldingsView> holdings = {};
+  std::vector<DataAge> ages = {};
 };
 
 // Everything from nothing. INVALID_ARGUMENT only for a policy that ValidatePolicy refuses.

@@ -22,29 +22,29 @@
 namespace fairlead {
 
 struct SiteView {
-  SiteId id;
+  SiteId id = {};
   SiteKind kind = SiteKind::kUnspecified;
-  Coordinates at;
-  std::string country;            // ISO 3166-1 alpha-2.
-  bool open_to_unrouted = false;  // IX sites with transit: serves clients that no route covers.
-  std::vector<LinkId> uplinks;    // Every byte of the site crosses all of them.
+  Coordinates at = {};
+  std::string country = {};          // ISO 3166-1 alpha-2.
+  bool open_to_unrouted = false;     // IX sites with transit: serves clients that no route covers.
+  std::vector<LinkId> uplinks = {};  // Every byte of the site crosses all of them.
 };
 
 // One way to reach a box. URLs are made only from these.
 struct Endpoint {
   AddressFamily family = AddressFamily::kUnspecified;
-  std::string scheme;  // "https".
-  std::string host;    // A name or an address.
+  std::string scheme = {};  // "https".
+  std::string host = {};    // A name or an address.
   uint16_t port = 0;
 
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
 struct ApplianceView {
-  ApplianceId id;
-  SiteId site;
+  ApplianceId id = {};
+  SiteId site = {};
   ApplianceKind kind = ApplianceKind::kUnspecified;
-  std::vector<Endpoint> endpoints;
+  std::vector<Endpoint> endpoints = {};
   uint64_t capacity_bps = 0;
 
   AdminState admin = AdminState::kUnspecified;
@@ -54,7 +54,7 @@ struct ApplianceView {
 };
 
 struct LinkView {
-  LinkId id;
+  LinkId id = {};
   uint64_t capacity_bps = 0;      // 0: unknown, never full.
   uint64_t contract_cap_bps = 0;  // 0: none.
   uint64_t use_bps = 0;
@@ -62,20 +62,20 @@ struct LinkView {
 
 // A BGP session: all that a route inherits from it.
 struct SessionView {
-  BgpSessionId id;
-  PartnerId partner;
+  BgpSessionId id = {};
+  PartnerId partner = {};
   TransportClass transport = TransportClass::kUnspecified;
-  SiteId site;
-  std::optional<ApplianceId> appliance;  // The box that hears it; none: a collector, so every box of the site does.
-  std::optional<LinkId> link;            // The port that its routes leave through.
+  SiteId site = {};
+  std::optional<ApplianceId> appliance = {};  // The box that hears it; none: a collector, so every box of the site does.
+  std::optional<LinkId> link = {};            // The port that its routes leave through.
   // The partner's registered prefixes, checked once more here. Null lets nothing through, except on a TRANSIT session, where it
   // lets everything through.
-  std::shared_ptr<const PrefixTable<std::monostate>> allowed;
+  std::shared_ptr<const PrefixTable<std::monostate>> allowed = {};
 };
 
 // An admitted route.
 struct RouteView {
-  Prefix prefix;
+  Prefix prefix = {};
   uint32_t session = 0;  // Index into the vector of SessionViews that goes with it.
   uint32_t neighbour_as = 0;
   uint32_t med = 0;  // Absent on the wire: 0.
@@ -84,36 +84,36 @@ struct RouteView {
 };
 
 struct FileView {
-  uint32_t number = 0;    // Dense, given once, never reused.
-  std::string path;       // "<title>/<version>/<rendition>/<file>", as it stands in URLs.
-  std::string rendition;  // "video-720p".
+  uint32_t number = 0;         // Dense, given once, never reused.
+  std::string path = {};       // "<title>/<version>/<rendition>/<file>", as it stands in URLs.
+  std::string rendition = {};  // "video-720p".
   uint64_t size_bytes = 0;
   uint64_t bitrate_bps = 0;  // Mean; 0: not told.
 };
 
 // The files that one play needs.
 struct PlayableSetView {
-  std::string name;
-  std::vector<uint32_t> files;
+  std::string name = {};
+  std::vector<uint32_t> files = {};
 };
 
 struct VersionView {
-  std::string version;
-  std::vector<FileView> files;
-  std::vector<PlayableSetView> playable_sets;
+  std::string version = {};
+  std::vector<FileView> files = {};
+  std::vector<PlayableSetView> playable_sets = {};
 };
 
 struct TitleView {
-  TitleId id;
-  std::string current_version;  // Empty: the last of `versions`.
-  std::vector<VersionView> versions;
+  TitleId id = {};
+  std::string current_version = {};  // Empty: the last of `versions`.
+  std::vector<VersionView> versions = {};
 };
 
 // How fresh one source of the table is: for Explain and for the freshness shown on every view.
 struct DataAge {
-  std::string source;          // "config", "cells/ams", "catalogue".
-  std::string version;         // "(epoch, version)" of the feed.
-  absl::Duration received_at;  // On the receiver's monotonic clock.
+  std::string source = {};          // "config", "cells/ams", "catalogue".
+  std::string version = {};         // "(epoch, version)" of the feed.
+  absl::Duration received_at = {};  // On the receiver's monotonic clock.
 };
 
 }  // namespace fairlead
