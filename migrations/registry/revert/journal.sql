@@ -1,0 +1,5 @@
+BEGIN;
+DROP TABLE registry.enrollment;
+DROP TABLE registry.request;
+DROP TABLE registry.audit;
+COMMIT;

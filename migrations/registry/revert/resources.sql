@@ -1,0 +1,15 @@
+BEGIN;
+DROP TABLE registry.cell_sites;
+DROP TABLE registry.setting;
+DROP TABLE registry.signing_key;
+DROP TABLE registry.policy;
+DROP TABLE registry.cell;
+DROP TABLE registry.bgp_session;
+DROP TABLE registry.appliance;
+DROP TABLE registry.cluster;
+DROP TABLE registry.link;
+DROP TABLE registry.site;
+DROP TABLE registry.partner;
+DROP FUNCTION registry.refuse_retired_id;
+DROP TABLE registry.retired_id;
+COMMIT;

@@ -1,0 +1,14 @@
+BEGIN;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.partner WHERE false;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.site WHERE false;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.link WHERE false;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.cluster WHERE false;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.appliance WHERE false;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.bgp_session WHERE false;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.cell WHERE false;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.policy WHERE false;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.signing_key WHERE false;
+SELECT id, uid, generation, create_time, update_time, changed_version FROM registry.setting WHERE false;
+SELECT cell, position, site FROM registry.cell_sites WHERE false;
+SELECT kind, id FROM registry.retired_id WHERE false;
+ROLLBACK;
