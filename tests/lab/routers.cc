@@ -1,0 +1,122 @@
+#include "tests/lab/routers.h"
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/status_macros.h"
+
+namespace fairlead {
+namespace {
+
+// Sessions on one machine come up within a second or two instead of BIRD's minutes.
+constexpr char kTimers[] = "  connect delay time 1;\n  connect retry time 2;\n  error wait time 1, 3;\n";
+
+std::string Head(const std::string& address) {
+  return absl::StrCat("log stderr all;\nrouter id ", address, ";\nprotocol device {}\n");
+}
+
+std::string Local(const std::string& address, uint32_t asn) {
+  return absl::StrCat("  local ", address, " port ", kBgpPort, " as ", asn, ";\n  strict bind yes;\n  multihop;\n", kTimers);
+}
+
+std::string Neighbor(const std::string& address, uint32_t asn) {
+  return absl::StrCat("  neighbor ", address, " port ", kBgpPort, " as ", asn, ";\n");
+}
+
+// BIRD's names are letters, digits and underscores.
+std::string Name(std::string text) {
+  for (char& c : text) {
+    if (c == '-') c = '_';
+  }
+  return text;
+}
+
+std::string RenderStatic(const PartnerRoutes& routes, bool v4) {
+  std::string text = v4 ? "protocol static routes4 {\n  ipv4;\n" : "protocol static routes6 {\n  ipv6;\n";
+  for (const PlannedRoute& route : routes.routes) {
+    if (route.prefix.address().is_v4() != v4) continue;
+    absl::StrAppend(&text, "  route ", route.prefix.ToString(), " blackhole");
+    std::string attributes;
+    // The last hop is prepended first.
+    for (auto hop = route.path.rbegin(); hop != route.path.rend(); ++hop) absl::StrAppend(&attributes, " bgp_path.prepend(", *hop, ");");
+    if (route.med.has_value()) absl::StrAppend(&attributes, " bgp_med = ", *route.med, ";");
+    absl::StrAppend(&text, attributes.empty() ? ";\n" : absl::StrCat(" {", attributes, " };\n"));
+  }
+  return text + "}\n";
+}
+
+// What goes out to whom. MED set on a static route is kept by BIRD; one learned by BGP would be stripped.
+std::string RenderFilters(const PartnerRoutes& routes) {
+  std::vector<std::string> only4, only6;
+  for (const PlannedRoute& route : routes.routes) {
+    if (route.peering_only) (route.prefix.address().is_v4() ? only4 : only6).push_back(route.prefix.ToString());
+  }
+  std::string text = "filter to_edge {\n  if source = RTS_STATIC then accept;\n  reject;\n}\nfilter to_boxes {\n";
+  if (!only4.empty()) absl::StrAppend(&text, "  if net.type = NET_IP4 then if net ~ [ ", absl::StrJoin(only4, ", "), " ] then reject;\n");
+  if (!only6.empty()) absl::StrAppend(&text, "  if net.type = NET_IP6 then if net ~ [ ", absl::StrJoin(only6, ", "), " ] then reject;\n");
+  return text + "  if source = RTS_STATIC then accept;\n  reject;\n}\n";
+}
+
+std::string RenderAnnouncing(const Layout& layout, const LabPartner& partner, absl::string_view name, absl::string_view filter,
+                             const std::string& neighbor) {
+  return absl::StrCat("protocol bgp ", name, " {\n", Local(layout.RouterOf(partner), partner.asn), neighbor,
+                      "  ipv4 { import none; export filter ", filter, "; next hop self; };\n", "  ipv6 { import none; export filter ",
+                      filter, "; next hop address ", layout.RouterV6Of(partner), "; };\n}\n");
+}
+
+absl::Status StartBird(Supervisor& supervisor, const Layout& layout, const std::string& name, const std::string& config) {
+  const std::string base = layout.Run(absl::StrCat("routers/", name));
+  std::error_code error;
+  std::filesystem::create_directories(layout.Run("routers"), error);
+  std::ofstream file(base + ".conf", std::ios::trunc);
+  file << config;
+  file.close();
+  if (!file) return absl::InternalError(absl::StrCat("can't write '", base, ".conf'"));
+  return supervisor.Start({.name = absl::StrCat("router-", name),
+                           .argv = {"/usr/sbin/bird", "-f", "-c", base + ".conf", "-s", base + ".ctl", "-P", base + ".pid"},
+                           .stage = 1});
+}
+
+}  // namespace
+
+std::string RenderPartnerRouter(const Layout& layout, const LabPartner& partner, const PartnerRoutes& routes) {
+  std::string text =
+      absl::StrCat(Head(layout.RouterOf(partner)), RenderStatic(routes, true), RenderStatic(routes, false), RenderFilters(routes));
+  absl::StrAppend(&text, RenderAnnouncing(layout, partner, "edge", "to_edge", Neighbor(layout.edge_router, kEdgeAsn)));
+  for (const LabBox& box : layout.boxes) {
+    if (partner.embedded_site.empty() || box.site != partner.embedded_site) continue;
+    absl::StrAppend(&text, RenderAnnouncing(layout, partner, Name(box.id), "to_boxes", Neighbor(box.address, kApplianceAsn)));
+  }
+  return text;
+}
+
+std::string RenderEdgeRouter(const Layout& layout) {
+  std::string text = Head(layout.edge_router);
+  for (const LabPartner& partner : layout.partners) {
+    absl::StrAppend(&text, "protocol bgp ", Name(partner.id), " {\n", Local(layout.edge_router, kEdgeAsn),
+                    Neighbor(layout.RouterOf(partner), partner.asn),
+                    "  ipv4 { import all; export none; };\n  ipv6 { import all; export none; };\n}\n");
+  }
+  for (const LabBox& box : layout.boxes) {
+    if (box.kind != ApplianceKind::kCollector) continue;
+    absl::StrAppend(&text, "protocol bgp ", Name(box.id), " {\n", Local(layout.edge_router, kEdgeAsn), Neighbor(box.address, kEdgeAsn),
+                    "  ipv4 { import none; export all; add paths tx; next hop keep; };\n",
+                    "  ipv6 { import none; export all; add paths tx; next hop keep; };\n}\n");
+  }
+  return text;
+}
+
+absl::Status StartRouters(Supervisor& supervisor, const Layout& layout, const RoutePlan& plan) {
+  for (size_t i = 0; i < layout.partners.size(); ++i) {
+    const LabPartner& partner = layout.partners[i];
+    RETURN_IF_ERROR(StartBird(supervisor, layout, partner.id, RenderPartnerRouter(layout, partner, plan.partners[i])));
+  }
+  return StartBird(supervisor, layout, "edge", RenderEdgeRouter(layout));
+}
+
+}  // namespace fairlead
