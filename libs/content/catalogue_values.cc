@@ -7,6 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
 #include "libs/content/paths.h"
 
@@ -17,22 +18,23 @@ constexpr size_t kSha256Size = 32;
 constexpr size_t kMaxCodecs = 128;
 constexpr size_t kMaxLanguage = 35;  // RFC 5646 §4.4.1.
 
-absl::Status Bad(absl::string_view field, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat(field, ": ", why));
+template <typename Value>
+absl::Status Bad(absl::string_view field, const Value& value, absl::string_view why) {
+  return InvalidField(field, absl::StrCat(value), why);
 }
 
 absl::Status ValidateText(absl::string_view text, size_t most, absl::string_view field) {
-  if (text.size() > most) return Bad(field, absl::StrCat(text.size(), " bytes, at most ", most));
+  if (text.size() > most) return Bad(field, text, absl::StrCat(text.size(), " bytes, at most ", most));
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == 127)
-      return Bad(field, absl::StrCat("'", absl::CHexEscape(text), "' has a control character"));
+    if (static_cast<unsigned char>(c) < ' ' || c == 127) return Bad(field, absl::CHexEscape(text), "has a control character");
   }
   return absl::OkStatus();
 }
 
 absl::Status ValidateBlob(int64_t size, absl::string_view sha256, absl::string_view field) {
-  if (size <= 0) return Bad(absl::StrCat(field, ".size_bytes"), absl::StrCat(size, ", want more than 0"));
-  if (sha256.size() != kSha256Size) return Bad(absl::StrCat(field, ".sha256"), absl::StrCat(sha256.size(), " bytes, want 32"));
+  if (size <= 0) return Bad(absl::StrCat(field, ".size_bytes"), size, "want more than 0");
+  if (sha256.size() != kSha256Size)
+    return Bad(absl::StrCat(field, ".sha256"), absl::BytesToHexString(sha256), absl::StrCat(sha256.size(), " bytes, want 32"));
   return absl::OkStatus();
 }
 
@@ -40,16 +42,15 @@ absl::Status ValidatePath(absl::string_view text, const TitleImport& import, con
   ASSIGN_OR_RETURN(const ContentPath path, ContentPath::Parse(text, field));
   if (path.title == import.title.value() && path.version == import.version.version && path.rendition == rendition.id)
     return absl::OkStatus();
-  return Bad(field,
-             absl::StrCat("'", text, "' doesn't lie in '", import.title.value(), "/", import.version.version, "/", rendition.id, "/'"));
+  return Bad(field, text, absl::StrCat("doesn't lie in '", import.title.value(), "/", import.version.version, "/", rendition.id, "/'"));
 }
 
 absl::Status ValidateRendition(const TitleImport& import, const Rendition& rendition, const std::string& field) {
   RETURN_IF_ERROR(ValidateId(rendition.id, absl::StrCat(field, ".rendition")));
-  if (rendition.kind == RenditionKind::kUnspecified) return Bad(absl::StrCat(field, ".kind"), "UNSPECIFIED");
-  if (rendition.bandwidth_bps < 0) return Bad(absl::StrCat(field, ".bandwidth_bps"), absl::StrCat(rendition.bandwidth_bps, " is negative"));
+  if (rendition.kind == RenditionKind::kUnspecified) return Bad(absl::StrCat(field, ".kind"), "UNSPECIFIED", "want VIDEO, AUDIO or TEXT");
+  if (rendition.bandwidth_bps < 0) return Bad(absl::StrCat(field, ".bandwidth_bps"), rendition.bandwidth_bps, "negative");
   if (rendition.width < 0 || rendition.height < 0) {
-    return Bad(field, absl::StrCat("width ", rendition.width, ", height ", rendition.height, ": negative"));
+    return Bad(absl::StrCat(field, ".width, .height"), absl::StrCat(rendition.width, " × ", rendition.height), "negative");
   }
   RETURN_IF_ERROR(ValidateText(rendition.codecs, kMaxCodecs, absl::StrCat(field, ".codecs")));
   RETURN_IF_ERROR(ValidateText(rendition.language, kMaxLanguage, absl::StrCat(field, ".language")));
@@ -58,18 +59,16 @@ absl::Status ValidateRendition(const TitleImport& import, const Rendition& rendi
   RETURN_IF_ERROR(ValidatePath(file.path, import, rendition, absl::StrCat(file_field, ".path")));
   RETURN_IF_ERROR(ValidateBlob(file.size_bytes, file.sha256, file_field));
   if (!std::isfinite(file.duration_seconds) || file.duration_seconds <= 0) {
-    return Bad(absl::StrCat(file_field, ".duration_seconds"), absl::StrCat(file.duration_seconds, ", want more than 0"));
+    return Bad(absl::StrCat(file_field, ".duration_seconds"), file.duration_seconds, "want more than 0");
   }
-  if (file.segment_count <= 0)
-    return Bad(absl::StrCat(file_field, ".segment_count"), absl::StrCat(file.segment_count, ", want more than 0"));
-  if (file.number != 0)
-    return Bad(absl::StrCat(file_field, ".file_number"), absl::StrCat(file.number, ": numbers are given by the server"));
+  if (file.segment_count <= 0) return Bad(absl::StrCat(file_field, ".segment_count"), file.segment_count, "want more than 0");
+  if (file.number != 0) return Bad(absl::StrCat(file_field, ".file_number"), file.number, "numbers are given by the server");
   const std::string playlist_field = absl::StrCat(file_field, ".playlist");
   RETURN_IF_ERROR(ValidatePath(file.playlist.path, import, rendition, absl::StrCat(playlist_field, ".path")));
   RETURN_IF_ERROR(ValidateBlob(file.playlist.size_bytes, file.playlist.sha256, playlist_field));
-  if (file.playlist.path == file.path)
-    return Bad(absl::StrCat(playlist_field, ".path"), absl::StrCat("'", file.path, "' is the file itself"));
-  if (file.playlist.size_bytes > std::numeric_limits<int64_t>::max() - file.size_bytes) return Bad(file_field, "size out of range");
+  if (file.playlist.path == file.path) return Bad(absl::StrCat(playlist_field, ".path"), file.path, "is the file itself");
+  if (file.playlist.size_bytes > std::numeric_limits<int64_t>::max() - file.size_bytes)
+    return Bad(absl::StrCat(playlist_field, ".size_bytes"), file.playlist.size_bytes, "out of range");
   return absl::OkStatus();
 }
 
@@ -159,13 +158,13 @@ absl::Status ValidateImport(const TitleImport& import) {
   RETURN_IF_ERROR(ValidateId(import.title.value(), "title"));
   RETURN_IF_ERROR(ValidateText(import.display_name, TitleImport::kMaxDisplayName, "display_name"));
   if (!std::isfinite(import.popularity) || import.popularity < 0) {
-    return Bad("popularity", absl::StrCat(import.popularity, ", want a number of at least 0"));
+    return Bad("popularity", import.popularity, "want a number of at least 0");
   }
   RETURN_IF_ERROR(ValidateId(import.version.version, "version.version"));
   const std::vector<Rendition>& renditions = import.version.renditions;
-  if (renditions.empty()) return Bad("version.renditions", "empty");
+  if (renditions.empty()) return Bad("version.renditions", "", "want at least one");
   if (renditions.size() > TitleImport::kMaxRenditions) {
-    return Bad("version.renditions", absl::StrCat(renditions.size(), ", at most ", TitleImport::kMaxRenditions));
+    return Bad("version.renditions", renditions.size(), absl::StrCat("at most ", TitleImport::kMaxRenditions));
   }
   std::vector<std::string> ids;
   for (size_t i = 0; i < renditions.size(); ++i) {
@@ -174,7 +173,7 @@ absl::Status ValidateImport(const TitleImport& import) {
   }
   std::sort(ids.begin(), ids.end());
   const auto twice = std::adjacent_find(ids.begin(), ids.end());
-  if (twice != ids.end()) return Bad("version.renditions", absl::StrCat("rendition '", *twice, "' twice"));
+  if (twice != ids.end()) return Bad("version.renditions", *twice, "given twice");
   return absl::OkStatus();
 }
 

@@ -129,11 +129,11 @@ TEST(ValidateImport, EveryBadFieldIsNamed) {
   };
   EXPECT_THAT(error_of([](TitleImport& i) { i.title = TitleId("A"); }), HasSubstr("title"));
   EXPECT_THAT(error_of([](TitleImport& i) { i.display_name = "a\nb"; }), HasSubstr("display_name"));
-  EXPECT_THAT(error_of([](TitleImport& i) { i.popularity = -1; }), HasSubstr("popularity: -1"));
+  EXPECT_THAT(error_of([](TitleImport& i) { i.popularity = -1; }), HasSubstr("popularity '-1'"));
   EXPECT_THAT(error_of([](TitleImport& i) { i.popularity = std::numeric_limits<double>::quiet_NaN(); }), HasSubstr("popularity"));
   EXPECT_THAT(error_of([](TitleImport& i) { i.version.version = "v/1"; }), HasSubstr("version.version"));
   EXPECT_THAT(error_of([](TitleImport& i) { i.version.renditions.clear(); }), HasSubstr("version.renditions"));
-  EXPECT_THAT(error_of([](TitleImport& i) { i.version.renditions[1] = i.version.renditions[0]; }), HasSubstr("'video-720p' twice"));
+  EXPECT_THAT(error_of([](TitleImport& i) { i.version.renditions[1] = i.version.renditions[0]; }), HasSubstr("'video-720p': given twice"));
   EXPECT_THAT(error_of([](TitleImport& i) { i.version.renditions[1].kind = RenditionKind::kUnspecified; }),
               HasSubstr("renditions[1].kind"));
   EXPECT_THAT(error_of([](TitleImport& i) { i.version.renditions[0].file.path = "other/v1/video-720p/media.mp4"; }),

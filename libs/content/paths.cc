@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "libs/base/errors.h"
 #include "libs/base/ids.h"
 #include "libs/base/status_macros.h"
 
@@ -15,7 +16,6 @@ namespace {
 
 constexpr absl::string_view kPackage = "/URISigningPackage=";
 constexpr size_t kMaxFileName = 63;
-constexpr size_t kMaxQuoted = 256;
 
 }  // namespace
 
@@ -24,15 +24,13 @@ absl::Status ValidateFileName(absl::string_view name, absl::string_view field) {
     return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '.' || c == '_' || c == '-';
   });
   if (!name.empty() && name.size() <= kMaxFileName && name[0] != '.' && letters_fit) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(field, " '", name.substr(0, kMaxQuoted), "': a file name is [a-z0-9._-]{1,63} and doesn't begin with a dot"));
+  return InvalidField(field, name, "a file name is [a-z0-9._-]{1,63} and doesn't begin with a dot");
 }
 
 absl::StatusOr<ContentPath> ContentPath::Parse(absl::string_view text, absl::string_view field) {
   const std::vector<absl::string_view> parts = absl::StrSplit(text, '/');
   if (parts.size() != 4) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(field, " '", text.substr(0, kMaxQuoted), "': want '<title>/<version>/<rendition>/<file>'"));
+    return InvalidField(field, text, "want '<title>/<version>/<rendition>/<file>'");
   }
   RETURN_IF_ERROR(ValidateId(parts[0], absl::StrCat(field, ": title")));
   RETURN_IF_ERROR(ValidateId(parts[1], absl::StrCat(field, ": version")));
@@ -57,8 +55,7 @@ absl::StatusOr<SignedPath> ParseSignedPath(absl::string_view text) {
   absl::string_view rest = text;
   const size_t package_end = text.find('/', 1);
   if (!absl::ConsumePrefix(&rest, kPackage) || package_end == absl::string_view::npos || package_end == kPackage.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("URL path '", text.substr(0, kMaxQuoted), "': want '", kPackage, "<token>/<title>/<version>/<rendition>/<file>'"));
+    return InvalidField("URL path", text, absl::StrCat("want '", kPackage, "<token>/<title>/<version>/<rendition>/<file>'"));
   }
   ASSIGN_OR_RETURN(ContentPath path, ContentPath::Parse(text.substr(package_end + 1), "URL path"));
   return SignedPath{std::string(text.substr(kPackage.size(), package_end - kPackage.size())), std::move(path)};
