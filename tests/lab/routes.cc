@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/status_macros.h"
 #include "libs/routing/bogons.h"
+#include "tests/generator/routes.h"
 
 namespace fairlead {
 namespace {
@@ -17,21 +18,6 @@ namespace {
 // At most so many prefixes of one family a partner: a few thousand in all, which the demo carries in a second.
 constexpr size_t kMostV4 = 1500;
 constexpr size_t kMostV6 = 400;
-
-// SplitMix64 (Steele et al., 2014): enough for a shuffle, and the same everywhere.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Below(uint64_t bound) {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return (z ^ (z >> 31)) % bound;
-  }
-
- private:
-  uint64_t state_;
-};
 
 bool InBounds(const Prefix& prefix) {
   if (FindBogon(prefix).has_value()) return false;
@@ -56,22 +42,22 @@ std::vector<Group> GroupByRoot(std::vector<Prefix> prefixes) {
   return groups;
 }
 
-void Shuffle(std::vector<Group>& groups, Random& random) {
+void Shuffle(std::vector<Group>& groups, SeededRandom& random) {
   for (size_t i = groups.size(); i > 1; --i) std::swap(groups[i - 1], groups[random.Below(i)]);
 }
 
-// Paths of one to four further hops through made-up customers; every third route has a MED.
-PlannedRoute MakeRoute(const Prefix& prefix, Random& random) {
+PlannedRoute MakeRoute(const Prefix& prefix, uint32_t asn, RouteGenerator& generator) {
   PlannedRoute route;
   route.prefix = prefix;
-  const uint64_t hops = random.Below(4);
-  for (uint64_t i = 0; i < hops; ++i) route.path.push_back(static_cast<uint32_t>(510000 + 1000 * i + random.Below(900)));
-  if (random.Below(3) == 0) route.med = static_cast<uint32_t>(10 * random.Below(20));
+  const std::vector<uint32_t> path = generator.Path(asn);
+  route.path.assign(path.begin() + 1, path.end());
+  route.med = generator.Med();
   return route;
 }
 
 // Deals the groups of one family, largest need first, so that everybody gets some of them even from a short list.
-void Deal(const std::vector<Group>& groups, size_t most, Random& random, std::vector<PartnerRoutes>& partners) {
+void Deal(const std::vector<Group>& groups, size_t most, const std::vector<LabPartner>& layout, RouteGenerator& generator,
+          std::vector<PartnerRoutes>& partners) {
   std::vector<size_t> given(partners.size(), 0);
   size_t next = 0;
   for (const Group& group : groups) {
@@ -79,7 +65,7 @@ void Deal(const std::vector<Group>& groups, size_t most, Random& random, std::ve
     if (given[partner] + group.size() > most) continue;
     given[partner] += group.size();
     partners[partner].allowed.push_back(group.front());
-    for (const Prefix& prefix : group) partners[partner].routes.push_back(MakeRoute(prefix, random));
+    for (const Prefix& prefix : group) partners[partner].routes.push_back(MakeRoute(prefix, layout[partner].asn, generator));
   }
 }
 
@@ -141,7 +127,7 @@ void AddInadmissible(std::vector<PartnerRoutes>& partners) {
 }
 
 // An address that no partner announces.
-IpAddress Unrouted(bool v4, const std::vector<PartnerRoutes>& partners, Random& random) {
+IpAddress Unrouted(bool v4, const std::vector<PartnerRoutes>& partners, SeededRandom& random) {
   while (true) {
     const IpAddress address = v4 ? IpAddress::V4(static_cast<uint32_t>((20 + random.Below(80)) << 24 | random.Below(1 << 24)))
                                  : IpAddress::V6(uint64_t{0x2a00} << 48 | random.Below(uint64_t{1} << 44), 1);
@@ -174,7 +160,8 @@ absl::StatusOr<std::vector<Prefix>> ReadPrefixList(const std::string& path) {
 }
 
 absl::StatusOr<RoutePlan> PlanRoutes(std::vector<Prefix> prefixes, const std::vector<LabPartner>& partners, uint64_t seed) {
-  Random random(seed);
+  RouteGenerator generator(seed);
+  SeededRandom& random = generator.random();
   std::vector<Group> groups = GroupByRoot(std::move(prefixes));
   const auto first_v6 = std::find_if(groups.begin(), groups.end(), [](const Group& group) { return !IsV4(group.front()); });
   std::vector<Group> v4(groups.begin(), first_v6), v6(first_v6, groups.end());
@@ -182,8 +169,8 @@ absl::StatusOr<RoutePlan> PlanRoutes(std::vector<Prefix> prefixes, const std::ve
   Shuffle(v6, random);
   RoutePlan plan;
   plan.partners.resize(partners.size());
-  Deal(v4, kMostV4, random, plan.partners);
-  Deal(v6, kMostV6, random, plan.partners);
+  Deal(v4, kMostV4, partners, generator, plan.partners);
+  Deal(v6, kMostV6, partners, generator, plan.partners);
   for (size_t i = 0; i < partners.size(); ++i) {
     PartnerRoutes& mine = plan.partners[i];
     if (DeepestRoute(mine, true) == nullptr || DeepestRoute(mine, false) == nullptr) {
