@@ -19,7 +19,7 @@ namespace fairlead {
 
 // The CDN's two AS numbers, as seen from outside, and the port of every BIRD.
 inline constexpr uint32_t kApplianceAsn = 40027;
-inline constexpr uint32_t kEdgeAsn = 2906;
+inline constexpr uint32_t kEdgeAsn = 40028;
 inline constexpr int kBgpPort = 1790;
 inline constexpr int kHttpPort = 8080;
 

@@ -4,11 +4,13 @@
 #include <fstream>
 #include <iterator>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "libs/base/status_macros.h"
+#include "tests/generator/routes.h"
 
 namespace fairlead {
 namespace {
@@ -36,30 +38,28 @@ std::string Name(std::string text) {
   return text;
 }
 
-std::string RenderStatic(const PartnerRoutes& routes, bool v4) {
-  std::string text = v4 ? "protocol static routes4 {\n  ipv4;\n" : "protocol static routes6 {\n  ipv6;\n";
+// The routes themselves and the filter "routes_export", by which they go to the edge router.
+std::string RenderStatic(const LabPartner& partner, const PartnerRoutes& routes) {
+  std::vector<GeneratedRoute> announced;
   for (const PlannedRoute& route : routes.routes) {
-    if (route.prefix.address().is_v4() != v4) continue;
-    absl::StrAppend(&text, "  route ", route.prefix.ToString(), " blackhole");
-    std::string attributes;
-    // The last hop is prepended first.
-    for (auto hop = route.path.rbegin(); hop != route.path.rend(); ++hop) absl::StrAppend(&attributes, " bgp_path.prepend(", *hop, ");");
-    if (route.med.has_value()) absl::StrAppend(&attributes, " bgp_med = ", *route.med, ";");
-    absl::StrAppend(&text, attributes.empty() ? ";\n" : absl::StrCat(" {", attributes, " };\n"));
+    GeneratedRoute with_origin = {.prefix = route.prefix, .as_path = {partner.asn}, .med = route.med};
+    with_origin.as_path.insert(with_origin.as_path.end(), route.path.begin(), route.path.end());
+    announced.push_back(std::move(with_origin));
   }
-  return text + "}\n";
+  return BirdStaticConfig(announced, "routes");
 }
 
-// What goes out to whom. MED set on a static route is kept by BIRD; one learned by BGP would be stripped.
-std::string RenderFilters(const PartnerRoutes& routes) {
+// What goes to the boxes inside the partner's network.
+std::string RenderBoxFilter(const PartnerRoutes& routes) {
   std::vector<std::string> only4, only6;
   for (const PlannedRoute& route : routes.routes) {
     if (route.peering_only) (route.prefix.address().is_v4() ? only4 : only6).push_back(route.prefix.ToString());
   }
-  std::string text = "filter to_edge {\n  if source = RTS_STATIC then accept;\n  reject;\n}\nfilter to_boxes {\n";
+  std::string text = "filter to_boxes {\n";
   if (!only4.empty()) absl::StrAppend(&text, "  if net.type = NET_IP4 then if net ~ [ ", absl::StrJoin(only4, ", "), " ] then reject;\n");
   if (!only6.empty()) absl::StrAppend(&text, "  if net.type = NET_IP6 then if net ~ [ ", absl::StrJoin(only6, ", "), " ] then reject;\n");
-  return text + "  if source = RTS_STATIC then accept;\n  reject;\n}\n";
+  // BIRD strips a MED on eBGP export unless the filter sets it.
+  return text + "  if source != RTS_STATIC then reject;\n  if defined(bgp_med) then bgp_med = bgp_med;\n  accept;\n}\n";
 }
 
 std::string RenderAnnouncing(const Layout& layout, const LabPartner& partner, absl::string_view name, absl::string_view filter,
@@ -85,9 +85,8 @@ absl::Status StartBird(Supervisor& supervisor, const Layout& layout, const std::
 }  // namespace
 
 std::string RenderPartnerRouter(const Layout& layout, const LabPartner& partner, const PartnerRoutes& routes) {
-  std::string text =
-      absl::StrCat(Head(layout.RouterOf(partner)), RenderStatic(routes, true), RenderStatic(routes, false), RenderFilters(routes));
-  absl::StrAppend(&text, RenderAnnouncing(layout, partner, "edge", "to_edge", Neighbor(layout.edge_router, kEdgeAsn)));
+  std::string text = absl::StrCat(Head(layout.RouterOf(partner)), RenderStatic(partner, routes), RenderBoxFilter(routes));
+  absl::StrAppend(&text, RenderAnnouncing(layout, partner, "edge", "routes_export", Neighbor(layout.edge_router, kEdgeAsn)));
   for (const LabBox& box : layout.boxes) {
     if (partner.embedded_site.empty() || box.site != partner.embedded_site) continue;
     absl::StrAppend(&text, RenderAnnouncing(layout, partner, Name(box.id), "to_boxes", Neighbor(box.address, kApplianceAsn)));
