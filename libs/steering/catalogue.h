@@ -19,9 +19,9 @@ class Catalogue {
  public:
   // Where a file stands.
   struct FileRef {
-    const TitleView* title;
-    const VersionView* version;
-    const FileView* file;
+    const TitleView* title = nullptr;
+    const VersionView* version = nullptr;
+    const FileView* file = nullptr;
   };
 
   static std::shared_ptr<const Catalogue> Build(std::vector<TitleView> titles);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,10 @@ class LadderTable {
   // The routes of all prefixes that cover `client`, from the shortest prefix to the longest, canonical within one.
   std::vector<RouteView> RoutesCovering(const IpAddress& client) const;
 
+  // The longest prefix with routes that covers `client`.
+  std::optional<Prefix> LongestRouted(const IpAddress& client) const;
+
+  // In the order of their ids, whatever order they were given in; routes refer to this one.
   const std::vector<SessionView>& sessions() const { return sessions_; }
   const std::vector<LadderSession>& resolved() const { return resolved_; }
   // Of the fleet that it was built for.
@@ -59,6 +64,9 @@ class LadderTable {
     ClientPlace place;
   };
   LadderTable() = default;
+  // `moved` gives a session's place in sessions_ by its place in the input.
+  void AddRoutes(const std::vector<RouteView>& routes, const std::vector<uint32_t>& moved);
+  void BuildLadders(const Fleet& fleet, const SteeringPolicy& policy);
 
   std::vector<SessionView> sessions_;
   std::vector<LadderSession> resolved_;

@@ -1,0 +1,61 @@
+#include "libs/steering/catalogue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_split.h"
+
+namespace fairlead {
+
+std::shared_ptr<const Catalogue> Catalogue::Build(std::vector<TitleView> titles) {
+  const std::shared_ptr<Catalogue> catalogue(new Catalogue());
+  catalogue->titles_ = std::move(titles);
+  for (size_t i = 0; i < catalogue->titles_.size(); ++i) {
+    const TitleView& title = catalogue->titles_[i];
+    catalogue->by_id_[title.id.value()] = i;
+    for (const VersionView& version : title.versions) {
+      for (const FileView& file : version.files) catalogue->by_number_[file.number] = {&title, &version, &file};
+    }
+  }
+  return catalogue;
+}
+
+const TitleView* Catalogue::FindTitle(const TitleId& id) const {
+  const auto at = by_id_.find(id.value());
+  return at == by_id_.end() ? nullptr : &titles_[at->second];
+}
+
+const VersionView* Catalogue::FindVersion(const TitleView& title, absl::string_view version) {
+  if (version.empty()) version = title.current_version;
+  if (version.empty()) return title.versions.empty() ? nullptr : &title.versions.back();
+  for (const VersionView& candidate : title.versions) {
+    if (candidate.version == version) return &candidate;
+  }
+  return nullptr;
+}
+
+const PlayableSetView* Catalogue::FindSet(const VersionView& version, absl::string_view name) {
+  for (const PlayableSetView& set : version.playable_sets) {
+    if (set.name == name) return &set;
+  }
+  return nullptr;
+}
+
+Catalogue::FileRef Catalogue::FindPath(absl::string_view path) const {
+  const std::vector<absl::string_view> parts = absl::StrSplit(path, '/');
+  if (parts.size() < 3 || parts[1].empty()) return {};
+  const TitleView* title = FindTitle(TitleId(std::string(parts[0])));
+  const VersionView* version = title == nullptr ? nullptr : FindVersion(*title, parts[1]);
+  if (version == nullptr) return {};
+  for (const FileView& file : version->files) {
+    if (file.path == path) return {title, version, &file};
+  }
+  return {};
+}
+
+Catalogue::FileRef Catalogue::FindFile(uint32_t number) const {
+  const auto at = by_number_.find(number);
+  return at == by_number_.end() ? FileRef() : at->second;
+}
+
+}  // namespace fairlead

@@ -1,0 +1,153 @@
+#include "libs/steering/recorder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+
+namespace fairlead {
+namespace {
+
+std::string Percent(uint64_t permille) {
+  return absl::StrCat(permille / 10, ".", permille % 10, " %");
+}
+
+// ---- The ground ----
+
+std::string EntryText(const LadderEntry& entry, const LadderFigures& figures) {
+  const std::string distance = figures.distance_km < 0 ? "at an unknown distance" : absl::StrCat(figures.distance_km, " km away");
+  if (entry.fallback) return absl::StrCat("open to unrouted clients, ", distance);
+  const RouteView& route = figures.route;
+  return absl::StrCat(ToString(figures.transport), " route ", route.prefix.ToString(), ", AS path of ", route.as_path_length, " by AS",
+                      route.neighbour_as, ", MED ", route.med, ", ", distance, entry.demoted ? ", demoted" : "");
+}
+
+ExplainedEntry Explain(const SteeringTable& table, const LadderEntry& entry, const LadderFigures& figures) {
+  const Fleet& fleet = *table.fleet;
+  ExplainedEntry explained = {
+      .entry = entry, .figures = figures, .site = fleet.sites()[entry.site].view.id, .sentence = EntryText(entry, figures)};
+  for (const uint32_t box : entry.boxes) explained.boxes.push_back(fleet.boxes()[box].view.id);
+  if (entry.link != Fleet::kNone) explained.link = fleet.links()[entry.link].id;
+  if (entry.session != Fleet::kNone) explained.session = table.ladders->sessions()[entry.session].id;
+  return explained;
+}
+
+// Routes come by prefix; their sessions are numbered anew, so that the record stands by itself.
+void RecordRoutes(const SteeringTable& table, const std::vector<RouteView>& routes, Explanation& record) {
+  absl::flat_hash_map<uint32_t, uint32_t> renumbered;
+  for (RouteView route : routes) {
+    const auto [at, is_new] = renumbered.try_emplace(route.session, static_cast<uint32_t>(record.sessions.size()));
+    if (is_new) record.sessions.push_back(table.ladders->sessions()[route.session]);
+    route.session = at->second;
+    if (record.matched.empty() || record.matched.back().prefix != route.prefix) record.matched.push_back({.prefix = route.prefix});
+    record.matched.back().routes.push_back(std::move(route));
+  }
+}
+
+// ---- One candidate ----
+
+LayerVerdict Yes(SteeringLayer layer, std::string sentence) {
+  return {.layer = layer, .passed = true, .sentence = std::move(sentence)};
+}
+LayerVerdict No(SteeringLayer layer, MissCause cause, std::string sentence) {
+  return {.layer = layer, .passed = false, .cause = cause, .sentence = std::move(sentence)};
+}
+
+LayerVerdict Proximity(const ApplianceView& box, const Standing& standing) {
+  if (!standing.hears)
+    return No(SteeringLayer::kProximity, MissCause::kRoute,
+              absl::StrCat(box.site.name(), " is in the ladder, but this box hears no route to the client"));
+  if (standing.endpoints.empty()) return No(SteeringLayer::kProximity, MissCause::kRoute, "it has no endpoint that the client can use");
+  return Yes(SteeringLayer::kProximity, absl::StrCat("rank ", standing.rank));
+}
+
+LayerVerdict Admin(const ApplianceView& box, const Standing& standing) {
+  if (!standing.live) return No(SteeringLayer::kAdmin, MissCause::kAdmin, absl::StrCat("admin state ", ToString(box.admin)));
+  return Yes(SteeringLayer::kAdmin, "LIVE");
+}
+
+LayerVerdict Health(const ApplianceView& box, const Standing& standing) {
+  const std::string figures = absl::StrCat(ToString(box.health), ", weight ", Percent(box.weight_permille));
+  if (standing.unfit == MissCause::kHealth) return No(SteeringLayer::kHealth, MissCause::kHealth, figures);
+  return Yes(SteeringLayer::kHealth, figures);
+}
+
+LayerVerdict Capacity(const SteeringTable& table, const Standing& standing) {
+  const Busiest busiest = BusiestOnPath(*table.fleet, standing);
+  const std::string figures = absl::StrCat(busiest.name, " is the busiest on the path: ", Percent(busiest.permille), " (full at ",
+                                           Percent(table.policy.full_permille), ")");
+  if (standing.unfit == MissCause::kCapacity) return No(SteeringLayer::kCapacity, MissCause::kCapacity, figures);
+  return Yes(SteeringLayer::kCapacity, figures);
+}
+
+LayerVerdict Held(const SteeringTable& table, const Standing& standing, const FileAnswer& file) {
+  if (!table.holdings->Holds(standing.box, file.file))
+    return No(SteeringLayer::kHoldings, MissCause::kContent, absl::StrCat("does not hold file ", file.file));
+  return Yes(SteeringLayer::kHoldings, absl::StrCat("holds file ", file.file));
+}
+
+// In the order of the layers. Proximity, admin and holdings are final; health and capacity let a last resort go on.
+std::vector<LayerVerdict> Verdicts(const SteeringTable& table, const Standing& standing, const FileAnswer& file) {
+  const ApplianceView& box = table.fleet->boxes()[standing.box].view;
+  std::vector<LayerVerdict> verdicts = {Proximity(box, standing)};
+  if (!verdicts.back().passed) return verdicts;
+  verdicts.push_back(Admin(box, standing));
+  if (!verdicts.back().passed) return verdicts;
+  verdicts.push_back(Health(box, standing));
+  if (verdicts.back().passed) verdicts.push_back(Capacity(table, standing));
+  verdicts.push_back(Held(table, standing, file));
+  return verdicts;
+}
+
+// ---- Winner and runner-up ----
+
+std::string WinnerText(const SteeringTable& table, const Standing& winner, size_t of) {
+  return absl::StrCat(table.fleet->boxes()[winner.box].view.id.name(), ": ", ToString(winner.fitness), " at rank ", winner.rank,
+                      ", the best of ", of, " that may serve");
+}
+
+std::string RunnerUpText(const SteeringTable& table, const Standing& winner, const Standing& next) {
+  const std::string name = table.fleet->boxes()[next.box].view.id.name();
+  if (next.fitness != winner.fitness)
+    return absl::StrCat(name, ": ", ToString(next.fitness), " where the first is ", ToString(winner.fitness));
+  if (next.rank != winner.rank) return absl::StrCat(name, ": rank ", next.rank, " where the first has ", winner.rank);
+  return absl::StrCat(name, ": as good, but this session's spread puts the other first");
+}
+
+}  // namespace
+
+void RecordGround(const SteeringTable& table, const SteeringRequest& request, const ClientPlace& place, Explanation& record) {
+  record = Explanation();
+  record.table_version = table.version;
+  record.client = request.client;
+  record.place = place;
+  record.ages = table.ages;
+  const std::vector<RouteView> routes = table.ladders->RoutesCovering(request.client);
+  RecordRoutes(table, routes, record);
+  std::vector<LadderFigures> figures;
+  const Ladder ladder = BuildLadder(*table.fleet, table.ladders->resolved(), routes, place, table.policy, &figures);
+  for (size_t i = 0; i < ladder.entries.size(); ++i) record.ladder.push_back(Explain(table, ladder.entries[i], figures[i]));
+}
+
+void RecordFile(const SteeringTable& table, const std::vector<Standing>& standings, const std::vector<uint32_t>& ordered,
+                const FileAnswer& answer, Explanation& record) {
+  if (record.files.size() == Explanation::kMaxFiles) return;
+  FileRecord file = {.file = answer.file, .path = answer.path};
+  for (uint32_t i = 0; i < standings.size(); ++i) {
+    const ApplianceView& box = table.fleet->boxes()[standings[i].box].view;
+    CandidateRecord candidate = {
+        .appliance = box.id, .site = box.site, .rank = standings[i].rank, .verdicts = Verdicts(table, standings[i], answer)};
+    const auto place = std::find(ordered.begin(), ordered.end(), i);
+    if (place != ordered.end()) {
+      candidate.verdicts.push_back(
+          Yes(SteeringLayer::kSpread, absl::StrCat("place ", place - ordered.begin() + 1, " of ", ordered.size())));
+    }
+    file.candidates.push_back(std::move(candidate));
+  }
+  file.winner = ordered.empty() ? answer.sentence : WinnerText(table, standings[ordered[0]], ordered.size());
+  if (ordered.size() > 1) file.runner_up = RunnerUpText(table, standings[ordered[0]], standings[ordered[1]]);
+  record.files.push_back(std::move(file));
+}
+
+}  // namespace fairlead

@@ -1,0 +1,25 @@
+// Puts a finished decision into words for Explain, from the same standings that decided it. Pure. Private to libs/steering.
+#ifndef FAIRLEAD_LIBS_STEERING_RECORDER_H_
+#define FAIRLEAD_LIBS_STEERING_RECORDER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "libs/steering/decision.h"
+#include "libs/steering/layers.h"
+#include "libs/steering/steering_table.h"
+
+namespace fairlead {
+
+// Address, place, covering routes, ladder and ages.
+void RecordGround(const SteeringTable& table, const SteeringRequest& request, const ClientPlace& place, Explanation& record);
+
+// One file: each standing's verdicts, layer by layer; the winner and why the next isn't first.
+// `ordered`: numbers of the standings that may serve the file, best first.
+void RecordFile(const SteeringTable& table, const std::vector<Standing>& standings, const std::vector<uint32_t>& ordered,
+                const FileAnswer& answer, Explanation& record);
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_LIBS_STEERING_RECORDER_H_
