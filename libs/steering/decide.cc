@@ -76,16 +76,18 @@ MissCause RankZeroMiss(const SteeringTable& table, const std::vector<Standing>& 
   };
   for (const Standing& standing : standings) {
     if (standing.rank != 0 || !table.holdings->Holds(standing.box, file)) continue;
-    if (!standing.hears || (standing.live && standing.endpoints.empty())) {
+    if (!standing.hears) {
       consider(1, MissCause::kRoute);
     } else if (!standing.live) {
       consider(2, MissCause::kAdmin);
+    } else if (standing.endpoints.empty()) {
+      consider(3, MissCause::kRoute);
     } else if (standing.unfit == MissCause::kHealth) {
-      consider(3, MissCause::kHealth);
+      consider(4, MissCause::kHealth);
     } else if (standing.unfit == MissCause::kCapacity) {
-      consider(4, MissCause::kCapacity);
+      consider(5, MissCause::kCapacity);
     } else {
-      consider(5, MissCause::kRoute);  // It could serve, but not over the client's own address family.
+      consider(6, MissCause::kRoute);  // It could serve, but not over the client's own address family.
     }
   }
   return cause;

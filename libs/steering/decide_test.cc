@@ -258,7 +258,8 @@ TEST_F(DecideTest, AV6ClientGetsV6UrlsFirstThenV4) {
   SteeringRequest request = Request("2a00::9");
   request.max_urls = 5;
   std::vector<std::string> hosts;
-  for (const Candidate& c : Ask(request).files[0].candidates) hosts.push_back(c.endpoint.host);
+  const SteeringAnswer answer = Ask(request);
+  for (const Candidate& c : answer.files[0].candidates) hosts.push_back(c.endpoint.host);
   EXPECT_THAT(hosts, testing::ElementsAre("emb-1.six.example.net", "lon-1.six.example.net", "par-1.six.example.net", "emb-1.example.net",
                                           "lon-1.example.net"));
 }

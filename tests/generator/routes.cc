@@ -76,7 +76,9 @@ IpAddress RouteGenerator::AddressIn(const Prefix& prefix) {
 
 Prefix RouteGenerator::NewPrefix(AddressFamily family, const std::vector<Prefix>& so_far) {
   const int length = Length(family);
-  if (!so_far.empty() && random_.Below(10) < 4) {
+  // Half of the real table lies inside another of its prefixes. Most prefixes are too long to hold one, so several are tried.
+  const bool nested = !so_far.empty() && random_.OneIn(2);
+  for (int attempt = 0; nested && attempt < 16; ++attempt) {
     const Prefix& around = so_far[random_.Below(so_far.size())];
     if (around.length() < length) return Prefix::Of(AddressIn(around), length);
   }

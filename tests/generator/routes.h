@@ -57,7 +57,7 @@ class RouteGenerator {
  public:
   explicit RouteGenerator(uint64_t seed) : random_(seed) {}
 
-  // Distinct prefixes, sorted: about four of ten lie inside another, as in the real table.
+  // Distinct prefixes, sorted: about half lie inside another, as in the real table.
   std::vector<Prefix> Table(size_t v4, size_t v6);
   // Announcements of one partner, sorted by prefix: the aggregates, then more-specifics of them.
   std::vector<GeneratedRoute> PartnerRoutes(const PartnerRoutesOptions& options);
