@@ -1,0 +1,188 @@
+// lab: a whole installation on one machine, for ./run.
+//
+//   lab demo|up [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR [--run_dir=DIR]
+//   lab down|status [--run_dir=DIR]
+//
+// Exit code 0 only if every step and check held; 130 after Ctrl-C before the end.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "libs/base/status_macros.h"
+#include "tests/generator/routes.h"
+#include "tests/lab/demo.h"
+#include "tests/lab/installation.h"
+#include "tests/lab/layout.h"
+#include "tests/lab/report.h"
+#include "tests/lab/routes.h"
+#include "tests/lab/run_folder.h"
+#include "tests/lab/supervisor.h"
+
+ABSL_FLAG(std::string, run_dir, "", "folder of the running lab; default $FAIRLEAD_RUN_DIR or /tmp/fairlead-<uid>");
+ABSL_FLAG(std::string, bin_dir, "", "where the programs are, by their path in the tree");
+ABSL_FLAG(std::string, src_dir, "", "the source tree");
+ABSL_FLAG(bool, once, false, "demo: stop everything at the end instead of waiting for Ctrl-C");
+ABSL_FLAG(std::string, routes, "", "a prefix list to announce instead of generated prefixes, one a line");
+ABSL_FLAG(uint64_t, seed, 1, "of the generated routes");
+
+namespace fairlead {
+namespace {
+
+// Enough to deal every partner a few thousand prefixes and leave some to nobody.
+constexpr size_t kTableV4 = 9000;
+constexpr size_t kTableV6 = 3000;
+constexpr absl::Duration kDownPatience = absl::Seconds(60);
+
+std::string RunDir() {
+  const std::string flag = absl::GetFlag(FLAGS_run_dir);
+  if (!flag.empty()) return flag;
+  const char* variable = std::getenv("FAIRLEAD_RUN_DIR");
+  if (variable != nullptr && *variable != '\0') return variable;
+  return absl::StrCat("/tmp/fairlead-", geteuid());
+}
+
+// Turns the signals that end a program into a notification, in a thread of its own. Must exist before any other thread.
+class StopOnSignal {
+ public:
+  StopOnSignal() {
+    sigemptyset(&signals_);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals_, signal);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    std::thread([this] {
+      int signal = 0;
+      sigwait(&signals_, &signal);
+      notification_.Notify();
+    }).detach();
+  }
+  const absl::Notification& notification() const { return notification_; }
+
+ private:
+  sigset_t signals_;
+  absl::Notification notification_;
+};
+
+absl::StatusOr<RoutePlan> MakePlan(const Layout& layout) {
+  const std::string file = absl::GetFlag(FLAGS_routes);
+  const uint64_t seed = absl::GetFlag(FLAGS_seed);
+  if (file.empty()) return PlanRoutes(RouteGenerator(seed).Table(kTableV4, kTableV6), layout.partners, seed);
+  ASSIGN_OR_RETURN(std::vector<Prefix> prefixes, ReadPrefixList(file));
+  return PlanRoutes(std::move(prefixes), layout.partners, seed);
+}
+
+absl::Status ShowAll(bool with_viewers, const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Report& report,
+                     const absl::Notification& stop) {
+  Installation installation(layout, plan, supervisor, report, stop);
+  RETURN_IF_ERROR(BringUp(installation));
+  if (with_viewers) RETURN_IF_ERROR(ShowViewers(installation, plan, report));
+  return ShowSummary(installation, plan, report);
+}
+
+absl::Status Demo(bool with_viewers, const absl::Notification& stop, Report& report) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<RunFolder> folder, RunFolder::Acquire(RunDir()));
+  ASSIGN_OR_RETURN(const int leftovers, folder->KillLeftovers());
+  RETURN_IF_ERROR(folder->Clear());
+  ASSIGN_OR_RETURN(
+      const Layout layout,
+      MakeLayout({.run_dir = folder->path(), .bin_dir = absl::GetFlag(FLAGS_bin_dir), .src_dir = absl::GetFlag(FLAGS_src_dir)}));
+  ASSIGN_OR_RETURN(const RoutePlan plan, MakePlan(layout));
+  report.Line(absl::StrCat("Fairlead on loopback: addresses 127.", layout.block, ".0.0/16 and ::1, everything else in ", folder->path()));
+  if (leftovers > 0) report.Line(absl::StrCat("   (an earlier lab was killed; ended the ", leftovers, " processes that it left)"));
+  Supervisor supervisor(*folder);
+  const absl::Status shown = ShowAll(with_viewers, layout, plan, supervisor, report, stop);
+  report.Line("");
+  if (!shown.ok() && !absl::IsCancelled(shown)) report.Check(false, shown.message());
+  report.Line(absl::StrFormat("%s after %.0f s", report.failures() == 0 && shown.ok() ? "Every step held" : "NOT every step held",
+                              absl::ToDoubleSeconds(report.elapsed())));
+  const bool stays = shown.ok() && !absl::GetFlag(FLAGS_once);
+  if (stays) {
+    report.Line("Stays up until Ctrl-C or ./run down");
+    stop.WaitForNotification();
+  }
+  report.Line("stopping …");
+  supervisor.StopAll();
+  return shown;
+}
+
+// Ends a running lab, or what a killed one left.
+absl::Status Down() {
+  const std::string path = RunDir();
+  const std::optional<ProcessRecord> lab = RunningLab(path);
+  if (lab.has_value()) kill(lab->pid, SIGTERM);
+  const absl::Time deadline = absl::Now() + kDownPatience;
+  while (RunningLab(path).has_value()) {
+    if (absl::Now() > deadline) {
+      kill(lab->pid, SIGKILL);
+      break;
+    }
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+  absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::Acquire(path);
+  while (absl::IsFailedPrecondition(folder.status()) && absl::Now() < deadline + absl::Seconds(5)) {
+    absl::SleepFor(absl::Milliseconds(50));
+    folder = RunFolder::Acquire(path);
+  }
+  RETURN_IF_ERROR(folder.status());
+  ASSIGN_OR_RETURN(const int leftovers, (*folder)->KillLeftovers());
+  std::printf("%s\n", lab.has_value() ? "stopped"
+                      : leftovers > 0 ? absl::StrCat("ended ", leftovers, " leftover processes").c_str()
+                                      : "nothing was running");
+  return absl::OkStatus();
+}
+
+absl::Status ShowStatus() {
+  const std::string path = RunDir();
+  if (!RunningLab(path).has_value()) {
+    std::printf("nothing runs in %s\n", path.c_str());
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const RunState state, ReadState(path));
+  Table table = {{"PROCESS", "PID", "RESTARTS"}, {}};
+  table.rows.push_back({state.lab.name, absl::StrCat(state.lab.pid), "0"});
+  for (const ProcessRecord& record : state.processes)
+    table.rows.push_back({record.name, absl::StrCat(record.pid), absl::StrCat(record.restarts)});
+  std::printf("%s\nLogs: %s/logs\n", FormatTable(table).c_str(), path.c_str());
+  return absl::OkStatus();
+}
+
+int Finish(const absl::Status& status) {
+  if (status.ok()) return 0;
+  if (absl::IsCancelled(status)) return 130;
+  std::fprintf(stderr, "lab: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+int Main(const std::vector<char*>& arguments) {
+  const std::string command = arguments.size() == 2 ? arguments[1] : "";
+  if (command == "down") return Finish(Down());
+  if (command == "status") return Finish(ShowStatus());
+  if (command != "demo" && command != "up") {
+    std::fprintf(stderr, "usage: lab demo|up|down|status [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR\n");
+    return 2;
+  }
+  const StopOnSignal stop;
+  Report report;
+  const absl::Status status = Demo(command == "demo", stop.notification(), report);
+  if (status.ok() && report.failures() > 0) return 1;
+  return Finish(status);
+}
+
+}  // namespace
+}  // namespace fairlead
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage("lab demo|up|down|status");
+  return fairlead::Main(absl::ParseCommandLine(argc, argv));
+}
