@@ -91,7 +91,7 @@ absl::Status Report::Step(absl::string_view title, const std::function<absl::Sta
   const std::string took = absl::StrFormat("%.1f s", absl::ToDoubleSeconds(absl::Now() - start));
   if (!outcome.ok()) {
     ++failures_;
-    Write(absl::StrCat("   ", Paint("31", "✗"), " ", Pad(title, kDurationColumn, false), took));
+    Write(absl::StrCat("   ", Paint("31", "✗"), " ", Pad(title, kDurationColumn, false), Pad(took, 7, true)));
     for (const absl::string_view line : absl::StrSplit(outcome.status().message(), '\n')) Write(absl::StrCat("     ", line));
     return outcome.status();
   }
