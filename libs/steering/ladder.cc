@@ -213,10 +213,15 @@ std::vector<LadderSession> ResolveSessions(const Fleet& fleet, absl::Span<const 
     LadderSession session = {.site = fleet.FindSite(view.site), .transport = view.transport};
     session.partner = partners.try_emplace(view.partner, static_cast<uint32_t>(partners.size())).first->second;
     if (view.link.has_value()) session.link = fleet.FindLink(*view.link);
-    if (view.appliance.has_value()) session.box = fleet.FindBox(*view.appliance);
-    const bool box_fits = !view.appliance.has_value() || (session.box != Fleet::kNone && fleet.boxes()[session.box].site == session.site);
-    const bool usable = session.site != Fleet::kNone && fleet.sites()[session.site].view.kind != SiteKind::kOrigin &&
-                        view.transport != TransportClass::kUnspecified && box_fits;
+    bool usable = session.site != Fleet::kNone && fleet.sites()[session.site].view.kind != SiteKind::kOrigin &&
+                  view.transport != TransportClass::kUnspecified;
+    if (view.appliance.has_value()) {
+      const uint32_t box = fleet.FindBox(*view.appliance);
+      const ApplianceKind kind = box == Fleet::kNone ? ApplianceKind::kUnspecified : fleet.boxes()[box].view.kind;
+      usable = usable && box != Fleet::kNone && fleet.boxes()[box].site == session.site && kind != ApplianceKind::kOrigin &&
+               kind != ApplianceKind::kUnspecified;
+      if (kind != ApplianceKind::kCollector) session.box = box;
+    }
     if (!usable) session.site = Fleet::kNone;
     resolved.push_back(session);
   }

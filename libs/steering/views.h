@@ -43,7 +43,7 @@ struct Endpoint {
 struct ApplianceView {
   ApplianceId id = {};
   SiteId site = {};
-  ApplianceKind kind = ApplianceKind::kUnspecified;
+  ApplianceKind kind = ApplianceKind::kUnspecified;  // Only STORAGE and FLASH serve viewers.
   std::vector<Endpoint> endpoints = {};
   uint64_t capacity_bps = 0;
 
@@ -66,7 +66,7 @@ struct SessionView {
   PartnerId partner = {};
   TransportClass transport = TransportClass::kUnspecified;
   SiteId site = {};
-  std::optional<ApplianceId> appliance = {};  // The box that hears it; none: a collector, so every box of the site does.
+  std::optional<ApplianceId> appliance = {};  // The box that hears it; none, or one of kind COLLECTOR: every box of the site does.
   std::optional<LinkId> link = {};            // The port that its routes leave through.
   // The partner's registered prefixes, checked once more here. Null lets nothing through, except on a TRANSIT session, where it
   // lets everything through.

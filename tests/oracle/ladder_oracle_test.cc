@@ -1,0 +1,243 @@
+// The ladder against an independent, naive reading of its rules: run the decision process over all that is left, note the best,
+// take it out, run again.
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "libs/steering/ladder.h"
+#include "libs/steering/ladder_table.h"
+#include "tests/generator/routes.h"
+#include "tests/oracle/random_fleet.h"
+
+namespace fairlead {
+namespace {
+
+struct Heard {
+  RouteView route;
+  const SessionView* session;
+  const SiteView* site;
+  int step;  // Of distance.
+};
+
+// Rank by rank, "site/box/link" each; works on views and ids alone.
+using Rungs = std::vector<std::set<std::string>>;
+
+class NaiveLadder {
+ public:
+  NaiveLadder(const SteeringInputs& in, const ClientPlace& place) : in_(in), place_(place) {}
+
+  Rungs Build(const std::vector<RouteView>& routes) {
+    std::vector<Heard> fresh;
+    std::vector<Heard> demoted;
+    for (const RouteView& route : routes) {
+      const SessionView& session = in_.sessions[route.session];
+      const SiteView* site = Site(session.site);
+      if (site == nullptr || site->kind == SiteKind::kOrigin || session.transport == TransportClass::kUnspecified) continue;
+      const ApplianceView* box = session.appliance.has_value() ? Box(*session.appliance) : nullptr;
+      if (session.appliance.has_value() && (box == nullptr || box->site != session.site || box->kind == ApplianceKind::kOrigin)) continue;
+      (route.demoted ? demoted : fresh).push_back({route, &session, site, Step(*site)});
+    }
+    const bool direct =
+        std::any_of(fresh.begin(), fresh.end(), [](const Heard& h) { return h.session->transport != TransportClass::kTransit; });
+    if (direct && in_.policy.more_specific_scope != MoreSpecificScope::kAll) {
+      for (std::vector<Heard>* list : {&fresh, &demoted}) {
+        list->erase(
+            std::remove_if(list->begin(), list->end(), [](const Heard& h) { return h.session->transport == TransportClass::kTransit; }),
+            list->end());
+      }
+    }
+    AddAll(fresh);
+    AddAll(demoted);
+    std::map<int, std::set<std::string>> open;
+    for (const SiteView& site : in_.sites) {
+      if (site.kind != SiteKind::kIx || !site.open_to_unrouted) continue;
+      for (const std::string& box : Servers(site.id)) {
+        if (!placed_.contains(box)) open[Step(site)].insert(absl::StrCat(site.id.value(), "/", box, "/"));
+      }
+    }
+    for (const auto& [step, rung] : open) rungs_.push_back(rung);
+    return rungs_;
+  }
+
+ private:
+  const SiteView* Site(const SiteId& id) const {
+    for (const SiteView& site : in_.sites) {
+      if (site.id == id) return &site;
+    }
+    return nullptr;
+  }
+  const ApplianceView* Box(const ApplianceId& id) const {
+    for (const ApplianceView& box : in_.appliances) {
+      if (box.id == id) return &box;
+    }
+    return nullptr;
+  }
+  std::vector<std::string> Servers(const SiteId& site) const {
+    std::vector<std::string> ids;
+    for (const ApplianceView& box : in_.appliances) {
+      if (box.site == site && (box.kind == ApplianceKind::kStorage || box.kind == ApplianceKind::kFlash)) ids.push_back(box.id.value());
+    }
+    return ids;
+  }
+  int Step(const SiteView& site) const { return place_.known() ? DistanceKm(place_.at, site.at) / in_.policy.distance_step_km : 0; }
+  bool KnownLink(const LinkId& id) const {
+    return std::any_of(in_.links.begin(), in_.links.end(), [&](const LinkView& link) { return link.id == id; });
+  }
+
+  // True if `a` is out because of `b`.
+  bool Beats(const Heard& b, const Heard& a, ProximityStep step) const {
+    switch (step) {
+      case ProximityStep::kPrefixLength:
+        if (in_.policy.more_specific_scope == MoreSpecificScope::kClass && a.session->transport != b.session->transport) return false;
+        return b.route.prefix.length() > a.route.prefix.length();
+      case ProximityStep::kClass:
+        return b.session->transport < a.session->transport;
+      case ProximityStep::kAsPathLength:
+        return b.route.as_path_length < a.route.as_path_length;
+      case ProximityStep::kMed:
+        if (in_.policy.med_scope == MedScope::kNeighbourAs && a.route.neighbour_as != b.route.neighbour_as) return false;
+        if (in_.policy.med_scope == MedScope::kPartner && a.session->partner != b.session->partner) return false;
+        return b.route.med < a.route.med;
+      case ProximityStep::kDistance:
+        return b.step < a.step;
+    }
+    return false;
+  }
+
+  void AddAll(std::vector<Heard> left) {
+    while (!left.empty()) {
+      std::vector<bool> in(left.size(), true);
+      for (const ProximityStep step : in_.policy.steps) {
+        const std::vector<bool> before = in;
+        for (size_t a = 0; a < left.size(); ++a) {
+          for (size_t b = 0; b < left.size(); ++b) {
+            if (before[a] && before[b] && Beats(left[b], left[a], step)) in[a] = false;
+          }
+        }
+      }
+      std::vector<Heard> best;
+      std::vector<Heard> rest;
+      for (size_t i = 0; i < left.size(); ++i) (in[i] ? best : rest).push_back(left[i]);
+      AddRung(best);
+      left = rest;
+    }
+  }
+
+  void AddRung(const std::vector<Heard>& best) {
+    std::set<std::string> rung;
+    std::set<std::string> now;
+    for (const Heard& heard : best) {
+      const SessionView& session = *heard.session;
+      std::vector<std::string> boxes = Servers(session.site);
+      if (session.appliance.has_value() && Box(*session.appliance)->kind != ApplianceKind::kCollector) boxes = {session.appliance->value()};
+      for (const std::string& box : boxes) {
+        if (placed_.contains(box)) continue;
+        const std::string link = session.link.has_value() && KnownLink(*session.link) ? session.link->value() : "";
+        rung.insert(absl::StrCat(session.site.value(), "/", box, "/", link));
+        now.insert(box);
+      }
+    }
+    placed_.insert(now.begin(), now.end());
+    if (!rung.empty()) rungs_.push_back(rung);
+  }
+
+  const SteeringInputs& in_;
+  const ClientPlace& place_;
+  std::set<std::string> placed_;
+  Rungs rungs_;
+};
+
+Rungs ToRungs(const Fleet& fleet, const Ladder& ladder) {
+  Rungs rungs;
+  for (const LadderEntry& entry : ladder.entries) {
+    if (rungs.size() <= entry.rank) rungs.resize(entry.rank + 1);
+    for (const uint32_t box : entry.boxes) {
+      const std::string link = entry.link == Fleet::kNone ? "" : fleet.links()[entry.link].id.value();
+      EXPECT_TRUE(rungs[entry.rank]
+                      .insert(absl::StrCat(fleet.sites()[entry.site].view.id.value(), "/", fleet.boxes()[box].view.id.value(), "/", link))
+                      .second);
+    }
+  }
+  return rungs;
+}
+
+// Every field of every entry: equal texts are equal bytes.
+std::string Bytes(const Ladder& ladder) {
+  std::string bytes;
+  for (const LadderEntry& e : ladder.entries) {
+    absl::StrAppend(&bytes, e.rank, " ", e.site, " ", e.session, " ", e.link, " ", e.demoted, " ", e.fallback, ":");
+    for (const uint32_t box : e.boxes) absl::StrAppend(&bytes, " ", box);
+    absl::StrAppend(&bytes, "\n");
+  }
+  return bytes;
+}
+
+TEST(LadderOracle, EveryLadderIsWhatTheRulesSayAndTheSameInEveryOrderOfArrival) {
+  SeededRandom random(1);
+  size_t rungs_seen = 0;
+  for (int round = 0; round < 4'000; ++round) {
+    SteeringInputs in = RandomFleet(random, 2 + random.Below(8), 1 + random.Below(40));
+    in.policy = RandomPolicy(random);
+    ClientPlace place;
+    if (!random.OneIn(4)) place = {.at = Coordinates::FromDegrees(44, 6), .country = "FR", .source = PlaceSource::kMmdb};
+    const auto fleet = Fleet::Build(in.sites, in.appliances, in.links);
+    const std::vector<LadderSession> sessions = ResolveSessions(*fleet, in.sessions);
+    const Ladder ladder = BuildLadder(*fleet, sessions, in.routes, place, in.policy);
+    const Rungs expected = NaiveLadder(in, place).Build(in.routes);
+    ASSERT_EQ(ToRungs(*fleet, ladder), expected) << "round " << round;
+    rungs_seen += expected.size();
+    for (int shuffle = 0; shuffle < 5; ++shuffle) {
+      Shuffle(in.routes, random);
+      std::vector<LadderFigures> figures;
+      const Ladder again = BuildLadder(*fleet, sessions, in.routes, place, in.policy, &figures);
+      ASSERT_EQ(Bytes(again), Bytes(ladder)) << "round " << round;
+      ASSERT_EQ(figures.size(), again.entries.size());
+    }
+  }
+  EXPECT_GT(rungs_seen, 8'000u) << "the worlds must not be trivial";
+}
+
+TEST(LadderOracle, TheTableGivesEachClientTheLadderOfItsCoveringRoutes) {
+  SeededRandom random(2);
+  RouteGenerator addresses(3);
+  for (int round = 0; round < 300; ++round) {
+    SteeringInputs in = RandomFleet(random, 2 + random.Below(8), 5 + random.Below(60));
+    in.policy = RandomPolicy(random);
+    PlaceTable places;
+    for (int i = 0; i < 4; ++i) {
+      const Prefix block = PartnerBlocks()[random.Below(3)];
+      places.Insert(Prefix::Of(addresses.AddressIn(block), block.length() + static_cast<int>(random.Below(5))),
+                    {.at = Coordinates::FromDegrees(40.0 + static_cast<double>(random.Below(12)), 5),
+                     .country = "",
+                     .source = PlaceSource::kGeofeed});
+    }
+    const auto fleet = Fleet::Build(in.sites, in.appliances, in.links);
+    const auto table = LadderTable::Build(*fleet, in.sessions, in.routes, &places, in.policy);
+    Shuffle(in.routes, random);
+    const auto shuffled = LadderTable::Build(*fleet, in.sessions, in.routes, &places, in.policy);
+    for (int i = 0; i < 40; ++i) {
+      const IpAddress client =
+          random.OneIn(10) ? addresses.Address(AddressFamily::kIpv4) : addresses.AddressIn(PartnerBlocks()[random.Below(3)]);
+      const LadderTable::Found found = table->Find(client);
+      ASSERT_EQ(Bytes(*found.ladder), Bytes(*shuffled->Find(client).ladder));
+      std::vector<RouteView> covering;
+      for (const RouteView& route : in.routes) {
+        const SessionView& session = in.sessions[route.session];
+        const bool allowed = session.allowed == nullptr ? session.transport == TransportClass::kTransit
+                                                        : session.allowed->LongestMatch(route.prefix).has_value();
+        if (route.prefix.Contains(client) && allowed) covering.push_back(route);
+      }
+      ASSERT_EQ(ToRungs(*fleet, *found.ladder), NaiveLadder(in, found.place).Build(covering)) << "round " << round << " client " << client;
+      if (const auto geofeed = places.LongestMatch(client)) {
+        ASSERT_EQ(found.place, *geofeed->value);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fairlead
