@@ -128,7 +128,7 @@ http {
       proxy_cache_methods GET HEAD;
     }
 
-    location ~ "^/URISigningPackage=(?<token>[A-Za-z0-9_.-]+)/(?<title>[a-z0-9-]{1,63})/(?<version>[a-z0-9-]{1,63})/(?<file>[a-z0-9-]{1,63}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127})$" {
+    location ~ "^/URISigningPackage=(?<token>[A-Za-z0-9_.-]+)/(?<title>[a-z0-9-]{1,63})/(?<version>[a-z0-9-]{1,63})/(?<file>[a-z0-9-]{1,63}/[a-z0-9_-][a-z0-9._-]{0,62})$" {
       if ($request_method = OPTIONS) {
         add_header Access-Control-Allow-Origin "*";
         add_header Access-Control-Allow-Methods "GET, HEAD, OPTIONS";
@@ -149,7 +149,7 @@ http {
       try_files @TRYFILES@ =404;
     }
 
-    location ~ "^/URISigningPackage=[^/]*/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$" {
+    location ~ "^/URISigningPackage=[^/]*/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}/[a-z0-9-]{1,63}/[a-z0-9_-][a-z0-9._-]{0,62}$" {
       set $refused MALFORMED;
       add_header Access-Control-Allow-Origin "*" always;
       add_header X-Fairlead-Refused $refused always;
