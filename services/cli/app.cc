@@ -1,7 +1,6 @@
 #include "services/cli/app.h"
 
 #include <memory>
-#include <set>
 #include <utility>
 
 #include "CLI/CLI.hpp"
@@ -9,12 +8,14 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
 #include "services/cli/commands.h"
 #include "services/cli/exit_code.h"
 #include "services/cli/kinds.h"
+#include "services/cli/table.h"
 
 namespace fairlead::cli {
 namespace {
@@ -32,7 +33,6 @@ struct Parsed {
   ImportArguments import;
   bool plan_dry_run = false;
   std::string kind, name, appliance, key;
-  std::vector<std::string> help_path;
   std::function<absl::Status(Context&)> run;
 };
 
@@ -53,8 +53,7 @@ void AddReads(CLI::App& app, Parsed& p) {
                              "  fairlead get states -o json | jq '.applianceStates[].health'\n  fairlead get audit sites/lhr001 --limit 10",
                              [&p](Context& context) { return Get(context, p.get); });
   std::string kinds = "what to list:";
-  for (const Kind& kind : Kinds())
-    absl::StrAppend(&kinds, "\n", std::string(30, ' '), kind.plural, std::string(12 - kind.plural.size(), ' '), kind.summary);
+  for (const Kind& kind : Kinds()) absl::StrAppend(&kinds, "\n  ", kind.plural, std::string(12 - kind.plural.size(), ' '), kind.summary);
   get->add_option("KIND", p.get.kind, kinds)->required();
   get->add_option("NAME", p.get.name, "one of them; of routes: the box, of audit: the resource");
   get->add_option("--site", p.get.site, "only those of this site (links, clusters, appliances)");
@@ -91,7 +90,7 @@ void AddWrites(CLI::App& app, Parsed& p) {
                                 "  fairlead enroll-token oca-1", [&p](Context& context) { return EnrollToken(context, p.appliance); });
   enroll->add_option("APPLIANCE", p.appliance, "the box")->required();
 
-  CLI::App* keys = AddCommand(app, p, "keys", "The keys that sign URLs",
+  CLI::App* keys = AddCommand(app, p, "keys", "The keys that sign URLs: create, list, revoke",
                               "  fairlead keys create\n  fairlead keys list\n  fairlead keys revoke k-1a2b3c", nullptr);
   keys->require_subcommand(1);
   CLI::App* create = AddCommand(*keys, p, "create", "Make a key pair; at most two are live", "",
@@ -127,7 +126,7 @@ void AddSteering(CLI::App& app, Parsed& p) {
 }
 
 void AddFill(CLI::App& app, Parsed& p) {
-  CLI::App* fill = AddCommand(app, p, "fill", "Who should hold what, and how far they are",
+  CLI::App* fill = AddCommand(app, p, "fill", "Who should hold what, and how far the boxes are: plan, progress",
                               "  fairlead fill plan --dry-run\n  fairlead fill plan\n  fairlead fill progress", nullptr);
   fill->require_subcommand(1);
   CLI::App* plan = AddCommand(*fill, p, "plan", "Place the catalogue on the fleet as both are now, and put the plan in force", "",
@@ -136,7 +135,7 @@ void AddFill(CLI::App& app, Parsed& p) {
   AddCommand(*fill, p, "progress", "The same as 'get progress'", "", [](Context& context) { return Get(context, {.kind = "progress"}); });
 
   CLI::App* catalog =
-      AddCommand(app, p, "catalog", "The titles", "  fairlead catalog import /media --origin-root /srv/origin --dry-run", nullptr);
+      AddCommand(app, p, "catalog", "The titles: import", "  fairlead catalog import /media --origin-root /srv/origin --dry-run", nullptr);
   catalog->require_subcommand(1);
   CLI::App* import =
       AddCommand(*catalog, p, "import", "Hash and check a folder of media, copy it to the origin, register its titles",
@@ -213,19 +212,41 @@ absl::Status FinishSettings(Parsed& p) {
   return absl::OkStatus();
 }
 
-absl::Status Help(const CLI::App& app, const std::vector<std::string>& path, const Terminal& terminal) {
+// `help` and `help keys create` are `--help` and `keys create --help`.
+absl::StatusOr<std::vector<std::string>> ReplaceHelp(const CLI::App& app, std::vector<std::string> arguments) {
+  if (arguments.empty() || arguments.front() != "help") return arguments;
+  arguments.erase(arguments.begin());
   const CLI::App* at = &app;
-  std::string prefix;
-  for (const std::string& word : path) {
+  for (const std::string& word : arguments) {
     const std::vector<const CLI::App*> found = at->get_subcommands([&](const CLI::App* command) { return command->get_name() == word; });
-    const CLI::App* next = found.empty() ? nullptr : found.front();
-    if (next == nullptr)
-      return UsageError(absl::StrCat("there is no command ", Quoted(absl::StrCat(prefix, word)), "; fairlead help lists them"));
-    prefix = absl::StrCat(prefix, word, " ");
-    at = next;
+    if (found.empty())
+      return UsageError(absl::StrCat("help: there is no command ", Quoted(absl::StrJoin(arguments, " ")), "; fairlead help lists them"));
+    at = found.front();
   }
-  terminal.out << at->help(path.empty() ? "fairlead" : absl::StrCat("fairlead ", absl::StripSuffix(prefix, " ")));
-  return absl::OkStatus();
+  arguments.push_back("--help");
+  return arguments;
+}
+
+int ParseFailed(const CLI::App& app, const CLI::ParseError& error, const Terminal& terminal) {
+  if (error.get_exit_code() == 0) {  // Asked for help.
+    app.exit(error, terminal.out, terminal.err);
+    return kExitOk;
+  }
+  const std::vector<std::string> unknown = app.remaining();
+  if (app.get_subcommands().empty() && !unknown.empty()) {
+    terminal.err << "fairlead: there is no command " << Quoted(Printable(unknown.front())) << "; fairlead help lists them\n";
+  } else if (app.get_subcommands().empty()) {
+    terminal.err << app.help();
+  } else {
+    const CLI::App* at = &app;
+    std::string path = "fairlead";
+    while (!at->get_subcommands().empty()) {
+      at = at->get_subcommands().front();
+      absl::StrAppend(&path, " ", at->get_name());
+    }
+    terminal.err << path << ": " << Printable(error.what()) << "\n  " << path << " --help tells what it takes\n";
+  }
+  return kExitUsage;
 }
 
 int Fail(const Terminal& terminal, const absl::Status& status) {
@@ -240,7 +261,12 @@ int RunCli(const std::vector<std::string>& arguments, const Terminal& terminal) 
   TakeEnvironment(terminal, parsed);
   CLI::App app("Fairlead: the control plane of an appliance CDN, from the command line", "fairlead");
   app.require_subcommand(1);
-  app.get_formatter()->column_width(30);
+  app.get_formatter()->column_width(26);
+  app.get_formatter()->label("TEXT", "");
+  app.get_formatter()->label("REQUIRED", "");
+  app.get_formatter()->label("Positionals", "Arguments");
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app.get_formatter()->label("Subcommands", "Commands");
   app.footer(
       "Names may be short (lhr001) or full (sites/lhr001). Exit codes: 0 done, 1 a server refused, 2 the command line or a file it\n"
       "names is wrong, 3 no answer.\n\nfairlead help COMMAND tells more, with examples.");
@@ -251,18 +277,14 @@ int RunCli(const std::vector<std::string>& arguments, const Terminal& terminal) 
   AddFill(app, parsed);
   AddCommand(app, parsed, "version", "This program's version, and what runs behind each address", "",
              [](Context& context) { return Version(context); });
-  CLI::App* help = AddCommand(app, parsed, "help", "This list, or more about a command", "",
-                              [&](Context&) { return Help(app, parsed.help_path, terminal); });
-  help->add_option("COMMAND", parsed.help_path, "a command");
+  AddCommand(app, parsed, "help", "This list; help COMMAND tells more about a command", "", nullptr);
 
+  const absl::StatusOr<std::vector<std::string>> words = ReplaceHelp(app, arguments);
+  if (!words.ok()) return Fail(terminal, words.status());
   try {
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(std::move(reversed));
+    app.parse(std::vector<std::string>(words->rbegin(), words->rend()));
   } catch (const CLI::ParseError& error) {
-    // Asked for help, or wrong.
-    const bool is_help = error.get_exit_code() == 0;
-    app.exit(error, terminal.out, terminal.err);
-    return is_help ? kExitOk : kExitUsage;
+    return ParseFailed(app, error, terminal);
   }
   const absl::Status settings = FinishSettings(parsed);
   if (!settings.ok()) return Fail(terminal, settings);

@@ -115,10 +115,10 @@ void PrintCandidates(Context& context, const FileExplanation& file) {
   for (const CandidateVerdicts& candidate : file.candidates()) {
     context.out() << "     " << ShortName(candidate.appliance()) << " at " << ShortName(candidate.site()) << ", rank " << candidate.rank()
                   << " – " << Printable(OutcomeText(candidate)) << "\n";
-    Table table({{"layer"}, {"verdict"}, {"detail"}});
+    Table table({{""}, {""}, {""}});
     for (const LayerVerdict& layer : candidate.layers()) table.Add({layer.layer(), layer.passed() ? "pass" : "FAIL", layer.detail()});
     const std::string text = table.Render(7);
-    // The titles would be repeated for each box; the words speak for themselves.
+    // No titles: they would be repeated for each box, and the words speak for themselves.
     context.out() << text.substr(text.find('\n') + 1);
   }
   if (!file.winner().empty()) context.out() << "     winner:    " << Printable(file.winner()) << "\n";

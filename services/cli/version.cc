@@ -33,7 +33,9 @@ absl::Status Version(Context& context) {
         context.Call<ServerInfoService>(server, &ServerInfoService::StubInterface::GetServerInfo, common::v1::GetServerInfoRequest());
     if (!info.ok()) {
       const std::string why = std::vector<std::string>(absl::StrSplit(info.status().message(), '\n')).front();
-      table.Add({server.program, "", server.target, "", why});
+      // "can't reach registryd at …: connection refused": the row has the first part already.
+      const std::vector<std::string> parts = absl::StrSplit(why, absl::MaxSplits(absl::StrCat(server.target, ": "), 1));
+      table.Add({server.program, "", server.target, "", absl::StrCat("unreachable: ", parts.back())});
       context.err() << (context.json() ? absl::StrCat("note: ", why, "\n") : "");
       continue;
     }
