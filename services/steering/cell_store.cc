@@ -1,0 +1,174 @@
+#include "services/steering/cell_store.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "libs/base/errors.h"
+#include "libs/base/status_macros.h"
+#include "libs/log/log.h"
+#include "libs/net/ip_address.h"
+#include "libs/net/prefix.h"
+#include "roaring/roaring.h"
+
+namespace fairlead {
+namespace {
+
+namespace iv1 = ingest::v1;
+
+// The key is what a removal will name, so it must be the one that the content says.
+absl::Status CheckKey(const std::string& key, absl::string_view kind, const std::string& id) {
+  if (key == absl::StrCat(kind, "/", id)) return absl::OkStatus();
+  return InvalidField("key", key, absl::StrCat("the entry is about '", id, "'"));
+}
+
+absl::StatusOr<std::pair<ApplianceId, BoxReport>> ReadState(const std::string& key, const iv1::ApplianceState& state) {
+  ASSIGN_OR_RETURN(ApplianceId id, ApplianceId::ParseName(state.appliance(), "state.appliance"));
+  RETURN_IF_ERROR(CheckKey(key, "state", id.value()));
+  BoxReport report;
+  report.age = {state.incarnation(), state.sequence()};
+  if (state.health() > 0 && state.health() <= static_cast<int>(HealthState::kSilent)) {
+    report.health = static_cast<HealthState>(state.health());
+  }
+  // NaN compares false with everything and becomes 0.
+  const double weight = state.weight() > 0 ? std::min(state.weight(), 1.0) : 0.0;
+  report.weight_permille = static_cast<uint32_t>(std::lround(weight * 1000));
+  report.use_bps = static_cast<uint64_t>(std::max<int64_t>(0, state.last_heartbeat().network().throughput_bps()));
+  report.capacity_bps = static_cast<uint64_t>(std::max<int64_t>(0, state.last_heartbeat().network().capacity_bps()));
+  return std::make_pair(std::move(id), report);
+}
+
+absl::StatusOr<std::pair<ApplianceId, BoxHoldings>> ReadHoldings(const std::string& key, const iv1::ApplianceHoldings& holdings) {
+  ASSIGN_OR_RETURN(ApplianceId id, ApplianceId::ParseName(holdings.appliance(), "holdings.appliance"));
+  RETURN_IF_ERROR(CheckKey(key, "holdings", id.value()));
+  ASSIGN_OR_RETURN(FileSet files, DecodeHoldings(holdings.bitmap()));
+  BoxHoldings held{.age = {holdings.incarnation(), holdings.sequence()}, .files = std::make_shared<const FileSet>(std::move(files))};
+  return std::make_pair(std::move(id), std::move(held));
+}
+
+absl::StatusOr<ReportedRoute> ReadRoute(const iv1::AdmittedRoute& admitted) {
+  ReportedRoute route;
+  ASSIGN_OR_RETURN(route.session, BgpSessionId::ParseName(admitted.session(), "route.session"));
+  ASSIGN_OR_RETURN(route.appliance, ApplianceId::ParseName(admitted.appliance(), "route.appliance"));
+  ASSIGN_OR_RETURN(const IpAddress address, IpAddress::FromBytes(admitted.prefix().address(), "route.prefix.address"));
+  if (admitted.prefix().length() > 128) {
+    return InvalidField("route.prefix.length", absl::StrCat(admitted.prefix().length()), "must be at most 128");
+  }
+  ASSIGN_OR_RETURN(route.route.prefix, Prefix::Make(address, static_cast<int>(admitted.prefix().length()), "route.prefix"));
+  route.route.neighbour_as = admitted.neighbour_as();
+  route.route.med = admitted.has_med() ? admitted.med() : 0;
+  route.route.as_path_length = static_cast<uint16_t>(std::min<uint32_t>(admitted.as_path_length(), std::numeric_limits<uint16_t>::max()));
+  route.route.demoted = admitted.demoted();
+  return route;
+}
+
+absl::StatusOr<SessionReport> ReadSession(const std::string& key, const iv1::SessionState& state) {
+  SessionReport session;
+  ASSIGN_OR_RETURN(session.session, BgpSessionId::ParseName(state.session(), "session.session"));
+  ASSIGN_OR_RETURN(session.appliance, ApplianceId::ParseName(state.appliance(), "session.appliance"));
+  RETURN_IF_ERROR(CheckKey(key, "session", session.session.value()));
+  return session;
+}
+
+}  // namespace
+
+absl::StatusOr<FileSet> DecodeHoldings(absl::string_view bitmap) {
+  const std::unique_ptr<roaring_bitmap_t, decltype(&roaring_bitmap_free)> read(
+      roaring_bitmap_portable_deserialize_safe(bitmap.data(), bitmap.size()), &roaring_bitmap_free);
+  if (read == nullptr)
+    return absl::InvalidArgumentError(absl::StrCat("holdings.bitmap of ", bitmap.size(), " bytes: not a Roaring bitmap"));
+  // Walked, and not copied out at once: a lying header then can't make the library write more members than it made room for.
+  std::vector<uint32_t> numbers;
+  const bool all = roaring_iterate(
+      read.get(),
+      [](uint32_t number, void* into) {
+        auto& members = *static_cast<std::vector<uint32_t>*>(into);
+        members.push_back(number);
+        return members.size() <= kMostHeldFiles;
+      },
+      &numbers);
+  if (!all) return absl::InvalidArgumentError(absl::StrCat("holdings.bitmap: more than ", kMostHeldFiles, " files"));
+  return FileSet::Of(std::move(numbers));
+}
+
+absl::Status CellStore::Apply(const FeedChange<Entry>& change) {
+  RETURN_IF_ERROR(raw_.Apply(change));
+  Index(change.snapshot, change.entries);
+  return absl::OkStatus();
+}
+
+void CellStore::Index(bool whole, const std::vector<Entry>& entries) {
+  absl::MutexLock lock(&mu_);
+  if (whole) {
+    reports_.clear();
+    holdings_.clear();
+    sessions_.clear();
+    routes_.clear();
+    ++generations_.reports, ++generations_.holdings, ++generations_.routes;
+  }
+  for (const Entry& entry : entries) {
+    if (IsRemoval(entry)) {
+      Erase(entry.key());
+      continue;
+    }
+    const absl::Status put = Put(entry);
+    if (put.ok()) continue;
+    Erase(entry.key());  // What it said before isn't true any more either.
+    ++unreadable_;
+    LogWarning("unreadable fleet entry left out", {{"key", Quoted(entry.key())}, {"why", put}});
+  }
+}
+
+void CellStore::Erase(const std::string& key) {
+  absl::string_view id = key;
+  if (absl::ConsumePrefix(&id, "state/")) {
+    reports_.erase(ApplianceId(std::string(id)));
+    ++generations_.reports;
+  } else if (absl::ConsumePrefix(&id, "holdings/")) {
+    holdings_.erase(ApplianceId(std::string(id)));
+    ++generations_.holdings;
+  } else if (absl::StartsWith(key, "session/")) {
+    sessions_.erase(key);
+    ++generations_.routes;
+  } else {
+    routes_.erase(key);
+    ++generations_.routes;
+  }
+}
+
+absl::Status CellStore::Put(const Entry& entry) {
+  switch (entry.value_case()) {
+    case Entry::kState: {
+      ASSIGN_OR_RETURN(auto state, ReadState(entry.key(), entry.state()));
+      reports_[state.first] = state.second;
+      ++generations_.reports;
+      return absl::OkStatus();
+    }
+    case Entry::kHoldings: {
+      ASSIGN_OR_RETURN(auto holdings, ReadHoldings(entry.key(), entry.holdings()));
+      holdings_[holdings.first] = std::move(holdings.second);
+      ++generations_.holdings;
+      return absl::OkStatus();
+    }
+    case Entry::kRoute: {
+      if (!absl::StartsWith(entry.key(), "route/")) return InvalidField("key", entry.key(), "a route's key starts with 'route/'");
+      ASSIGN_OR_RETURN(routes_[entry.key()], ReadRoute(entry.route()));
+      ++generations_.routes;
+      return absl::OkStatus();
+    }
+    case Entry::kSession: {
+      // Only which cell knows the session matters here, not its state: a box's routes are those that its cell publishes.
+      if (!sessions_.contains(entry.key())) ++generations_.routes;
+      ASSIGN_OR_RETURN(sessions_[entry.key()], ReadSession(entry.key(), entry.session()));
+      return absl::OkStatus();
+    }
+    case Entry::VALUE_NOT_SET:
+      break;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace fairlead

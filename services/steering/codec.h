@@ -1,0 +1,54 @@
+// The API's messages ↔ the values of libs/steering. Parsing checks every field; rendering makes the signed URLs. Any thread.
+#ifndef FAIRLEAD_SERVICES_STEERING_CODEC_H_
+#define FAIRLEAD_SERVICES_STEERING_CODEC_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "fairlead/steering/v1/steering_service.pb.h"
+#include "libs/net/ip_address.h"
+#include "libs/signing/token_cache.h"
+#include "libs/steering/catalogue.h"
+#include "libs/steering/decision.h"
+#include "services/steering/config_views.h"
+#include "services/steering/serving_state.h"
+
+namespace fairlead {
+
+// The bounds of a request, as steering_service.proto tells them.
+inline constexpr int kMaxRenditions = 64;
+inline constexpr int kMaxUrlsAFile = 8;
+inline constexpr size_t kMaxSessionId = 64;
+inline constexpr int kMaxBatch = 256;
+// How long an answer may be reused.
+inline constexpr absl::Duration kAnswerTtl = absl::Seconds(60);
+inline constexpr absl::Duration kNotServableTtl = absl::Seconds(5);
+
+// INVALID_ARGUMENT naming the field and its value.
+absl::StatusOr<SteeringRequest> ParseSteerRequest(const steering::v1::SteerRequest& request, const IpAddress& client,
+                                                  const SteeringSettings& settings);
+// NOT_FOUND naming the title, version or rendition that the catalogue doesn't have.
+absl::Status CheckInCatalogue(const Catalogue& catalogue, const SteeringRequest& request);
+
+// What rendering needs beside the decision. Everything must outlive the call.
+struct RenderContext {
+  const ServingState& state;
+  TokenCache& tokens;
+  absl::Time now;            // Wall time, for tokens.
+  absl::Duration monotonic;  // For ages.
+};
+// Errors are those of signing.
+absl::Status RenderAnswer(const SteeringAnswer& answer, const RenderContext& context, steering::v1::SteerResponse& response);
+
+// Everything of the explanation but `answer`, from which the candidates' positions are taken.
+void RenderExplanation(const Explanation& explanation, const SteeringAnswer& answer, const RenderContext& context,
+                       steering::v1::ExplainResponse& response);
+
+// "https://[2001:db8::1]:8443": brackets around an IPv6 literal, no port where it is the scheme's own.
+std::string UrlOrigin(const Endpoint& endpoint);
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_SERVICES_STEERING_CODEC_H_

@@ -1,0 +1,311 @@
+#include "services/steering/config_views.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "libs/base/errors.h"
+#include "libs/base/status_macros.h"
+#include "libs/content/paths.h"
+#include "libs/net/prefix.h"
+
+namespace fairlead {
+namespace {
+
+namespace rv1 = registry::v1;
+namespace cv1 = content::v1;
+using AllowList = PrefixTable<std::monostate>;
+
+constexpr uint32_t kDefaultFullPermille = 950;  // Of steering.full_at.
+
+// Enum numbers of the protos equal ours (libs/base/vocabulary.h); one that is newer than this program reads as unspecified.
+template <typename Ours>
+Ours EnumOr(int number, Ours last) {
+  return number > 0 && number <= static_cast<int>(last) ? static_cast<Ours>(number) : Ours::kUnspecified;
+}
+
+uint64_t NotNegative(int64_t number) {
+  return static_cast<uint64_t>(std::max<int64_t>(0, number));
+}
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+// Reads the entries in two passes: what others refer to first.
+class ConfigReader {
+ public:
+  ConfigReader() { views_.policy.full_permille = kDefaultFullPermille; }
+
+  ConfigViews Read(const HeldFeed<rv1::ConfigEntry>& config) && {
+    for (const auto& entry : config.entries) Note(entry->key(), ReadFirst(*entry));
+    for (const auto& entry : config.entries) Note(entry->key(), ReadSecond(*entry));
+    for (SiteView& site : views_.sites) {
+      const auto uplinks = uplinks_.find(site.id);
+      if (uplinks != uplinks_.end()) site.uplinks = uplinks->second;
+    }
+    // Newest first; equal times by name, so that every steerd signs with the same key.
+    std::sort(keys_.begin(), keys_.end(), std::greater<>());
+    for (auto& [seconds, nanos, id] : keys_) views_.settings.active_key_ids.push_back(std::move(id));
+    return std::move(views_);
+  }
+
+ private:
+  void Note(const std::string& key, const absl::Status& status) {
+    if (status.ok() || views_.issues.size() >= ConfigViews::kMaxIssues) return;
+    views_.issues.push_back(absl::StrCat(Quoted(key), ": ", status.message()));
+  }
+
+  absl::Status ReadFirst(const rv1::ConfigEntry& entry) {
+    switch (entry.value_case()) {
+      case rv1::ConfigEntry::kPartner:
+        return ReadPartner(entry.partner());
+      case rv1::ConfigEntry::kSite:
+        return ReadSite(entry.site());
+      case rv1::ConfigEntry::kLink:
+        return ReadLink(entry.link());
+      case rv1::ConfigEntry::kAppliance:
+        return ReadAppliance(entry.appliance());
+      case rv1::ConfigEntry::kCell:
+        return ReadCell(entry.cell());
+      case rv1::ConfigEntry::kPolicy:
+        return entry.policy().has_steering() ? ReadPolicy(entry.policy().steering()) : absl::OkStatus();
+      case rv1::ConfigEntry::kSigningKey:
+        return ReadSigningKey(entry.signing_key());
+      default:
+        return absl::OkStatus();
+    }
+  }
+
+  absl::Status ReadSecond(const rv1::ConfigEntry& entry) {
+    return entry.has_bgp_session() ? ReadSession(entry.bgp_session()) : absl::OkStatus();
+  }
+
+  // A partner with one bad prefix keeps the others: losing them all would move its clients away.
+  absl::Status ReadPartner(const rv1::Partner& partner) {
+    ASSIGN_OR_RETURN(const PartnerId id, PartnerId::ParseName(partner.name(), "partner.name"));
+    auto allowed = std::make_shared<AllowList>();
+    absl::Status worst;
+    for (const std::string& text : partner.allowed_prefixes()) {
+      const absl::StatusOr<Prefix> prefix = Prefix::Parse(text, "partner.allowed_prefixes");
+      if (prefix.ok()) {
+        allowed->Insert(*prefix, std::monostate());
+      } else {
+        worst.Update(prefix.status());
+      }
+    }
+    allow_lists_[id] = std::move(allowed);
+    return worst;
+  }
+
+  absl::Status ReadSite(const rv1::Site& site) {
+    SiteView view;
+    ASSIGN_OR_RETURN(view.id, SiteId::ParseName(site.name(), "site.name"));
+    view.kind = EnumOr(site.kind(), SiteKind::kOrigin);
+    view.at = Coordinates::FromDegrees(site.coordinates().latitude(), site.coordinates().longitude());
+    view.country = site.country();
+    view.open_to_unrouted = site.open_to_unrouted();
+    views_.sites.push_back(std::move(view));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadLink(const rv1::Link& link) {
+    LinkView view;
+    ASSIGN_OR_RETURN(view.id, LinkId::ParseName(link.name(), "link.name"));
+    ASSIGN_OR_RETURN(const SiteId site, SiteId::ParseName(link.site(), "link.site"));
+    view.capacity_bps = NotNegative(link.capacity_bps());
+    view.contract_cap_bps = NotNegative(link.contract_cap_bps());
+    if (link.kind() == rv1::Link::KIND_SITE_UPLINK) uplinks_[site].push_back(view.id);
+    views_.links.push_back(std::move(view));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadAppliance(const rv1::Appliance& appliance) {
+    ApplianceView view;
+    ASSIGN_OR_RETURN(view.id, ApplianceId::ParseName(appliance.name(), "appliance.name"));
+    ASSIGN_OR_RETURN(view.site, SiteId::ParseName(appliance.site(), "appliance.site"));
+    view.kind = EnumOr(appliance.kind(), ApplianceKind::kOrigin);
+    view.admin = EnumOr(appliance.admin_state(), AdminState::kRetired);
+    view.capacity_bps = NotNegative(appliance.capacity_bps());
+    absl::Status worst;
+    for (const rv1::Endpoint& endpoint : appliance.endpoints()) {
+      worst.Update(ReadEndpoint(endpoint, view));
+    }
+    appliances_[view.id] = {view.site, view.kind};
+    views_.appliances.push_back(std::move(view));
+    return worst;
+  }
+
+  static absl::Status ReadEndpoint(const rv1::Endpoint& endpoint, ApplianceView& view) {
+    Endpoint read;
+    read.family = EnumOr(endpoint.family(), AddressFamily::kIpv6);
+    read.scheme = endpoint.scheme();
+    read.host = endpoint.host();
+    if (read.family == AddressFamily::kUnspecified || (read.scheme != "http" && read.scheme != "https") || read.host.empty()) {
+      return InvalidField("appliance.endpoints", endpoint.ShortDebugString(), "needs a family, a scheme (http or https) and a host");
+    }
+    if (endpoint.port() < 1 || endpoint.port() > 65535) {
+      return InvalidField("appliance.endpoints.port", absl::StrCat(endpoint.port()), "must be in [1, 65535]");
+    }
+    read.port = static_cast<uint16_t>(endpoint.port());
+    view.endpoints.push_back(std::move(read));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadCell(const rv1::Cell& cell) {
+    CellAddress address;
+    ASSIGN_OR_RETURN(address.id, CellId::ParseName(cell.name(), "cell.name"));
+    address.address = cell.address();
+    if (address.address.empty()) return InvalidField("cell.address", "", "must not be empty");
+    views_.cells.push_back(std::move(address));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadSigningKey(const rv1::SigningKey& key) {
+    if (key.state() != rv1::SigningKey::STATE_ACTIVE) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const SigningKeyId id, SigningKeyId::ParseName(key.name(), "signing_key.name"));
+    keys_.emplace_back(key.create_time().seconds(), key.create_time().nanos(), id.value());
+    return absl::OkStatus();
+  }
+
+  // A refused policy leaves the defaults in force.
+  absl::Status ReadPolicy(const rv1::SteeringPolicy& policy) {
+    SteeringPolicy read;
+    if (policy.steps_size() > 0) read.steps.clear();
+    for (const int step : policy.steps()) {
+      if (step < 1 || step > static_cast<int>(ProximityStep::kDistance)) {
+        return InvalidField("steering.steps", absl::StrCat(step), "not a step that this version knows");
+      }
+      read.steps.push_back(static_cast<ProximityStep>(step));
+    }
+    if (policy.more_specific_scope() > 0 && policy.more_specific_scope() <= 3) {
+      read.more_specific_scope = static_cast<MoreSpecificScope>(policy.more_specific_scope());
+    }
+    if (policy.med_scope() > 0 && policy.med_scope() <= 3) read.med_scope = static_cast<MedScope>(policy.med_scope());
+    if (policy.distance_step_km() > 0) read.distance_step_km = policy.distance_step_km();
+    read.full_permille = FullPermille(policy.full_at());
+    read.congested_permille = std::min(read.congested_permille, read.full_permille);
+    RETURN_IF_ERROR(ValidatePolicy(read));
+    views_.policy = std::move(read);
+    if (policy.max_urls() > 0) views_.settings.default_max_urls = std::min(policy.max_urls(), 8);
+    const absl::Duration lifetime = ToDuration(policy.token_lifetime());
+    if (lifetime > absl::ZeroDuration()) views_.settings.token_lifetime = lifetime;
+    return absl::OkStatus();
+  }
+
+  static uint32_t FullPermille(double full_at) {
+    return full_at > 0 && full_at <= 1 ? static_cast<uint32_t>(std::max(1L, std::lround(full_at * 1000))) : kDefaultFullPermille;
+  }
+
+  absl::Status ReadSession(const rv1::BgpSession& session) {
+    if (session.role() == rv1::BgpSession::ROLE_ROUTER_FEED) return absl::OkStatus();  // Has no routes of its own.
+    SessionView view;
+    ASSIGN_OR_RETURN(view.id, BgpSessionId::ParseName(session.name(), "bgp_session.name"));
+    ASSIGN_OR_RETURN(const ApplianceId appliance, ApplianceId::ParseName(session.appliance(), "bgp_session.appliance"));
+    ASSIGN_OR_RETURN(view.partner, PartnerId::ParseName(session.partner(), "bgp_session.partner"));
+    const auto hearer = appliances_.find(appliance);
+    if (hearer == appliances_.end()) return InvalidField("bgp_session.appliance", session.appliance(), "no such appliance");
+    view.transport = EnumOr(session.transport_class(), TransportClass::kTransit);
+    view.site = hearer->second.site;
+    // A collector hears for all boxes of its site.
+    if (hearer->second.kind != ApplianceKind::kCollector) view.appliance = appliance;
+    if (!session.link().empty()) {
+      ASSIGN_OR_RETURN(view.link, LinkId::ParseName(session.link(), "bgp_session.link"));
+    }
+    const auto allowed = allow_lists_.find(view.partner);
+    if (allowed == allow_lists_.end()) return InvalidField("bgp_session.partner", session.partner(), "no such partner");
+    // Transit has no registered prefixes: an empty list means all there, and nothing elsewhere.
+    if (view.transport != TransportClass::kTransit || !allowed->second->empty()) view.allowed = allowed->second;
+    views_.session_index[view.id] = {static_cast<uint32_t>(views_.sessions.size()), appliance};
+    views_.sessions.push_back(std::move(view));
+    return absl::OkStatus();
+  }
+
+  struct Hearer {
+    SiteId site;
+    ApplianceKind kind = ApplianceKind::kUnspecified;
+  };
+  ConfigViews views_;
+  absl::flat_hash_map<PartnerId, std::shared_ptr<const AllowList>> allow_lists_;
+  absl::flat_hash_map<SiteId, std::vector<LinkId>> uplinks_;
+  absl::flat_hash_map<ApplianceId, Hearer> appliances_;
+  std::vector<std::tuple<int64_t, int32_t, std::string>> keys_;
+};
+
+absl::StatusOr<TitleView> ReadTitle(const cv1::Title& title, PlaylistPaths& playlists) {
+  TitleView view;
+  ASSIGN_OR_RETURN(view.id, TitleId::ParseName(title.name(), "title.name"));
+  view.current_version = title.current_version();
+  for (const cv1::TitleVersion& version : title.versions()) {
+    RETURN_IF_ERROR(ValidateId(version.version(), "title.versions.version"));
+    VersionView& read = view.versions.emplace_back();
+    read.version = version.version();
+    for (const cv1::Rendition& rendition : version.renditions()) {
+      const cv1::File& file = rendition.file();
+      if (file.path().empty()) return InvalidField("title.versions.renditions.file.path", "", "must not be empty");
+      read.files.push_back({.number = file.file_number(),
+                            .path = file.path(),
+                            .rendition = rendition.rendition(),
+                            .size_bytes = NotNegative(file.size_bytes()),
+                            .bitrate_bps = NotNegative(rendition.bandwidth_bps())});
+      if (file.playlist().path() != UsualPlaylistPath(file.path())) playlists[file.file_number()] = file.playlist().path();
+    }
+  }
+  return view;
+}
+
+}  // namespace
+
+ConfigViews ReadConfig(const HeldFeed<rv1::ConfigEntry>& config) {
+  return ConfigReader().Read(config);
+}
+
+void AddCondition(const absl::flat_hash_map<ApplianceId, BoxReport>& reports, std::vector<ApplianceView>& appliances,
+                  const std::vector<SiteView>& sites, std::vector<LinkView>& links) {
+  absl::flat_hash_map<SiteId, uint64_t> sent;
+  for (ApplianceView& appliance : appliances) {
+    const auto found = reports.find(appliance.id);
+    if (found == reports.end()) continue;  // Never heard: stays SILENT.
+    const BoxReport& report = found->second;
+    appliance.health = report.health;
+    appliance.weight_permille = report.weight_permille;
+    appliance.use_bps = report.use_bps;
+    if (report.capacity_bps > 0) appliance.capacity_bps = std::min(appliance.capacity_bps, report.capacity_bps);
+    sent[appliance.site] += report.use_bps;
+  }
+  absl::flat_hash_map<LinkId, uint64_t> use;
+  for (const SiteView& site : sites) {
+    for (const LinkId& uplink : site.uplinks) use[uplink] = sent[site.id];
+  }
+  for (LinkView& link : links) {
+    const auto found = use.find(link.id);
+    if (found != use.end()) link.use_bps = found->second;
+  }
+}
+
+CatalogViews ReadCatalog(const HeldFeed<cv1::CatalogEntry>& catalog) {
+  CatalogViews views;
+  for (const auto& entry : catalog.entries) {
+    if (!entry->has_title()) continue;
+    absl::StatusOr<TitleView> title = ReadTitle(entry->title(), views.unusual_playlists);
+    if (title.ok()) {
+      views.titles.push_back(*std::move(title));
+    } else if (views.issues.size() < ConfigViews::kMaxIssues) {
+      views.issues.push_back(absl::StrCat(Quoted(entry->key()), ": ", title.status().message()));
+    }
+  }
+  return views;
+}
+
+std::string UsualPlaylistPath(absl::string_view file_path) {
+  const size_t slash = file_path.rfind('/');
+  return absl::StrCat(file_path.substr(0, slash == absl::string_view::npos ? 0 : slash + 1), kPlaylistFileName);
+}
+
+}  // namespace fairlead

@@ -1,0 +1,75 @@
+// The config and catalogue feeds' entries → the views that libs/steering is built from. Pure: entries in, values out; any thread.
+//
+// A record that contradicts itself is left out and named in `issues` (at most kMaxIssues sentences): one bad record must not stop the
+// steering of everything else.
+#ifndef FAIRLEAD_SERVICES_STEERING_CONFIG_VIEWS_H_
+#define FAIRLEAD_SERVICES_STEERING_CONFIG_VIEWS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "fairlead/content/v1/catalog_service.pb.h"
+#include "fairlead/registry/v1/config_service.pb.h"
+#include "libs/base/ids.h"
+#include "libs/steering/policy.h"
+#include "libs/steering/views.h"
+#include "services/steering/cell_store.h"
+#include "services/steering/feed_store.h"
+#include "services/steering/fleet_merge.h"
+
+namespace fairlead {
+
+struct CellAddress {
+  CellId id;
+  std::string address;  // gRPC target.
+  friend bool operator==(const CellAddress&, const CellAddress&) = default;
+};
+
+// What of the configuration isn't part of the table but of the answers made from it.
+struct SteeringSettings {
+  int default_max_urls = 3;
+  absl::Duration token_lifetime = absl::Hours(4);
+  std::vector<std::string> active_key_ids;  // Newest first.
+};
+
+struct ConfigViews {
+  static constexpr size_t kMaxIssues = 100;
+
+  std::vector<SiteView> sites;
+  std::vector<ApplianceView> appliances;  // Without condition: health, weight and use come from reports.
+  std::vector<LinkView> links;            // Without use.
+  std::vector<SessionView> sessions;
+  ConfiguredSessions session_index;
+  std::vector<CellAddress> cells;  // In the order of their ids.
+  SteeringPolicy policy;
+  SteeringSettings settings;
+  std::vector<std::string> issues;
+};
+ConfigViews ReadConfig(const HeldFeed<registry::v1::ConfigEntry>& config);
+
+// Adds the boxes' condition, and to each site uplink the sum of what its site's boxes send. The use of peering ports and partner
+// agreements isn't reported by anyone yet: they count as empty.
+void AddCondition(const absl::flat_hash_map<ApplianceId, BoxReport>& reports, std::vector<ApplianceView>& appliances,
+                  const std::vector<SiteView>& sites, std::vector<LinkView>& links);
+
+// Names of companion playlists where they aren't the usual "media.m3u8" beside the file; empty: the file has none.
+using PlaylistPaths = absl::flat_hash_map<uint32_t, std::string>;
+
+struct CatalogViews {
+  std::vector<TitleView> titles;
+  PlaylistPaths unusual_playlists;
+  std::vector<std::string> issues;
+};
+CatalogViews ReadCatalog(const HeldFeed<content::v1::CatalogEntry>& catalog);
+
+// Where the playlist of a file stands by default: "<title>/<version>/<rendition>/media.m3u8".
+std::string UsualPlaylistPath(absl::string_view file_path);
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_SERVICES_STEERING_CONFIG_VIEWS_H_

@@ -1,0 +1,89 @@
+// What steerd holds of one feed: the entries by key, and the position they stand at.
+//
+// Entries are immutable and shared, so that the table builder and the writer of the last-known-good copy read them without keeping
+// the feed's thread waiting for longer than a walk over pointers. Thread-safe.
+//
+//   FeedStore<v1::ConfigEntry> config;
+//   config.Apply(change);            // The feed client's thread; OK always.
+//   config.Held().entries;           // The builder's.
+#ifndef FAIRLEAD_SERVICES_STEERING_FEED_STORE_H_
+#define FAIRLEAD_SERVICES_STEERING_FEED_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "libs/feed/feed_replica.h"
+#include "libs/feed/position.h"
+
+namespace fairlead {
+
+template <typename Entry>
+struct HeldFeed {
+  FeedPosition position;
+  std::vector<std::shared_ptr<const Entry>> entries;  // In the order of their keys.
+};
+
+template <typename Entry>
+class FeedStore {
+ public:
+  absl::Status Apply(const FeedChange<Entry>& change) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    if (change.snapshot) entries_.clear();
+    for (const Entry& entry : change.entries) {
+      if (IsRemoval(entry)) {
+        entries_.erase(entry.key());
+      } else {
+        entries_[entry.key()] = std::make_shared<const Entry>(entry);
+      }
+    }
+    position_ = change.position;
+    ++generation_;
+    return absl::OkStatus();
+  }
+
+  // What a copy on disk held.
+  void Restore(FeedPosition position, std::vector<Entry> entries) {
+    static_cast<void>(Apply({.snapshot = true, .base = {}, .position = position, .entries = std::move(entries), .held_entries = 0}));
+  }
+
+  HeldFeed<Entry> Held() const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    HeldFeed<Entry> held{.position = position_, .entries = {}};
+    held.entries.reserve(entries_.size());
+    for (const auto& [key, entry] : entries_) held.entries.push_back(entry);
+    return held;
+  }
+  std::vector<std::string> Keys() const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    std::vector<std::string> keys;
+    keys.reserve(entries_.size());
+    for (const auto& [key, entry] : entries_) keys.push_back(key);
+    return keys;
+  }
+  FeedPosition position() const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return position_;
+  }
+  // Grows with each change.
+  uint64_t generation() const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return generation_;
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  absl::btree_map<std::string, std::shared_ptr<const Entry>> entries_ ABSL_GUARDED_BY(mu_);
+  FeedPosition position_ ABSL_GUARDED_BY(mu_);
+  uint64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_SERVICES_STEERING_FEED_STORE_H_

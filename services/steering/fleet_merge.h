@@ -1,0 +1,50 @@
+// One picture of the fleet from several cells: per box the report and the holdings with the highest (incarnation, sequence), per BGP
+// session the routes of the cell with the newest report of the box that hears it.
+//
+// A box that moves to another cell is therefore believed there from its first report on; its routes are those of the old cell until
+// the new one knows the session, so that a move is not a withdrawal. Equal reports: the one that isn't SILENT, then the first cell.
+// Pure values; not thread-safe.
+#ifndef FAIRLEAD_SERVICES_STEERING_FLEET_MERGE_H_
+#define FAIRLEAD_SERVICES_STEERING_FLEET_MERGE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "libs/base/ids.h"
+#include "libs/steering/holdings.h"
+#include "libs/steering/views.h"
+#include "services/steering/cell_store.h"
+
+namespace fairlead {
+
+// In the order of cell ids, so that equal inputs merge equally.
+using CellStores = std::vector<const CellStore*>;
+
+absl::flat_hash_map<ApplianceId, BoxReport> MergeReports(const CellStores& cells);
+
+std::vector<HoldingsView> MergeHoldings(const CellStores& cells);
+
+// Which cell (its index) speaks for each session that any cell knows.
+using SessionOwners = absl::flat_hash_map<BgpSessionId, size_t>;
+SessionOwners MergeSessions(const CellStores& cells);
+
+// A session as configuration says it: where it stands among the SessionViews and which box hears it.
+struct ConfiguredSession {
+  uint32_t index = 0;
+  ApplianceId appliance;
+};
+using ConfiguredSessions = absl::flat_hash_map<BgpSessionId, ConfiguredSession>;
+
+struct MergedRoutes {
+  std::vector<RouteView> routes;
+  // Left out: their session isn't configured, or is another box's.
+  size_t foreign = 0;
+};
+MergedRoutes MergeRoutes(const CellStores& cells, const SessionOwners& owners, const ConfiguredSessions& configured);
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_SERVICES_STEERING_FLEET_MERGE_H_

@@ -1,0 +1,88 @@
+// steerd: answers which appliances a client should play from. See README.md.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "libs/clock/system_clock.h"
+#include "libs/log/log.h"
+#include "libs/metrics/metrics.h"
+#include "libs/rpc/stop_signal.h"
+#include "services/steering/server.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:7004", "Where to serve gRPC; a front NGINX stands before it");
+ABSL_FLAG(std::string, http_listen, "127.0.0.1:7080", "Where to serve HTTP and JSON; a front NGINX stands before it");
+ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:7084", "Where to serve /metrics; empty: nowhere");
+ABSL_FLAG(std::string, registry, "127.0.0.1:7001", "registryd, for the configuration");
+ABSL_FLAG(std::string, fill, "127.0.0.1:7003", "filld, for the catalogue");
+ABSL_FLAG(std::string, state_dir, "", "Folder of the last-known-good copy; empty: none is kept");
+ABSL_FLAG(std::string, signing_key_dir, "", "Folder of <key id>.pem, mode 0600; without it no URL can be signed");
+ABSL_FLAG(std::string, trusted_proxies, "127.0.0.0/8,::1/128", "Addresses or prefixes whose X-Forwarded-For is believed");
+ABSL_FLAG(int, threads, 0, "Completion queues; 0: one for each core");
+ABSL_FLAG(absl::Duration, save_interval, absl::Seconds(5), "How often the last-known-good copy is written, if anything changed");
+ABSL_FLAG(absl::Duration, build_interval, absl::Milliseconds(100), "How often the table is rebuilt at most");
+
+namespace {
+
+std::string HostName() {
+  char name[256] = "unknown";
+  gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+fairlead::SteeringServerOptions OptionsFromFlags() {
+  fairlead::SteeringServerOptions options;
+  options.listen = absl::GetFlag(FLAGS_listen);
+  options.http_listen = absl::GetFlag(FLAGS_http_listen);
+  options.sources.registry = absl::GetFlag(FLAGS_registry);
+  options.sources.fill = absl::GetFlag(FLAGS_fill);
+  options.sources.subscriber = absl::StrCat("steerd@", HostName());
+  options.state_dir = absl::GetFlag(FLAGS_state_dir);
+  options.signing_key_dir = absl::GetFlag(FLAGS_signing_key_dir);
+  options.trusted_proxies = absl::GetFlag(FLAGS_trusted_proxies);
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  options.threads = absl::GetFlag(FLAGS_threads) > 0 ? absl::GetFlag(FLAGS_threads) : cores;
+  options.save_interval = std::max(absl::GetFlag(FLAGS_save_interval), absl::Milliseconds(100));
+  options.build_interval = std::max(absl::GetFlag(FLAGS_build_interval), absl::Milliseconds(1));
+  return options;
+}
+
+int Fail(const absl::Status& status) {
+  fairlead::LogError("can't start", {{"why", status}});
+  std::fprintf(stderr, "steerd: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage("steerd: the steering service of Fairlead");
+  absl::ParseCommandLine(argc, argv);
+  fairlead::BlockStopSignals();
+  fairlead::InitLog("steerd");
+
+  fairlead::SystemClock clock;
+  fairlead::SteeringServerOptions options = OptionsFromFlags();
+  // Different in each process, so that a fleet of them doesn't come back to a lost source at one moment.
+  options.sources.seed = static_cast<uint64_t>(absl::ToUnixNanos(clock.Now())) ^ (static_cast<uint64_t>(getpid()) << 40);
+
+  fairlead::Metrics metrics;
+  if (const std::string address = absl::GetFlag(FLAGS_metrics_listen); !address.empty()) {
+    if (const auto port = metrics.Serve(address); !port.ok()) return Fail(port.status());
+  }
+  const auto server = fairlead::SteeringServer::Start(options, metrics, clock);
+  if (!server.ok()) return Fail(server.status());
+  fairlead::LogInfo("listening", {{"grpc", (*server)->grpc_target()}, {"http_port", (*server)->http_port()}});
+  const int signal = fairlead::WaitForStopSignal();
+  fairlead::LogInfo("stopping", {{"signal", signal}});
+  (*server)->Shutdown(absl::Seconds(5));
+  return 0;
+}

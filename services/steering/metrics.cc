@@ -1,0 +1,63 @@
+#include "services/steering/metrics.h"
+
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace fairlead {
+namespace {
+
+// 1 µs to 100 ms: a decision takes microseconds, one that signs tokens tens of them.
+const std::vector<double> kDecisionBounds = {1e-6,   2e-6,   5e-6, 10e-6, 20e-6, 50e-6, 100e-6,
+                                             200e-6, 500e-6, 1e-3, 2e-3,  5e-3,  10e-3, 100e-3};
+const std::vector<double> kBuildBounds = {1e-4, 1e-3, 5e-3, 10e-3, 50e-3, 0.1, 0.5, 1, 5, 10};
+
+prometheus::Counter& Decision(Metrics& metrics, absl::string_view verdict, absl::string_view cause) {
+  return metrics.Counter("fairlead_steering_decisions_total", "Answers, by verdict and by why rank 0 doesn't serve",
+                         {{"verdict", std::string(verdict)}, {"cause", absl::AsciiStrToLower(cause)}});
+}
+
+}  // namespace
+
+SteeringMetrics::SteeringMetrics(Metrics& m)
+    : all(m),
+      refused(Decision(m, "refused", "none")),
+      decision_seconds(m.Histogram("fairlead_steering_decision_seconds", "From request to answer, without the transport", kDecisionBounds)),
+      explains(m.Counter("fairlead_steering_explains_total", "Explain requests")),
+      stream_messages(m.Counter("fairlead_steering_stream_messages_total", "Messages of SteerStream")),
+      tables_built(m.Counter("fairlead_steering_tables_built_total", "Tables published")),
+      table_failures(m.Counter("fairlead_steering_table_failures_total", "Tables that could not be built")),
+      table_build_seconds(m.Histogram("fairlead_steering_table_build_seconds", "Time to build a table", kBuildBounds)),
+      table_version(m.Gauge("fairlead_steering_table_version", "Version of the table in force")),
+      table_boxes(m.Gauge("fairlead_steering_table_boxes", "Appliances in the table")),
+      table_prefixes(m.Gauge("fairlead_steering_table_prefixes", "Client prefixes in the table")),
+      table_ladders(m.Gauge("fairlead_steering_table_ladders", "Distinct ladders in the table")),
+      table_files(m.Gauge("fairlead_steering_table_files", "Files in the table")),
+      routes_left_out(m.Gauge("fairlead_steering_routes_left_out", "Routes of unknown sessions or outside the allow-list")),
+      bad_records(m.Gauge("fairlead_steering_bad_records", "Records of the feeds that were left out")),
+      token_hits(m.Gauge("fairlead_steering_token_cache_hits", "Tokens taken from the cache, since the start")),
+      token_misses(m.Gauge("fairlead_steering_token_cache_misses", "Tokens signed, since the start")),
+      token_hit_rate(m.Gauge("fairlead_steering_token_cache_hit_ratio", "Hits of all, since the start")),
+      has_signing_key(m.Gauge("fairlead_steering_has_signing_key", "1 if an active key is at hand")),
+      snapshots_written(m.Counter("fairlead_steering_snapshots_written_total", "Last-known-good copies written")),
+      snapshot_failures(m.Counter("fairlead_steering_snapshot_failures_total", "Copies that could not be written or read")),
+      snapshot_bytes(m.Gauge("fairlead_steering_snapshot_bytes", "Size of the entries in the last copy")),
+      http_open_connections(m.Gauge("fairlead_steering_http_open_connections", "Open HTTP connections")),
+      http_refused_connections(m.Gauge("fairlead_steering_http_refused_connections", "Closed for being too many, since the start")),
+      http_malformed_requests(m.Gauge("fairlead_steering_http_malformed_requests", "Refused by the HTTP server, since the start")),
+      http_timed_out_requests(m.Gauge("fairlead_steering_http_timed_out_requests", "Cut off for being slow, since the start")) {
+  for (size_t i = 0; i < served.size(); ++i) served[i] = &Decision(m, "ok", ToString(static_cast<MissCause>(i)));
+  for (size_t i = 0; i < not_servable.size(); ++i) {
+    not_servable[i] = &Decision(m, "not_servable", ToString(static_cast<NotServable>(i)));
+  }
+}
+
+void SteeringMetrics::SetSource(const std::string& source, double age_seconds, bool from_disk, bool connected) {
+  const Metrics::Labels labels = {{"source", source}};
+  all.Gauge("fairlead_steering_source_age_seconds", "Since the source was last heard; -1: never", labels).Set(age_seconds);
+  all.Gauge("fairlead_steering_source_from_disk", "1 if only the copy on disk is known", labels).Set(from_disk ? 1 : 0);
+  all.Gauge("fairlead_steering_source_connected", "1 while its stream is up", labels).Set(connected ? 1 : 0);
+}
+
+}  // namespace fairlead

@@ -1,0 +1,178 @@
+#include "services/steering/server.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/errors.h"
+#include "libs/base/status_macros.h"
+#include "libs/log/log.h"
+#include "services/steering/http_front.h"
+#include "services/steering/snapshot_file.h"
+
+namespace fairlead {
+namespace {
+
+// Made if it isn't there, readable by nobody else: other programs bring what belongs there later.
+absl::Status EnsureFolder(absl::string_view flag, const std::string& path) {
+  std::error_code error;
+  const bool made = std::filesystem::create_directories(path, error);
+  if (made) std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+  if (!error && std::filesystem::is_directory(path, error)) return absl::OkStatus();
+  return InvalidField(flag, path, error ? absl::StrCat("can't be used: ", error.message()) : "isn't a folder");
+}
+
+}  // namespace
+
+SteeringServer::SteeringServer(const SteeringServerOptions& options, Metrics& metrics, const Clock& clock)
+    : options_(options),
+      clock_(clock),
+      metrics_(metrics),
+      serving_(std::make_shared<const ServingState>()),
+      sources_(options.sources, clock) {}
+
+absl::StatusOr<std::unique_ptr<SteeringServer>> SteeringServer::Start(const SteeringServerOptions& options, Metrics& metrics,
+                                                                      const Clock& clock) {
+  std::unique_ptr<SteeringServer> server(new SteeringServer(options, metrics, clock));
+  RETURN_IF_ERROR(server->Init());
+  return server;
+}
+
+absl::Status SteeringServer::OpenKeys() {
+  if (options_.signing_key_dir.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(EnsureFolder("signing_key_dir", options_.signing_key_dir));
+  ASSIGN_OR_RETURN(signer_, TokenSigner::Open(options_.signing_key_dir));
+  tokens_ = std::make_unique<TokenCache>(*signer_);
+  return absl::OkStatus();
+}
+
+// A copy that can't be used is no reason not to start: the sources will come.
+void SteeringServer::LoadCopy() {
+  if (options_.state_dir.empty()) return;
+  const LoadedSnapshot loaded = LoadSnapshot(options_.state_dir);
+  for (const absl::Status& refused : loaded.refused) {
+    metrics_.snapshot_failures.Increment();
+    LogError("copy on disk refused", {{"why", refused}});
+  }
+  if (!loaded.sections.has_value()) {
+    LogWarning("no copy on disk to start from", {{"state_dir", options_.state_dir}});
+    return;
+  }
+  if (const absl::Status restored = sources_.Restore(*loaded.sections); !restored.ok()) {
+    metrics_.snapshot_failures.Increment();
+    LogError("copy on disk refused", {{"file", loaded.file}, {"why", restored}});
+    return;
+  }
+  LogInfo("starting from the copy on disk", {{"file", loaded.file}, {"sources", loaded.sections->size()}});
+  absl::MutexLock lock(&save_mu_);
+  saved_generation_ = sources_.generation();
+}
+
+absl::Status SteeringServer::Init() {
+  ASSIGN_OR_RETURN(TrustedProxies proxies, TrustedProxies::Parse(options_.trusted_proxies));
+  if (!options_.state_dir.empty()) RETURN_IF_ERROR(EnsureFolder("state_dir", options_.state_dir));
+  RETURN_IF_ERROR(OpenKeys());
+  LoadCopy();
+  builder_ = std::make_unique<TableBuilder>(options_.builder, sources_, signer_.get(), metrics_, serving_);
+  builder_->Tick(clock_.Monotonic());  // So that what came from disk is served from the first request on.
+
+  steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(proxies), clock_, metrics_);
+  grpc_ = std::make_unique<SteeringGrpc>(*steerer_, options_.threads);
+  RpcServerOptions rpc;
+  rpc.program = "steerd";
+  rpc.listen = options_.listen;
+  rpc.configure = [this](grpc::ServerBuilder& builder) { grpc_->AddQueues(builder); };
+  ASSIGN_OR_RETURN(rpc_, RpcServer::Start(rpc, {grpc_->service()}));
+  rpc_->SetServing(steerer_->Health().ok());
+  grpc_->Run();
+  HttpServerOptions http;
+  http.address = options_.http_listen;
+  http.threads = std::max(1, options_.threads / 2);
+  ASSIGN_OR_RETURN(http_, HttpServer::Start(http, [this](const HttpRequest& request) { return AnswerHttp(*steerer_, request); }));
+  sources_.Start();
+  builder_thread_ = std::thread([this] { RunBuilder(); });
+  if (!options_.state_dir.empty()) saver_thread_ = std::thread([this] { RunSaver(); });
+  return absl::OkStatus();
+}
+
+SteeringServer::~SteeringServer() {
+  Shutdown(absl::ZeroDuration());
+}
+
+bool SteeringServer::Wait(absl::Duration time) {
+  absl::MutexLock lock(&stop_mu_);
+  return !stop_mu_.AwaitWithTimeout(absl::Condition(&stopping_), time);
+}
+
+void SteeringServer::RunBuilder() {
+  bool serving = steerer_->Health().ok();
+  do {
+    builder_->Tick(clock_.Monotonic());
+    ShowCounters();
+    const absl::Status health = steerer_->Health();
+    if (health.ok() == serving) continue;
+    serving = health.ok();
+    rpc_->SetServing(serving);
+    LogInfo(serving ? "serving" : "not serving", {{"why", health}});
+  } while (Wait(options_.build_interval));
+}
+
+void SteeringServer::RunSaver() {
+  while (Wait(options_.save_interval)) {
+    if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
+  }
+}
+
+absl::Status SteeringServer::SaveNow() {
+  if (options_.state_dir.empty()) return absl::OkStatus();
+  absl::MutexLock lock(&save_mu_);
+  const uint64_t generation = sources_.generation();
+  if (generation == saved_generation_) return absl::OkStatus();
+  const std::vector<SnapshotSection> sections = sources_.Save();
+  if (sections.empty()) return absl::OkStatus();
+  if (const absl::Status written = WriteSnapshot(options_.state_dir, sections); !written.ok()) {
+    metrics_.snapshot_failures.Increment();
+    return written;
+  }
+  saved_generation_ = generation;
+  metrics_.snapshots_written.Increment();
+  size_t bytes = 0;
+  for (const SnapshotSection& section : sections) {
+    for (const std::string& entry : section.entries) bytes += entry.size();
+  }
+  metrics_.snapshot_bytes.Set(static_cast<double>(bytes));
+  return absl::OkStatus();
+}
+
+void SteeringServer::ShowCounters() {
+  if (tokens_ != nullptr) {
+    const TokenCacheStats tokens = tokens_->stats();
+    metrics_.token_hits.Set(static_cast<double>(tokens.hits));
+    metrics_.token_misses.Set(static_cast<double>(tokens.misses));
+    metrics_.token_hit_rate.Set(tokens.hit_rate());
+  }
+  const HttpServerStats& http = http_->stats();
+  metrics_.http_open_connections.Set(static_cast<double>(http.open_connections));
+  metrics_.http_refused_connections.Set(static_cast<double>(http.refused));
+  metrics_.http_malformed_requests.Set(static_cast<double>(http.malformed));
+  metrics_.http_timed_out_requests.Set(static_cast<double>(http.timed_out));
+}
+
+void SteeringServer::Shutdown(absl::Duration grace) {
+  {
+    absl::MutexLock lock(&stop_mu_);
+    if (stopping_) return;
+    stopping_ = true;
+  }
+  if (http_ != nullptr) http_->Shutdown(grace);
+  if (rpc_ != nullptr) rpc_->Shutdown(grace);
+  if (grpc_ != nullptr) grpc_->Shutdown();
+  if (builder_thread_.joinable()) builder_thread_.join();
+  if (saver_thread_.joinable()) saver_thread_.join();
+  if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
+  sources_.Stop();
+}
+
+}  // namespace fairlead

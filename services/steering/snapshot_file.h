@@ -1,0 +1,57 @@
+// The last-known-good copy of the feeds on disk, from which a steerd serves when everything else is dead.
+//
+// One file: a line of text with the format's name and version, then a section a feed (a line of text: name, position, when it was
+// saved, how old it was then, count, size, SHA-256; then the entries, each with its length before it), then a last line with the number
+// of sections. The SHA-256 covers the section's line up to itself and all its bytes, so a flipped bit anywhere is noticed; the last line,
+// so is a cut. Written whole: temporary file, fsync, rename, fsync of the folder; the file before stays beside it as ".previous".
+//
+//   RETURN_IF_ERROR(WriteSnapshot("/var/lib/fairlead/steerd", sections));
+//   const LoadedSnapshot loaded = LoadSnapshot("/var/lib/fairlead/steerd");   // The newest that is whole.
+#ifndef FAIRLEAD_SERVICES_STEERING_SNAPSHOT_FILE_H_
+#define FAIRLEAD_SERVICES_STEERING_SNAPSHOT_FILE_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "libs/feed/position.h"
+
+namespace fairlead {
+
+// One feed's entries, serialised.
+struct SnapshotSection {
+  std::string name;  // "registry", "catalog", "cells/x"; no spaces.
+  FeedPosition position;
+  absl::Time saved_at;  // Wall time: nothing else survives a restart of the machine. To the millisecond.
+  absl::Duration age;   // Of the feed at that time.
+  std::vector<std::string> entries;
+};
+
+// The bytes of the file, and back. Errors are DATA_LOSS saying what is wrong and where.
+std::string EncodeSnapshot(const std::vector<SnapshotSection>& sections);
+absl::StatusOr<std::vector<SnapshotSection>> DecodeSnapshot(absl::string_view bytes);
+
+// The names inside the folder.
+inline constexpr char kSnapshotFile[] = "steering.snapshot";
+inline constexpr char kPreviousSnapshotFile[] = "steering.snapshot.previous";
+
+// UNAVAILABLE naming the file and the system's reason.
+absl::Status WriteSnapshot(const std::string& folder, const std::vector<SnapshotSection>& sections);
+
+struct LoadedSnapshot {
+  std::optional<std::vector<SnapshotSection>> sections;  // None: start empty.
+  std::string file;                                      // Which one they come from.
+  std::vector<absl::Status> refused;                     // The files that were there and could not be used, newest first.
+};
+LoadedSnapshot LoadSnapshot(const std::string& folder);
+
+// A refused file is put aside under this name so that the next write doesn't make it the one before.
+inline constexpr char kRefusedSnapshotFile[] = "steering.snapshot.refused";
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_SERVICES_STEERING_SNAPSHOT_FILE_H_

@@ -1,0 +1,243 @@
+#include "services/steering/sources.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/base/errors.h"
+#include "libs/base/status_macros.h"
+#include "libs/log/log.h"
+#include "libs/rpc/channel.h"
+#include "libs/rpc/principal.h"
+
+namespace fairlead {
+namespace {
+
+namespace rv1 = registry::v1;
+namespace iv1 = ingest::v1;
+namespace cv1 = content::v1;
+
+constexpr char kRegistry[] = "registry";
+constexpr char kCatalog[] = "catalog";
+constexpr char kPrincipal[] = "service/steerd";
+
+template <typename Entry>
+absl::StatusOr<std::vector<Entry>> ParseEntries(const SnapshotSection& section) {
+  std::vector<Entry> entries(section.entries.size());
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (!entries[i].ParseFromString(section.entries[i]) || entries[i].key().empty()) {
+      return absl::DataLossError(absl::StrCat("snapshot section ", section.name, ": entry ", i, " can't be read"));
+    }
+  }
+  return entries;
+}
+
+template <typename Entry>
+SnapshotSection ToSection(const SourceStatus& status, const HeldFeed<Entry>& held, const Clock& clock) {
+  SnapshotSection section;
+  section.name = status.source;
+  section.position = held.position;
+  section.saved_at = clock.Now();
+  section.age = std::max(absl::ZeroDuration(), clock.Monotonic() - status.heard_at);
+  section.entries.reserve(held.entries.size());
+  for (const auto& entry : held.entries) section.entries.push_back(entry->SerializeAsString());
+  return section;
+}
+
+}  // namespace
+
+Sources::Sources(const SourcesOptions& options, const Clock& clock) : options_(options), clock_(clock) {}
+
+Sources::~Sources() {
+  Stop();
+}
+
+absl::Status Sources::Restore(const std::vector<SnapshotSection>& sections) {
+  std::vector<rv1::ConfigEntry> config;
+  std::vector<cv1::CatalogEntry> catalog;
+  std::map<CellId, std::vector<iv1::FleetEntry>> cells;
+  std::map<std::string, FeedPosition> positions;
+  for (const SnapshotSection& section : sections) {
+    if (section.name == kRegistry) {
+      ASSIGN_OR_RETURN(config, ParseEntries<rv1::ConfigEntry>(section));
+    } else if (section.name == kCatalog) {
+      ASSIGN_OR_RETURN(catalog, ParseEntries<cv1::CatalogEntry>(section));
+    } else {
+      const absl::StatusOr<CellId> id = CellId::ParseName(section.name, "section");
+      if (!id.ok()) return absl::DataLossError(id.status().message());
+      ASSIGN_OR_RETURN(cells[*id], ParseEntries<iv1::FleetEntry>(section));
+    }
+    positions[section.name] = section.position;
+    // Wall time, because nothing else is the same in two runs; a clock that was set back makes it no younger than it was.
+    const absl::Duration since = std::max(absl::ZeroDuration(), clock_.Now() - section.saved_at);
+    restored_at_[section.name] = clock_.Monotonic() - since - section.age;
+  }
+  config_.Restore(positions[kRegistry], std::move(config));
+  catalog_.Restore(positions[kCatalog], std::move(catalog));
+  absl::MutexLock lock(&mu_);
+  for (auto& [id, entries] : cells) {
+    CellFeed& cell = cells_[id];
+    cell.store = std::make_shared<CellStore>(fleet_);
+    cell.store->Restore(positions[id.name()], std::move(entries));
+  }
+  return absl::OkStatus();
+}
+
+template <typename Request, typename Response>
+FeedClientOptions<Request, Response> Sources::ClientOptions(const std::string& name) const {
+  FeedClientOptions<Request, Response> client;
+  client.name = name;
+  client.request.set_subscriber(options_.subscriber);
+  client.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, kPrincipal); };
+  client.heartbeat_interval = options_.heartbeat_interval;
+  client.backoff = options_.backoff;
+  // Another jitter for each feed, or all would return at the same moment.
+  client.seed = options_.seed ^ std::hash<std::string>()(name);
+  client.clock = &clock_;
+  return client;
+}
+
+void Sources::StartConfig() {
+  auto client = ClientOptions<rv1::WatchConfigRequest, rv1::WatchConfigResponse>("config");
+  client.request.set_scope(rv1::CONFIG_SCOPE_STEERING);
+  const std::shared_ptr<rv1::ConfigService::Stub> stub = rv1::ConfigService::NewStub(MakeChannel(options_.registry));
+  client.start = [stub](auto* context, const auto* request, auto* reactor) { stub->async()->WatchConfig(context, request, reactor); };
+  client.apply = [this](const FeedChange<rv1::ConfigEntry>& change) { return config_.Apply(change); };
+  client.held = config_.position();
+  client.held_keys = config_.Keys();
+  config_client_ = std::make_unique<ConfigClient>(std::move(client));
+  config_client_->Start();
+}
+
+void Sources::StartCatalog() {
+  auto client = ClientOptions<cv1::WatchCatalogRequest, cv1::WatchCatalogResponse>("catalog");
+  client.request.set_scope(cv1::CATALOG_SCOPE_STEERING);
+  const std::shared_ptr<cv1::CatalogFeedService::Stub> stub = cv1::CatalogFeedService::NewStub(MakeChannel(options_.fill));
+  client.start = [stub](auto* context, const auto* request, auto* reactor) { stub->async()->WatchCatalog(context, request, reactor); };
+  client.apply = [this](const FeedChange<cv1::CatalogEntry>& change) { return catalog_.Apply(change); };
+  client.held = catalog_.position();
+  client.held_keys = catalog_.Keys();
+  catalog_client_ = std::make_unique<CatalogClient>(std::move(client));
+  catalog_client_->Start();
+}
+
+void Sources::StartCell(const CellId& id, CellFeed& cell) {
+  auto client = ClientOptions<iv1::WatchFleetRequest, iv1::WatchFleetResponse>(id.name());
+  const std::shared_ptr<iv1::FleetFeedService::Stub> stub = iv1::FleetFeedService::NewStub(MakeChannel(cell.address));
+  client.start = [stub](auto* context, const auto* request, auto* reactor) { stub->async()->WatchFleet(context, request, reactor); };
+  client.apply = [store = cell.store](const FeedChange<iv1::FleetEntry>& change) { return store->Apply(change); };
+  client.held = cell.store->position();
+  client.held_keys = cell.store->Keys();
+  cell.client = std::make_unique<FleetClient>(std::move(client));
+  cell.client->Start();
+}
+
+void Sources::Start() {
+  StartConfig();
+  StartCatalog();
+}
+
+void Sources::Stop() {
+  std::map<CellId, CellFeed> cells;
+  {
+    absl::MutexLock lock(&mu_);
+    stopped_ = true;
+    for (auto& [id, cell] : cells_) cells[id].client = std::move(cell.client);
+  }
+  if (config_client_ != nullptr) config_client_->Stop();
+  if (catalog_client_ != nullptr) catalog_client_->Stop();
+  for (auto& [id, cell] : cells) {
+    if (cell.client != nullptr) cell.client->Stop();
+  }
+}
+
+void Sources::FollowCells(const std::vector<CellAddress>& cells) {
+  std::vector<std::unique_ptr<FleetClient>> ended;  // Stopped by their destructors, outside the lock: that waits for their threads.
+  absl::MutexLock lock(&mu_);
+  if (stopped_) return;
+  std::map<CellId, std::string> wanted;
+  for (const CellAddress& cell : cells) {
+    if (wanted.size() < kMaxCells) {
+      wanted[cell.id] = cell.address;
+    } else {
+      LogError("too many cells; one is left out", {{"cell", cell.id.name()}, {"limit", kMaxCells}});
+    }
+  }
+  for (auto cell = cells_.begin(); cell != cells_.end();) {
+    if (wanted.contains(cell->first)) {
+      ++cell;
+      continue;
+    }
+    LogInfo("cell let go of", {{"cell", cell->first.name()}});
+    ended.push_back(std::move(cell->second.client));
+    cell = cells_.erase(cell);
+    ++fleet_.reports, ++fleet_.holdings, ++fleet_.routes;
+  }
+  for (const auto& [id, address] : wanted) {
+    CellFeed& cell = cells_[id];
+    if (cell.client != nullptr && cell.address == address) continue;
+    LogInfo("following cell", {{"cell", id.name()}, {"address", address}});
+    if (cell.store == nullptr) cell.store = std::make_shared<CellStore>(fleet_);
+    if (cell.client != nullptr) cell.client->Stop();  // Before the next one writes into the same store.
+    cell.address = address;
+    StartCell(id, cell);
+  }
+}
+
+std::vector<std::shared_ptr<const CellStore>> Sources::cells() const {
+  absl::MutexLock lock(&mu_);
+  std::vector<std::shared_ptr<const CellStore>> stores;
+  for (const auto& [id, cell] : cells_) stores.push_back(cell.store);
+  return stores;
+}
+
+SourceStatus Sources::StatusOf(const std::string& name, FeedPosition position, const FeedClientLoop* client) const {
+  SourceStatus status{.source = name, .position = position, .heard_at = -absl::InfiniteDuration()};
+  const FeedClientStats stats = client == nullptr ? FeedClientStats() : client->stats();
+  status.connected = stats.connected;
+  if (stats.age < absl::InfiniteDuration()) {
+    status.heard_at = clock_.Monotonic() - stats.age;
+    return status;
+  }
+  const auto restored = restored_at_.find(name);
+  if (restored == restored_at_.end()) return status;
+  status.heard_at = restored->second;
+  status.from_disk = true;
+  return status;
+}
+
+std::vector<SourceStatus> Sources::Statuses() const {
+  std::vector<SourceStatus> statuses;
+  statuses.push_back(StatusOf(kRegistry, config_.position(), config_client_.get()));
+  statuses.push_back(StatusOf(kCatalog, catalog_.position(), catalog_client_.get()));
+  absl::MutexLock lock(&mu_);
+  for (const auto& [id, cell] : cells_) statuses.push_back(StatusOf(id.name(), cell.store->position(), cell.client.get()));
+  return statuses;
+}
+
+uint64_t Sources::generation() const {
+  uint64_t generation = config_.generation() + catalog_.generation() + fleet_.routes;  // Routes: also grows when a cell goes.
+  absl::MutexLock lock(&mu_);
+  for (const auto& [id, cell] : cells_) generation += cell.store->generation();
+  return generation;
+}
+
+std::vector<SnapshotSection> Sources::Save() const {
+  std::vector<SnapshotSection> sections;
+  const auto add = [&](const SourceStatus& status, const auto& held) {
+    if (!held.position.nothing()) sections.push_back(ToSection(status, held, clock_));
+  };
+  add(StatusOf(kRegistry, config_.position(), config_client_.get()), config_.Held());
+  add(StatusOf(kCatalog, catalog_.position(), catalog_client_.get()), catalog_.Held());
+  std::vector<std::pair<SourceStatus, std::shared_ptr<const CellStore>>> cells;
+  {
+    absl::MutexLock lock(&mu_);
+    for (const auto& [id, cell] : cells_) {
+      cells.emplace_back(StatusOf(id.name(), cell.store->position(), cell.client.get()), cell.store);
+    }
+  }
+  for (const auto& [status, store] : cells) add(status, store->Held());
+  return sections;
+}
+
+}  // namespace fairlead

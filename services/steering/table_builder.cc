@@ -1,0 +1,186 @@
+#include "services/steering/table_builder.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "libs/base/status_macros.h"
+#include "libs/log/log.h"
+
+namespace fairlead {
+namespace {
+
+constexpr size_t kMostLoggedIssues = 10;
+
+void LogIssues(absl::string_view what, const std::vector<std::string>& issues) {
+  for (size_t i = 0; i < issues.size() && i < kMostLoggedIssues; ++i) {
+    LogWarning("record left out", {{"of", what}, {"why", issues[i]}, {"issues", issues.size()}});
+  }
+}
+
+}  // namespace
+
+TableBuilder::TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
+                           Published<ServingState>& out)
+    : options_(options), sources_(sources), signer_(signer), metrics_(metrics), out_(out) {}
+
+TableBuilder::Built TableBuilder::Current() const {
+  return {.config = sources_.config().generation(),
+          .catalog = sources_.catalog().generation(),
+          .reports = sources_.fleet().reports,
+          .holdings = sources_.fleet().holdings,
+          .routes = sources_.fleet().routes};
+}
+
+void TableBuilder::Tick(absl::Duration now) {
+  // Positions and generations are read before the entries: what is built is at least as new as what is said.
+  const Built current = Current();
+  if (current.config != config_generation_) ReadConfiguration();
+  std::vector<SourceStatus> statuses = sources_.Statuses();
+  ChooseKey(now);
+  next_.why_none = Ready(now, statuses);
+  if (next_.why_none.ok() && (next_.table == nullptr || !(current == built_))) {
+    const auto start = std::chrono::steady_clock::now();
+    const absl::Status built = Build(current);
+    if (built.ok()) {
+      metrics_.table_build_seconds.Observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      ShowTable();
+    } else {
+      metrics_.table_failures.Increment();
+      LogError("the table could not be built; the one before stays", {{"why", built}});
+    }
+  }
+  Publish(now, std::move(statuses));
+}
+
+void TableBuilder::ReadConfiguration() {
+  config_generation_ = sources_.config().generation();
+  ConfigViews views = ReadConfig(sources_.config().Held());
+  LogIssues("configuration", views.issues);
+  keys_changed_ |= views.settings.active_key_ids != config_.settings.active_key_ids;
+  config_ = std::move(views);
+  sources_.FollowCells(config_.cells);
+}
+
+absl::Status TableBuilder::Ready(absl::Duration now, const std::vector<SourceStatus>& statuses) {
+  if (next_.table != nullptr) return absl::OkStatus();
+  std::vector<std::string> missing;
+  for (size_t i = 0; i < statuses.size(); ++i) {
+    const bool required = i < 2;  // The configuration and the catalogue.
+    if (!statuses[i].position.nothing()) continue;
+    if (!required && waiting_since_.has_value() && now - *waiting_since_ >= options_.cells_wait) continue;
+    missing.push_back(statuses[i].source);
+  }
+  if (missing.empty()) return absl::OkStatus();
+  const bool only_cells = !statuses[0].position.nothing() && !statuses[1].position.nothing();
+  if (only_cells && !waiting_since_.has_value()) waiting_since_ = now;
+  return absl::UnavailableError(
+      absl::StrCat("no steering table yet: nothing heard from ", absl::StrJoin(missing, ", "), ", and no copy on disk"));
+}
+
+CellStores TableBuilder::Cells() {
+  cells_ = sources_.cells();
+  CellStores views;
+  for (const auto& cell : cells_) views.push_back(cell.get());
+  return views;
+}
+
+void TableBuilder::BuildFleet() {
+  std::vector<ApplianceView> appliances = config_.appliances;
+  std::vector<LinkView> links = config_.links;
+  AddCondition(MergeReports(Cells()), appliances, config_.sites, links);
+  parts_.fleet = Fleet::Build(config_.sites, std::move(appliances), std::move(links));
+}
+
+void TableBuilder::BuildLadders() {
+  MergedRoutes merged = MergeRoutes(Cells(), owners_, config_.session_index);
+  foreign_routes_ = merged.foreign;
+  parts_.policy = config_.policy;
+  parts_.ladders = LadderTable::Build(*parts_.fleet, config_.sessions, merged.routes, nullptr, config_.policy);
+}
+
+void TableBuilder::BuildHoldings() {
+  parts_.holdings = Holdings::Build(*parts_.fleet, MergeHoldings(Cells()));
+}
+
+void TableBuilder::BuildCatalogue() {
+  CatalogViews views = ReadCatalog(sources_.catalog().Held());
+  LogIssues("catalogue", views.issues);
+  catalog_issues_ = views.issues.size();
+  parts_.catalogue = Catalogue::Build(std::move(views.titles));
+  next_.unusual_playlists = std::make_shared<const PlaylistPaths>(std::move(views.unusual_playlists));
+}
+
+absl::Status TableBuilder::Build(const Built& current) {
+  const bool first = next_.table == nullptr;
+  const bool config = first || current.config != built_.config;
+  if (config || current.reports != built_.reports) BuildFleet();
+  SessionOwners owners = MergeSessions(Cells());
+  const bool moved = owners != owners_;
+  owners_ = std::move(owners);
+  const bool stale_ladders = parts_.ladders == nullptr || parts_.ladders->fingerprint() != parts_.fleet->fingerprint();
+  if (config || moved || stale_ladders || current.routes != built_.routes) BuildLadders();
+  const bool stale_holdings = parts_.holdings == nullptr || parts_.holdings->fingerprint() != parts_.fleet->fingerprint();
+  if (stale_holdings || current.holdings != built_.holdings) BuildHoldings();
+  if (first || current.catalog != built_.catalog) BuildCatalogue();
+
+  ++parts_.version;
+  ASSIGN_OR_RETURN(next_.table, AssembleSteeringTable(parts_));
+  next_.settings = config_.settings;
+  built_ = current;
+  return absl::OkStatus();
+}
+
+// The folder is read again when configuration names other keys, and now and then while none of them is here: keys and configuration
+// reach a machine by different ways.
+void TableBuilder::ChooseKey(absl::Duration now) {
+  const bool due = next_.key_id.empty() && now - keys_scanned_at_ >= options_.rescan_keys_every;
+  if (!keys_changed_ && !due) return;
+  keys_changed_ = false;
+  keys_scanned_at_ = now;
+  const std::vector<std::string>& wanted = config_.settings.active_key_ids;
+  next_.key_id.clear();
+  if (signer_ == nullptr) {
+    next_.why_no_key = absl::UnavailableError("can't sign URLs: this server was started without --signing_key_dir");
+    return;
+  }
+  if (const absl::Status scanned = signer_->Rescan(); !scanned.ok()) LogError("signing keys not read again", {{"why", scanned}});
+  if (wanted.empty()) {
+    next_.why_no_key = absl::UnavailableError("can't sign URLs: the configuration has no signing key in state ACTIVE");
+    return;
+  }
+  absl::StatusOr<std::string> chosen = signer_->Choose(wanted);
+  if (!chosen.ok()) {
+    next_.why_no_key = absl::UnavailableError(absl::StrCat("can't sign URLs: ", chosen.status().message()));
+    return;
+  }
+  next_.key_id = *std::move(chosen);
+  next_.why_no_key = absl::OkStatus();
+  LogInfo("signing key chosen", {{"key", next_.key_id}});
+}
+
+void TableBuilder::Publish(absl::Duration now, std::vector<SourceStatus> statuses) {
+  for (const SourceStatus& status : statuses) {
+    const bool heard = status.heard_at > -absl::InfiniteDuration();
+    metrics_.SetSource(status.source, heard ? absl::ToDoubleSeconds(now - status.heard_at) : -1, status.from_disk, status.connected);
+  }
+  metrics_.has_signing_key.Set(next_.key_id.empty() ? 0 : 1);
+  next_.sources = std::move(statuses);
+  out_.Set(std::make_shared<const ServingState>(next_));
+}
+
+void TableBuilder::ShowTable() {
+  metrics_.tables_built.Increment();
+  metrics_.table_version.Set(static_cast<double>(next_.table->version));
+  metrics_.table_boxes.Set(static_cast<double>(parts_.fleet->boxes().size()));
+  metrics_.table_prefixes.Set(static_cast<double>(parts_.ladders->prefixes()));
+  metrics_.table_ladders.Set(static_cast<double>(parts_.ladders->distinct_ladders()));
+  metrics_.table_files.Set(static_cast<double>(parts_.catalogue->file_count()));
+  metrics_.routes_left_out.Set(static_cast<double>(parts_.ladders->routes_left_out() + foreign_routes_));
+  uint64_t unreadable = 0;
+  for (const auto& cell : cells_) unreadable += cell->unreadable();
+  metrics_.bad_records.Set(static_cast<double>(config_.issues.size() + catalog_issues_ + parts_.fleet->issues().size() + unreadable));
+}
+
+}  // namespace fairlead

@@ -1,0 +1,97 @@
+// From what the feeds hold to the table that answers are made from: rebuilds what changed, at most once a tick, and publishes it whole.
+//
+// Of the four parts of a table a report rebuilds the fleet alone, a BGP change the ladders, an import the catalogue; ladders and holdings
+// are also rebuilt when the topology changed (Fleet::fingerprint). A tick in which nothing changed publishes fresh ages only.
+//
+// The first table needs a configuration and a catalogue, and waits up to `cells_wait` for the cells: deciding without holdings would
+// tell every client that nothing is held. Not thread-safe: Tick and `sources` on the builder's thread, `out` is read by everyone.
+//
+//   TableBuilder builder({}, sources, signer.get(), metrics, out);
+//   while (!stopping) { builder.Tick(clock.Monotonic()); Wait(absl::Milliseconds(100)); }
+#ifndef FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
+#define FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "libs/base/published.h"
+#include "libs/signing/token_signer.h"
+#include "libs/steering/steering_table.h"
+#include "services/steering/config_views.h"
+#include "services/steering/fleet_merge.h"
+#include "services/steering/metrics.h"
+#include "services/steering/serving_state.h"
+#include "services/steering/sources.h"
+
+namespace fairlead {
+
+struct TableBuilderOptions {
+  absl::Duration cells_wait = absl::Seconds(10);
+  // How often the folder of keys is read again while no active key is at hand.
+  absl::Duration rescan_keys_every = absl::Seconds(2);
+};
+
+class TableBuilder {
+ public:
+  // `signer` may be null: no folder of keys was given.
+  TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
+               Published<ServingState>& out);
+
+  // `now` on the monotonic clock.
+  void Tick(absl::Duration now);
+
+ private:
+  // What the parts at hand were built from.
+  struct Built {
+    uint64_t config = 0;
+    uint64_t catalog = 0;
+    uint64_t reports = 0;
+    uint64_t holdings = 0;
+    uint64_t routes = 0;
+    friend bool operator==(const Built&, const Built&) = default;
+  };
+  Built Current() const;
+
+  // UNAVAILABLE with the reason if there is nothing to decide by yet.
+  absl::Status Ready(absl::Duration now, const std::vector<SourceStatus>& statuses);
+  void ReadConfiguration();
+  absl::Status Build(const Built& current);
+  void BuildFleet();
+  void BuildLadders();
+  void BuildHoldings();
+  void BuildCatalogue();
+  void ChooseKey(absl::Duration now);
+  void Publish(absl::Duration now, std::vector<SourceStatus> statuses);
+  void ShowTable();
+  // The stores at hand, and views of them for the merge.
+  CellStores Cells();
+
+  const TableBuilderOptions options_;
+  Sources& sources_;
+  TokenSigner* const signer_;
+  SteeringMetrics& metrics_;
+  Published<ServingState>& out_;
+
+  ServingState next_;
+  ConfigViews config_;
+  uint64_t config_generation_ = 0;  // That `config_` was read from.
+  bool keys_changed_ = true;
+  absl::Duration keys_scanned_at_ = -absl::InfiniteDuration();
+  std::optional<absl::Duration> waiting_since_;
+
+  Built built_;
+  SteeringTable parts_;
+  std::vector<std::shared_ptr<const CellStore>> cells_;
+  SessionOwners owners_;
+  size_t foreign_routes_ = 0;
+  size_t catalog_issues_ = 0;
+};
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
