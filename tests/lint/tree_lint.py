@@ -70,6 +70,11 @@ def matches(include: str, patterns: tuple[str, ...]) -> bool:
     return False
 
 
+def owns(owner: str, path: str) -> bool:
+    """Whether `path` is below the folder `owner`, or matches it as a pattern."""
+    return fnmatch.fnmatch(path, owner) if "*" in owner else path.startswith(owner + "/")
+
+
 def code_only(line: str) -> str:
     """The line without string literals and a trailing // comment, so that prose about a call is not a call."""
     return re.sub(r"//.*$", "", re.sub(r'"(\\.|[^"\\])*"', '""', line))
@@ -117,7 +122,7 @@ def check_owners(source: Source) -> Iterator[Finding]:
         return
     for number, include in source.includes():
         for what, (patterns, owners) in rules.OWNERS.items():
-            if matches(include, patterns) and not any(source.path.startswith(owner + "/") for owner in owners):
+            if matches(include, patterns) and not any(owns(owner, source.path) for owner in owners):
                 yield Finding(source.path, number, "owners", f"{include}: {what} belongs to {', '.join(owners)}")
                 break
 
@@ -136,12 +141,19 @@ def check_header(source: Source) -> Iterator[Finding]:
         yield Finding(source.path, rules.MAX_LINES, "length", f"{len(source.lines)} lines; split it (about 500 at most)")
 
 
+def is_poll_pause(lines: list[str], number: int) -> bool:
+    """Whether the sleep on line `number` is the short pause of a polling loop."""
+    pause = re.search(rules.POLL_PAUSE, lines[number - 1])
+    above = "\n".join(code_only(line) for line in lines[max(0, number - 1 - rules.LOOP_LINES):number])
+    return pause is not None and int(pause.group(1)) <= rules.MAX_POLL_PAUSE_MS and re.search(r"\b(while|for)\s*\(", above) is not None
+
+
 def check_sleep(source: Source) -> Iterator[Finding]:
     if not source.path.endswith("_test.cc") or source.path in rules.MAY_SLEEP:
         return
     for number, line in enumerate(source.lines, 1):
         match = re.search(rules.SLEEP_CALLS, code_only(line))
-        if match:
+        if match and not is_poll_pause(source.lines, number):
             yield Finding(source.path, number, "sleep", f"{match.group(0)}…): poll with a deadline instead of sleeping")
 
 
