@@ -175,6 +175,7 @@ void BM_Decide(benchmark::State& state) {
   RouteGenerator generator(kSeed + 3);
   for (size_t i = 0; i < kClients; ++i) {
     requests[i].client = clients[i];
+    requests[i].max_pathways = 0;  // Only manifests ask for pathways.
     requests[i].title = TitleId(absl::StrCat("t-", generator.random().Below(kTitles)));
   }
   size_t next = 0;
