@@ -1,13 +1,17 @@
 #include "tests/generator/routes.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <memory>
 
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "libs/base/status_macros.h"
 #include "libs/routing/bogons.h"
 
 namespace fairlead {
@@ -136,17 +140,16 @@ std::vector<GeneratedRoute> RouteGenerator::PartnerRoutes(const PartnerRoutesOpt
   return routes;
 }
 
-std::vector<Prefix> ReadPrefixes(const std::string& path) {
+absl::StatusOr<std::vector<Prefix>> ReadPrefixes(const std::string& path) {
+  if (access(path.c_str(), R_OK) != 0) return absl::NotFoundError(absl::StrCat("'", path, "' can't be read"));
   std::vector<Prefix> prefixes;
-  const std::string command = absl::StrCat(absl::EndsWith(path, ".gz") ? "gzip -dc '" : "cat '", path, "' 2>/dev/null");
+  const std::string command = absl::StrCat(absl::EndsWith(path, ".gz") ? "gzip -dc '" : "cat '", path, "'");
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
   std::array<char, 256> line;
   while (pipe != nullptr && std::fgets(line.data(), line.size(), pipe.get()) != nullptr) {
-    absl::string_view text(line.data());
-    absl::ConsumeSuffix(&text, "\n");
-    const absl::StatusOr<Prefix> prefix = Prefix::Parse(text);
-    if (!prefix.ok()) return {};
-    prefixes.push_back(*prefix);
+    const absl::string_view text = absl::StripAsciiWhitespace(line.data());  // The lines of the real table end in CR LF.
+    ASSIGN_OR_RETURN(const Prefix prefix, Prefix::Parse(text, absl::StrCat(path, " line ", prefixes.size() + 1)));
+    prefixes.push_back(prefix);
   }
   return prefixes;
 }

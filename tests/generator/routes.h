@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/net/ip_address.h"
 #include "libs/net/prefix.h"
@@ -78,8 +79,9 @@ class RouteGenerator {
   SeededRandom random_;
 };
 
-// Table(), or the lines of `path` (".gz" is unpacked) if it can be read: one CIDR a line. Bad lines are an error, not skipped.
-std::vector<Prefix> ReadPrefixes(const std::string& path);
+// The prefixes of a file, one CIDR a line (".gz" is unpacked by gzip). NOT_FOUND if it can't be read; INVALID_ARGUMENT naming the first bad
+// line.
+absl::StatusOr<std::vector<Prefix>> ReadPrefixes(const std::string& path);
 
 // A fragment of BIRD 2 configuration: one static protocol a family ("<name>_v4", "<name>_v6") with a blackhole route each and its AS
 // path (behind the neighbour, which BIRD's own eBGP export puts there), and the filter "<name>_export" that sets the MEDs: BIRD strips

@@ -77,6 +77,21 @@ TEST(RouteGenerator, AddressesInsideAPrefixAreInside) {
   }
 }
 
+TEST(ReadPrefixes, AFileIsReadWholeOrRefusedByItsBadLine) {
+  const std::string path = std::string(std::getenv("TEST_TMPDIR")) + "/prefixes.txt";
+  const auto write = [&path](const char* text) {
+    std::FILE* file = std::fopen(path.c_str(), "w");
+    ASSERT_NE(file, nullptr);
+    std::fputs(text, file);
+    std::fclose(file);
+  };
+  write("80.0.0.0/8\r\n2003::/19\n");
+  EXPECT_EQ(ReadPrefixes(path).value(), (std::vector<Prefix>{P("80.0.0.0/8"), P("2003::/19")}));
+  write("80.0.0.0/8\n80.0.0.1/8\n");
+  EXPECT_THAT(std::string(ReadPrefixes(path).status().message()), HasSubstr("prefixes.txt line 2: '80.0.0.1/8' has host bits set"));
+  EXPECT_EQ(ReadPrefixes(path + ".none").status().code(), absl::StatusCode::kNotFound);
+}
+
 // Ask BIRD itself whether it takes the fragment.
 TEST(BirdStaticConfig, BirdAcceptsIt) {
   if (std::FILE* bird = std::fopen("/usr/sbin/bird", "r"); bird != nullptr) {

@@ -20,15 +20,14 @@ namespace {
 
 std::vector<Prefix> LoadTable() {
   const char* folder = std::getenv("FAIRLEAD_DATA");
-  if (folder != nullptr) {
-    std::vector<Prefix> real = ReadPrefixes(absl::StrCat(folder, "/bart-prefixes.txt.gz"));
-    if (!real.empty()) {
-      std::cout << "TABLE real: " << real.size() << " prefixes of " << folder << "\n";
-      return real;
-    }
+  const std::string path = absl::StrCat(folder == nullptr ? "" : folder, "/bart-prefixes.txt.gz");
+  const absl::StatusOr<std::vector<Prefix>> real = ReadPrefixes(path);
+  if (real.ok()) {
+    std::cout << "TABLE real: " << real->size() << " prefixes of " << path << "\n";
+    return *real;
   }
-  std::cout << "TABLE generated (FAIRLEAD_DATA is " << (folder == nullptr ? "not set" : "without bart-prefixes.txt.gz")
-            << "): 901899 + 160147 prefixes\n";
+  EXPECT_EQ(real.status().code(), absl::StatusCode::kNotFound) << real.status();
+  std::cout << "TABLE generated (" << real.status().message() << "): 901899 + 160147 prefixes\n";
   return RouteGenerator(20240101).Table(901'899, 160'147);
 }
 
