@@ -10,8 +10,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -59,7 +61,7 @@ class StopOnSignal {
  public:
   StopOnSignal() {
     sigemptyset(&signals_);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&signals_, signal);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) sigaddset(&signals_, signal);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     std::thread([this] {
       int signal = 0;
@@ -82,6 +84,27 @@ absl::StatusOr<RoutePlan> MakePlan(const Layout& layout) {
   return PlanRoutes(std::move(prefixes), layout.partners, seed);
 }
 
+// While it lives, a stop signal ends every process at once, so that whoever waits for one of them waits no longer.
+class StopWatch {
+ public:
+  StopWatch(Supervisor& supervisor, const absl::Notification& stop)
+      : thread_([this, &supervisor, &stop] {
+          while (!done_.WaitForNotificationWithTimeout(absl::Milliseconds(50))) {
+            if (!stop.HasBeenNotified()) continue;
+            supervisor.StopAll();
+            return;
+          }
+        }) {}
+  ~StopWatch() {
+    done_.Notify();
+    thread_.join();
+  }
+
+ private:
+  absl::Notification done_;
+  std::thread thread_;
+};
+
 absl::Status ShowAll(bool with_viewers, const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Report& report,
                      const absl::Notification& stop) {
   Installation installation(layout, plan, supervisor, report, stop);
@@ -101,14 +124,16 @@ absl::Status Demo(bool with_viewers, const absl::Notification& stop, Report& rep
   report.Line(absl::StrCat("Fairlead on loopback: addresses 127.", layout.block, ".0.0/16 and ::1, everything else in ", folder->path()));
   if (leftovers > 0) report.Line(absl::StrCat("   (an earlier lab was killed; ended the ", leftovers, " processes that it left)"));
   Supervisor supervisor(*folder);
+  const StopWatch watch(supervisor, stop);
   const absl::Status shown = ShowAll(with_viewers, layout, plan, supervisor, report, stop);
   report.Line("");
+  if (stop.HasBeenNotified()) return absl::CancelledError("stopped");
   // A step that failed has told why.
-  if (!shown.ok() && !absl::IsCancelled(shown) && report.failures() == 0) report.Check(false, shown.message());
-  report.Line(absl::StrFormat("%s after %.0f s", report.failures() == 0 && shown.ok() ? "Every step held" : "NOT every step held",
-                              absl::ToDoubleSeconds(report.elapsed())));
-  const bool stays = shown.ok() && !absl::GetFlag(FLAGS_once);
-  if (stays) {
+  if (!shown.ok() && report.failures() == 0) report.Check(false, shown.message());
+  const bool held = shown.ok() && report.failures() == 0;
+  report.Line(
+      absl::StrFormat("%s after %.0f s", held ? "Every step held" : "NOT every step held", absl::ToDoubleSeconds(report.elapsed())));
+  if (shown.ok() && !absl::GetFlag(FLAGS_once)) {
     report.Line("Stays up until Ctrl-C or ./run down");
     stop.WaitForNotification();
   }
@@ -173,10 +198,11 @@ int Main(const std::vector<char*>& arguments) {
     std::fprintf(stderr, "usage: lab demo|up|down|status [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR\n");
     return 2;
   }
+  signal(SIGPIPE, SIG_IGN);  // Whoever reads our output may go; what we started must still be stopped.
   const StopOnSignal stop;
   Report report;
   const absl::Status status = Demo(command == "demo", stop.notification(), report);
-  if (report.failures() > 0) return 1;
+  if (!absl::IsCancelled(status) && report.failures() > 0) return 1;
   return Finish(status);
 }
 
