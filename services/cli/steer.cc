@@ -43,7 +43,8 @@ void PrintAnswer(Context& context, const SteerResponse& response) {
   for (const steering::v1::FileAnswer& file : response.files()) {
     for (const steering::v1::RankedUrl& url : file.urls()) {
       table.Add({file.rendition(), HumanBytes(file.size_bytes()), HumanBits(file.bandwidth_bps()), absl::StrCat(url.position()),
-                 ShortName(url.appliance()), ShortName(url.site()), absl::StrCat(url.rank()), FamilyWord(url.family()), Word(url.cause())});
+                 ShortName(url.appliance()), ShortName(url.site()), absl::StrCat(url.rank()), FamilyWord(url.family()),
+                 url.cause() == common::v1::MISS_CAUSE_NONE ? "" : Word(url.cause())});
     }
     if (file.urls().empty()) table.Add({file.rendition(), HumanBytes(file.size_bytes()), HumanBits(file.bandwidth_bps())});
   }
