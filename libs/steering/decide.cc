@@ -146,45 +146,55 @@ void Refuse(const SteeringTable& table, const SteeringRequest& request, const st
 
 // ---- All files ----
 
-// The best holder of each file, by site; `orders` has one order a file. Only sites that hold all of them make a pathway.
+// A site on its way to being a pathway: its best holder of each file so far, as numbers of standings.
+struct SiteHolders {
+  std::vector<uint32_t> of_file = {};
+  Fitness fitness = Fitness::kFit;  // The worst of them.
+  uint32_t rank = 0;                // The farthest of them.
+};
+
+Pathway MakePathway(const SteeringTable& table, const std::vector<Standing>& standings, const SiteHolders& holders, bool zero_serves,
+                    uint32_t position, const std::vector<FileAnswer>& files) {
+  Pathway pathway = {.rank = holders.rank, .fitness = holders.fitness};
+  for (size_t file = 0; file < files.size(); ++file) {
+    const Standing& standing = standings[holders.of_file[file]];
+    Candidate holder = MakeCandidate(*table.fleet, standing, *standing.endpoints.front());
+    holder.position = position;
+    if (!zero_serves && holder.rank != 0) holder.cause = RankZeroMiss(table, standings, files[file].file);
+    if (pathway.cause == MissCause::kNone) pathway.cause = holder.cause;
+    pathway.holders.push_back(std::move(holder));
+  }
+  pathway.site = pathway.holders.front().site;
+  return pathway;
+}
+
+// The sites that hold every file, the fittest and nearest first, equals in the order of the spread; `orders` has one order a file.
 std::vector<Pathway> FindPathways(const SteeringTable& table, const std::vector<Standing>& standings,
-                                  const std::vector<std::vector<uint32_t>>& orders, const SteeringAnswer& answer, size_t count) {
-  std::map<uint32_t, std::vector<uint32_t>> holders;  // By site: the standing for each file.
+                                  const std::vector<std::vector<uint32_t>>& orders, const std::vector<FileAnswer>& files, size_t count) {
+  std::map<uint32_t, SiteHolders> by_site;
   for (size_t file = 0; file < orders.size(); ++file) {
     for (const uint32_t i : orders[file]) {
-      std::vector<uint32_t>& of_site = holders[table.fleet->boxes()[standings[i].box].site];
-      if (of_site.size() == file) of_site.push_back(i);
+      SiteHolders& holders = by_site[table.fleet->boxes()[standings[i].box].site];
+      if (holders.of_file.size() != file) continue;  // It has a better holder of this file, or lacks an earlier one.
+      holders.of_file.push_back(i);
+      holders.fitness = std::max(holders.fitness, standings[i].fitness);
+      holders.rank = std::max(holders.rank, standings[i].rank);
     }
   }
+  std::vector<SiteHolders> complete;
+  for (auto& [site, holders] : by_site) {
+    if (holders.of_file.size() == orders.size()) complete.push_back(std::move(holders));
+  }
+  std::sort(complete.begin(), complete.end(), [&](const SiteHolders& a, const SiteHolders& b) {
+    const auto key = [&](const SiteHolders& h) {
+      const Standing& first = standings[h.of_file.front()];
+      return std::tuple(h.fitness, h.rank, first.spread, first.box);
+    };
+    return key(a) < key(b);
+  });
   std::vector<Pathway> pathways;
-  if (orders.empty() || count == 0) return pathways;
-  for (const auto& [site, of_site] : holders) {
-    if (of_site.size() != orders.size()) continue;
-    Pathway pathway = {.site = table.fleet->sites()[site].view.id};
-    for (size_t file = 0; file < of_site.size(); ++file) {
-      const Standing& standing = standings[of_site[file]];
-      pathway.holders.push_back(MakeCandidate(*table.fleet, standing, *standing.endpoints.front()));
-      pathway.fitness = std::max(pathway.fitness, standing.fitness);
-      pathway.rank = std::max(pathway.rank, standing.rank);
-    }
-    pathways.push_back(std::move(pathway));
-  }
-  const auto key = [&](const Pathway& pathway) {
-    const uint32_t box = table.fleet->FindBox(pathway.holders.front().appliance);
-    const auto standing = std::find_if(standings.begin(), standings.end(), [box](const Standing& s) { return s.box == box; });
-    return std::tuple(pathway.fitness, pathway.rank, standing->spread, box);
-  };
-  std::sort(pathways.begin(), pathways.end(), [&](const Pathway& a, const Pathway& b) { return key(a) < key(b); });
-  if (pathways.size() > count) pathways.resize(count);
-  for (uint32_t position = 0; position < pathways.size(); ++position) {
-    Pathway& pathway = pathways[position];
-    const bool zero_serves = pathways.front().rank == 0;
-    for (size_t file = 0; file < pathway.holders.size(); ++file) {
-      Candidate& holder = pathway.holders[file];
-      holder.position = position;
-      if (!zero_serves && holder.rank != 0) holder.cause = RankZeroMiss(table, standings, answer.files[file].file);
-      if (holder.cause != MissCause::kNone && pathway.cause == MissCause::kNone) pathway.cause = holder.cause;
-    }
+  for (uint32_t position = 0; position < std::min(count, complete.size()); ++position) {
+    pathways.push_back(MakePathway(table, standings, complete[position], complete.front().rank == 0, position, files));
   }
   return pathways;
 }
@@ -259,7 +269,7 @@ SteeringAnswer Decide(const SteeringTable& table, const SteeringRequest& request
     orders.push_back(std::move(ordered));
     answer.files.push_back(std::move(file));
   }
-  answer.pathways = FindPathways(table, standings, orders, answer, max_pathways);
+  answer.pathways = FindPathways(table, standings, orders, answer.files, max_pathways);
   Summarise(request, answer);
   return answer;
 }

@@ -27,11 +27,12 @@ Fitness FitnessOfHealth(const ApplianceView& box) {
 }
 
 bool HasRoom(const SteeringTable& table, const Standing& standing) {
-  const uint32_t full = table.policy.full_permille;
   const Fleet& fleet = *table.fleet;
-  if (UsePermille(fleet.boxes()[standing.box].view) >= full) return false;
-  const std::vector<uint32_t> links = LinksOnPath(fleet, standing);
-  return std::all_of(links.begin(), links.end(), [&](uint32_t link) { return UsePermille(fleet.links()[link]) < full; });
+  const Fleet::Box& box = fleet.boxes()[standing.box];
+  const auto has_room = [&](const auto& view) { return UsePermille(view) < table.policy.full_permille; };
+  if (!has_room(box.view) || (standing.link != Fleet::kNone && !has_room(fleet.links()[standing.link]))) return false;
+  const std::vector<uint32_t>& uplinks = fleet.sites()[box.site].uplinks;
+  return std::all_of(uplinks.begin(), uplinks.end(), [&](uint32_t link) { return has_room(fleet.links()[link]); });
 }
 
 void JudgeFitness(const SteeringTable& table, Standing& standing) {
