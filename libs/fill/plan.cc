@@ -30,6 +30,7 @@ bool IsPlannedFor(const PlanBox& box) {
 ClusterFillPlan PlanOne(const PlanCluster& cluster, std::vector<PlacementBox> boxes, const RankedSets& sets) {
   Placement placement = Place(std::move(boxes), sets, cluster.copies);
   ClusterFillPlan plan{.cluster = cluster.id, .copies = cluster.copies, .boxes = {}, .short_files = std::move(placement.short_files)};
+  if (plan.short_files.size() > ClusterFillPlan::kMaxShortFiles) plan.short_files.resize(ClusterFillPlan::kMaxShortFiles);
   for (BoxPlacement& box : placement.boxes) {
     BoxManifest manifest;
     manifest.appliance = box.id;
@@ -66,6 +67,26 @@ const BoxManifest* FillPlan::FindManifest(const ApplianceId& appliance) const {
     if (at != cluster.boxes.end() && at->appliance == appliance) return &*at;
   }
   return nullptr;
+}
+
+PlanSummary Summarise(const FillPlan& plan) {
+  PlanSummary summary{.number = plan.number, .create_time = plan.create_time, .clusters = {}};
+  for (const ClusterFillPlan& cluster : plan.clusters) {
+    ClusterPlanSummary& to = summary.clusters.emplace_back();
+    to.cluster = cluster.cluster;
+    to.copies = cluster.copies;
+    to.short_files = cluster.short_files;
+    for (const BoxManifest& box : cluster.boxes) {
+      to.boxes.push_back({.appliance = box.appliance,
+                          .generation = box.generation,
+                          .files = static_cast<int32_t>(box.files.size()),
+                          .bytes = box.bytes,
+                          .capacity_bytes = box.capacity_bytes,
+                          .files_added = box.files_added,
+                          .files_removed = box.files_removed});
+    }
+  }
+  return summary;
 }
 
 std::vector<PlacementSet> SetsOf(const std::vector<Title>& titles) {

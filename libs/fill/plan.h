@@ -11,6 +11,7 @@
 #ifndef FAIRLEAD_LIBS_FILL_PLAN_H_
 #define FAIRLEAD_LIBS_FILL_PLAN_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -54,7 +55,8 @@ struct ClusterFillPlan {
   ClusterId cluster;
   int copies = 1;
   std::vector<BoxManifest> boxes;           // By id.
-  std::vector<ShortPlacement> short_files;  // By number.
+  std::vector<ShortPlacement> short_files;  // By number; the first kMaxShortFiles.
+  static constexpr size_t kMaxShortFiles = 1000;
 
   friend bool operator==(const ClusterFillPlan&, const ClusterFillPlan&) = default;
 };
@@ -69,6 +71,35 @@ struct FillPlan {
 
   friend bool operator==(const FillPlan&, const FillPlan&) = default;
 };
+
+// A plan without its entries: what is kept of older plans and shown to people.
+struct BoxPlanSummary {
+  ApplianceId appliance;
+  std::string generation;
+  int32_t files = 0;
+  int64_t bytes = 0;
+  int64_t capacity_bytes = 0;
+  int32_t files_added = 0;
+  int32_t files_removed = 0;
+
+  friend bool operator==(const BoxPlanSummary&, const BoxPlanSummary&) = default;
+};
+struct ClusterPlanSummary {
+  ClusterId cluster;
+  int copies = 1;
+  std::vector<BoxPlanSummary> boxes;
+  std::vector<ShortPlacement> short_files;
+
+  friend bool operator==(const ClusterPlanSummary&, const ClusterPlanSummary&) = default;
+};
+struct PlanSummary {
+  uint64_t number = 0;
+  absl::Time create_time;
+  std::vector<ClusterPlanSummary> clusters;
+
+  friend bool operator==(const PlanSummary&, const PlanSummary&) = default;
+};
+PlanSummary Summarise(const FillPlan& plan);
 
 // One set a title version.
 std::vector<PlacementSet> SetsOf(const std::vector<Title>& titles);
