@@ -1,0 +1,4 @@
+BEGIN;
+DROP TABLE traffic.writer;
+DROP TABLE traffic.hourly;
+COMMIT;

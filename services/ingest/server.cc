@@ -1,0 +1,268 @@
+#include "services/ingest/server.h"
+
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "fairlead/content/v1/catalog_service.grpc.pb.h"
+#include "fairlead/registry/v1/config_service.grpc.pb.h"
+#include "libs/base/errors.h"
+#include "libs/base/ids.h"
+#include "libs/base/status_macros.h"
+#include "libs/clock/system_clock.h"
+#include "libs/feed/epoch_file.h"
+#include "libs/feed/feed_client.h"
+#include "libs/feed/feed_publisher.h"
+#include "libs/log/log.h"
+#include "libs/metrics/metrics.h"
+#include "libs/pg/pool.h"
+#include "libs/rpc/channel.h"
+#include "libs/rpc/principal.h"
+#include "libs/rpc/server.h"
+#include "services/ingest/link_service.h"
+#include "services/ingest/metrics.h"
+#include "services/ingest/pg_traffic_store.h"
+#include "services/ingest/service.h"
+#include "services/ingest/traffic_buffer.h"
+#include "services/ingest/traffic_writer.h"
+
+namespace fairlead::ingest {
+namespace {
+
+using registry::v1::ConfigService;
+using ConfigClient = FeedClient<registry::v1::WatchConfigRequest, registry::v1::WatchConfigResponse>;
+using content::v1::CatalogFeedService;
+using CatalogClient = FeedClient<content::v1::WatchCatalogRequest, content::v1::WatchCatalogResponse>;
+
+constexpr absl::Duration kSlowTick = absl::Seconds(1);
+constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
+// The log of the fleet feed: a subscriber may be away for so many changes before it needs a snapshot. One router that loses a million
+// routes is beyond it.
+constexpr FeedTableLimits kFeedLimits = {.log_entries = 500'000, .log_bytes = size_t{256} << 20};
+constexpr char kPrincipal[] = "service/ingestd";
+
+absl::StatusOr<CellId> ParseCell(const std::string& text) {
+  if (absl::StartsWith(text, "cells/")) return CellId::ParseName(text, "cell");
+  return CellId::Parse(text, "cell");
+}
+
+}  // namespace
+
+// Members are in the order in which they need each other.
+class IngestServer::Impl {
+ public:
+  Impl(const IngestOptions& options_in, CellId cell_in, uint64_t epoch_in)
+      : options(options_in),
+        cell(std::move(cell_in)),
+        epoch(epoch_in),
+        clock(options.clock != nullptr ? *options.clock : system_clock),
+        series(metrics),
+        fleet({.cell = cell.name(), .most_appliances = options.most_appliances, .routes = options.routes}, clock,
+              StoresTraffic() ? &traffic : nullptr, series),
+        publisher({.name = "fleet", .start = {epoch, 0}, .limits = kFeedLimits, .heartbeat_interval = options.feed_heartbeat}),
+        links(fleet, clock, series, options.most_streams),
+        feed_service(publisher),
+        query_service(fleet) {}
+  ~Impl();
+
+  absl::Status Start();
+  bool StoresTraffic() const { return options.traffic_store != nullptr || !options.database.empty(); }
+
+  const IngestOptions options;
+  const CellId cell;
+  const uint64_t epoch;
+  const SystemClock system_clock;
+  const Clock& clock;
+  Metrics metrics;
+  IngestMetrics series;
+  TrafficBuffer traffic;
+  FleetState fleet;
+  FeedPublisher publisher;
+  LinkService links;
+  FleetFeedServiceImpl feed_service;
+  FleetQueryServiceImpl query_service;
+  std::unique_ptr<RpcServer> rpc;
+  int metrics_port = 0;
+
+ private:
+  absl::Status StartTraffic();
+  void FollowConfig();
+  void FollowCatalog();
+  void Loop();
+  void Publish();
+  void SlowTick();
+
+  std::unique_ptr<pg::Pool> pool_;
+  std::unique_ptr<PgTrafficStore> pg_store_;
+  std::unique_ptr<TrafficWriter> writer_;
+  std::unique_ptr<ConfigService::Stub> config_stub_;
+  std::unique_ptr<ConfigClient> config_;
+  std::unique_ptr<CatalogFeedService::Stub> catalog_stub_;
+  std::unique_ptr<CatalogClient> catalog_;
+  absl::Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread loop_;
+};
+
+IngestServer::Impl::~Impl() {
+  if (config_ != nullptr) config_->Stop();
+  if (catalog_ != nullptr) catalog_->Stop();
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  if (loop_.joinable()) loop_.join();
+  links.CloseAll();
+  publisher.Shutdown();
+  if (rpc != nullptr) rpc->Shutdown(kShutdownGrace);
+  if (writer_ != nullptr) writer_->Stop();
+}
+
+absl::Status IngestServer::Impl::Start() {
+  RETURN_IF_ERROR(StartTraffic());
+  RpcServerOptions rpc_options;
+  rpc_options.program = "ingestd";
+  rpc_options.listen = options.listen;
+  rpc_options.max_receive_bytes = LinkService::kMostRequestBytes;
+  ASSIGN_OR_RETURN(rpc, RpcServer::Start(rpc_options, {&links, &feed_service, &query_service}));
+  rpc->SetServing(false);  // Until the configuration is known.
+  if (!options.metrics_listen.empty()) {
+    ASSIGN_OR_RETURN(metrics_port, metrics.Serve(options.metrics_listen));
+  }
+  FollowConfig();
+  if (!options.fill.empty()) FollowCatalog();
+  loop_ = std::thread([this] { Loop(); });
+  return absl::OkStatus();
+}
+
+absl::Status IngestServer::Impl::StartTraffic() {
+  TrafficStore* store = options.traffic_store;
+  if (store == nullptr && !options.database.empty()) {
+    ASSIGN_OR_RETURN(const pg::ConnectionString where, pg::ParseUri(options.database));
+    pg::PoolOptions pool_options;
+    pool_options.max_connections = 1;
+    pool_options.application_name = "ingestd";
+    pool_ = std::make_unique<pg::Pool>(where, pool_options);
+    pg_store_ = std::make_unique<PgTrafficStore>(*pool_);
+    store = pg_store_.get();
+  }
+  if (store == nullptr) {
+    LogWarning("no database is given: traffic summaries are taken and not stored");
+    return absl::OkStatus();
+  }
+  TrafficWriterOptions writer_options;
+  writer_options.writer = cell.value();
+  writer_options.epoch = epoch;
+  writer_options.interval = options.traffic_interval;
+  writer_ = std::make_unique<TrafficWriter>(traffic, *store, clock, writer_options, series);
+  writer_->Start();
+  return absl::OkStatus();
+}
+
+void IngestServer::Impl::FollowConfig() {
+  config_stub_ = ConfigService::NewStub(MakeChannel(options.registry));
+  FeedClientOptions<registry::v1::WatchConfigRequest, registry::v1::WatchConfigResponse> feed;
+  feed.name = "config";
+  feed.request.set_scope(registry::v1::CONFIG_SCOPE_CELL);
+  feed.request.set_subscriber(absl::StrCat("ingestd ", cell.name()));
+  feed.start = [this](auto* context, auto* request, auto* reactor) { config_stub_->async()->WatchConfig(context, request, reactor); };
+  feed.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, kPrincipal); };
+  feed.apply = [this](const FeedChange<registry::v1::ConfigEntry>& change) { return fleet.ApplyConfig(change); };
+  feed.seed = epoch;
+  config_ = std::make_unique<ConfigClient>(std::move(feed));
+  config_->Start();
+}
+
+void IngestServer::Impl::FollowCatalog() {
+  catalog_stub_ = CatalogFeedService::NewStub(MakeChannel(options.fill));
+  FeedClientOptions<content::v1::WatchCatalogRequest, content::v1::WatchCatalogResponse> feed;
+  feed.name = "catalog";
+  feed.request.set_scope(content::v1::CATALOG_SCOPE_CELL);
+  feed.request.set_subscriber(absl::StrCat("ingestd ", cell.name()));
+  feed.start = [this](auto* context, auto* request, auto* reactor) { catalog_stub_->async()->WatchCatalog(context, request, reactor); };
+  feed.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, kPrincipal); };
+  feed.apply = [this](const FeedChange<content::v1::CatalogEntry>& change) { return fleet.ApplyCatalog(change); };
+  feed.seed = epoch + 1;
+  catalog_ = std::make_unique<CatalogClient>(std::move(feed));
+  catalog_->Start();
+}
+
+void IngestServer::Impl::Loop() {
+  absl::Duration next_slow_tick = system_clock.Monotonic();
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (mu_.AwaitWithTimeout(absl::Condition(&stopping_), options.publish_interval)) return;
+    }
+    fleet.Tick();
+    Publish();
+    if (system_clock.Monotonic() < next_slow_tick) continue;
+    next_slow_tick = system_clock.Monotonic() + kSlowTick;
+    SlowTick();
+  }
+}
+
+// One entry that can't be published (too large) must not hold back the others.
+void IngestServer::Impl::Publish() {
+  std::vector<EncodedEntry> entries = fleet.TakeChanges();
+  if (entries.empty()) return;
+  if (publisher.Publish(entries).ok()) return;
+  for (EncodedEntry& entry : entries) {
+    const std::string key(entry.key());
+    const absl::Status published = publisher.Publish({std::move(entry)});
+    if (published.ok()) continue;
+    series.feed_failures.Increment();
+    LogError("an entry of the fleet feed can't be published", {{"key", key}, {"why", published}});
+  }
+}
+
+void IngestServer::Impl::SlowTick() {
+  links.Tick();
+  fleet.Measure();
+  rpc->SetServing(fleet.config_received());
+  const FeedPublisherStats feed = publisher.stats();
+  series.feed_subscribers.Set(feed.subscribers);
+  series.feed_entries.Set(static_cast<double>(feed.entries));
+  series.feed_bytes.Set(static_cast<double>(feed.entry_bytes));
+  series.feed_refused_subscribers.Set(static_cast<double>(feed.refused_subscribers));
+  series.feed_cut_off_subscribers.Set(static_cast<double>(feed.cut_off_subscribers));
+  const absl::Duration age = config_->stats().age;
+  series.config_age.Set(age == absl::InfiniteDuration() ? -1 : absl::ToDoubleSeconds(age));
+  series.traffic_folded.Set(static_cast<double>(traffic.folded()));
+  series.traffic_dropped.Set(static_cast<double>(traffic.dropped()));
+  series.traffic_mistimed.Set(static_cast<double>(traffic.mistimed()));
+}
+
+absl::StatusOr<std::unique_ptr<IngestServer>> IngestServer::Start(const IngestOptions& options) {
+  ASSIGN_OR_RETURN(CellId cell, ParseCell(options.cell));
+  if (options.registry.empty()) return InvalidField("registry", "", "must be the gRPC target of registryd");
+  if (options.state_dir.empty()) return InvalidField("state_dir", "", "must be an existing folder");
+  const SystemClock system_clock;
+  const Clock& clock = options.clock != nullptr ? *options.clock : static_cast<const Clock&>(system_clock);
+  ASSIGN_OR_RETURN(const uint64_t epoch, RaiseEpoch(absl::StrCat(options.state_dir, "/fleet_epoch"), clock.Now()));
+  auto impl = std::make_unique<Impl>(options, std::move(cell), epoch);
+  RETURN_IF_ERROR(impl->Start());
+  LogInfo("ingestd serves", {{"target", impl->rpc->target()}, {"cell", impl->cell.name()}, {"epoch", epoch}});
+  return std::unique_ptr<IngestServer>(new IngestServer(std::move(impl)));
+}
+
+IngestServer::IngestServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+IngestServer::~IngestServer() = default;
+std::string IngestServer::target() const {
+  return impl_->rpc->target();
+}
+int IngestServer::port() const {
+  return impl_->rpc->port();
+}
+std::string IngestServer::MetricsText() const {
+  return impl_->metrics.Text();
+}
+int IngestServer::metrics_port() const {
+  return impl_->metrics_port;
+}
+
+}  // namespace fairlead::ingest
