@@ -41,7 +41,7 @@ struct ReportAge {
 
 // The last known condition of a box.
 struct BoxReport {
-  ReportAge age;
+  ReportAge age = {};
   HealthState health = HealthState::kSilent;
   uint32_t weight_permille = 1000;
   uint64_t use_bps = 0;
@@ -49,8 +49,8 @@ struct BoxReport {
 };
 
 struct BoxHoldings {
-  ReportAge age;
-  std::shared_ptr<const FileSet> files;
+  ReportAge age = {};
+  std::shared_ptr<const FileSet> files = nullptr;
 };
 
 struct SessionReport {

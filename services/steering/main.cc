@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <thread>
 
@@ -64,6 +65,8 @@ int Fail(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // gRPC writes its own complaints about ports and connections to standard error; ours say the same in words. Not if someone asks for them.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   absl::SetProgramUsageMessage("steerd: the steering service of Fairlead");
   absl::ParseCommandLine(argc, argv);
   fairlead::BlockStopSignals();

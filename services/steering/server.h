@@ -55,6 +55,8 @@ class SteeringServer {
 
   std::string grpc_target() const { return rpc_->target(); }
   int http_port() const { return http_->port(); }
+  // What every request goes through.
+  const Steerer& steerer() const { return *steerer_; }
   // What requests are answered from now.
   std::shared_ptr<const ServingState> state() const { return serving_.Get(); }
   // Writes the copy on disk if anything changed since the last one. Does nothing without state_dir.

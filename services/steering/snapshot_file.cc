@@ -190,8 +190,7 @@ LoadedSnapshot LoadSnapshot(const std::string& folder) {
     const std::string path = absl::StrCat(folder, "/", name);
     const absl::StatusOr<std::string> bytes = ReadAll(path);
     if (absl::IsNotFound(bytes.status())) continue;
-    absl::StatusOr<std::vector<SnapshotSection>> sections = bytes.status();
-    if (bytes.ok()) sections = DecodeSnapshot(*bytes);
+    absl::StatusOr<std::vector<SnapshotSection>> sections = bytes.ok() ? DecodeSnapshot(*bytes) : bytes.status();
     if (sections.ok()) {
       loaded.sections = *std::move(sections);
       loaded.file = path;

@@ -1,0 +1,176 @@
+#include "services/steering/cell_store.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "roaring/roaring.hh"
+#include "services/steering/fake_sources.h"
+#include "services/steering/fleet_merge.h"
+
+namespace fairlead {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using Entry = ingest::v1::FleetEntry;
+
+std::string Bitmap(const std::vector<uint32_t>& files) {
+  Roaring bitmap(files.size(), files.data());
+  bitmap.runOptimize();
+  std::string bytes(bitmap.getSizeInBytes(), '\0');
+  bitmap.write(bytes.data());
+  return bytes;
+}
+
+Entry State(const std::string& id, uint64_t incarnation, uint64_t sequence, const std::string& health = "HEALTH_STATE_OK") {
+  return FromText<Entry>("key: 'state/" + id + "' state { appliance: 'appliances/" + id + "' incarnation: " + std::to_string(incarnation) +
+                         " sequence: " + std::to_string(sequence) + " weight: 0.25 health: " + health + " }");
+}
+Entry HoldingsOf(const std::string& id, uint64_t sequence, const std::vector<uint32_t>& files) {
+  Entry entry = FromText<Entry>("key: 'holdings/" + id + "' holdings { appliance: 'appliances/" + id +
+                                "' incarnation: 1 sequence: " + std::to_string(sequence) + " }");
+  entry.mutable_holdings()->set_bitmap(Bitmap(files));
+  return entry;
+}
+Entry Session(const std::string& session, const std::string& appliance) {
+  return FromText<Entry>("key: 'session/" + session + "' session { session: 'bgpSessions/" + session + "' appliance: 'appliances/" +
+                         appliance + "' established: true }");
+}
+Entry Route(const std::string& session, const std::string& appliance, const std::string& prefix_fields) {
+  return FromText<Entry>("key: 'route/" + session + "/x/0' route { session: 'bgpSessions/" + session + "' appliance: 'appliances/" +
+                         appliance + "' prefix { " + prefix_fields + " } as_path_length: 100000 med: 5 }");
+}
+constexpr char kPrefix[] = R"(address: "\300\000\002\000" length: 24)";  // 192.0.2.0/24
+
+void Give(CellStore& cell, const std::vector<Entry>& entries, bool snapshot = false) {
+  static FeedPosition position = {1, 0};
+  ++position.version;
+  EXPECT_TRUE(cell.Apply({.snapshot = snapshot, .base = {}, .position = position, .entries = entries, .held_entries = 0}).ok());
+}
+
+size_t Routes(const CellStore& cell) {
+  size_t count = 0;
+  cell.ForEachRoute([&](const ReportedRoute&, const ReportAge&) { ++count; });
+  return count;
+}
+
+TEST(DecodeHoldings, ReadsEveryKindOfContainer) {
+  std::vector<uint32_t> files = {1, 5, 70'000, 4'000'000'000};
+  for (uint32_t i = 200'000; i < 240'000; i += 2) files.push_back(i);  // A bitset.
+  for (uint32_t i = 300'000; i < 310'000; ++i) files.push_back(i);     // A run.
+  const auto decoded = DecodeHoldings(Bitmap(files));
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  std::sort(files.begin(), files.end());
+  EXPECT_EQ(decoded->numbers(), files);
+  EXPECT_THAT(DecodeHoldings(Bitmap({}))->numbers(), IsEmpty());
+}
+
+TEST(DecodeHoldings, RefusesWhatIsNoBitmapAndWhatIsTooLarge) {
+  EXPECT_FALSE(DecodeHoldings("").ok());
+  EXPECT_FALSE(DecodeHoldings("not a bitmap at all").ok());
+  const std::string whole = Bitmap({1, 2, 3, 100'000});
+  for (size_t length = 0; length < whole.size(); ++length) EXPECT_FALSE(DecodeHoldings(whole.substr(0, length)).ok()) << length;
+  Roaring all;
+  all.addRange(0, 5'000'000);
+  all.runOptimize();
+  std::string bytes(all.getSizeInBytes(), '\0');
+  all.write(bytes.data());
+  EXPECT_FALSE(DecodeHoldings(bytes).ok());
+}
+
+TEST(CellStore, ReadsReportsAndSaysWhatMustBeRebuilt) {
+  FleetGenerations generations;
+  CellStore cell(generations);
+  Give(cell, {State("oca-1", 1, 1), HoldingsOf("oca-1", 1, {3}), Session("s-1", "oca-1"), Route("s-1", "oca-1", kPrefix)}, true);
+  const uint64_t routes = generations.routes;
+  const uint64_t holdings = generations.holdings;
+  const uint64_t reports = generations.reports;
+  Give(cell, {State("oca-1", 1, 2), Session("s-1", "oca-1")});  // A heartbeat, and a session's new figures.
+  EXPECT_GT(generations.reports, reports);
+  EXPECT_EQ(generations.holdings, holdings);
+  EXPECT_EQ(generations.routes, routes);
+  cell.ForEachReport([](const ApplianceId& id, const BoxReport& report) {
+    EXPECT_EQ(id.value(), "oca-1");
+    EXPECT_EQ(report.weight_permille, 250u);
+    EXPECT_EQ(report.age, (ReportAge{1, 2}));
+  });
+  cell.ForEachRoute([](const ReportedRoute& route, const ReportAge& age) {
+    EXPECT_EQ(route.route.prefix.ToString(), "192.0.2.0/24");
+    EXPECT_EQ(route.route.as_path_length, 65535);  // Clamped, not wrapped.
+    EXPECT_EQ(route.route.med, 5u);
+    EXPECT_EQ(age, (ReportAge{1, 2}));
+  });
+  Give(cell, {Session("s-2", "oca-1")}, true);  // A snapshot: the rest is gone.
+  EXPECT_EQ(Routes(cell), 0u);
+  EXPECT_THAT(cell.Keys(), ElementsAre("session/s-2"));
+}
+
+TEST(CellStore, AnUnreadableEntryIsLeftOutAndTakesItsOlderSelfWithIt) {
+  FleetGenerations generations;
+  CellStore cell(generations);
+  Give(cell, {HoldingsOf("oca-1", 1, {3}), Route("s-1", "oca-1", kPrefix)});
+  Entry broken = HoldingsOf("oca-1", 2, {3});
+  broken.mutable_holdings()->set_bitmap("garbage");
+  Give(cell, {broken, Route("s-1", "oca-1", R"(address: "\300\000\002\001" length: 24)"), Route("s-3", "oca-1", "length: 500"),
+              FromText<Entry>("key: 'state/oca-9' state { appliance: 'appliances/oca-8' }"), HoldingsOf("oca-2", 1, {4})});
+  EXPECT_EQ(cell.unreadable(), 4u);
+  EXPECT_EQ(Routes(cell), 0u);
+  std::vector<std::string> holders;
+  cell.ForEachHoldings([&](const ApplianceId& id, const BoxHoldings&) { holders.push_back(id.value()); });
+  EXPECT_THAT(holders, ElementsAre("oca-2"));
+}
+
+class FleetMergeTest : public ::testing::Test {
+ protected:
+  HealthState HealthOf(const std::string& id) { return MergeReports({&a_, &b_}).at(ApplianceId(id)).health; }
+  size_t Merged() {
+    const CellStores cells = {&a_, &b_};
+    return MergeRoutes(cells, MergeSessions(cells), {{BgpSessionId("s-1"), {.index = 0, .appliance = ApplianceId("oca-1")}}}).routes.size();
+  }
+
+  FleetGenerations generations_;
+  CellStore a_{generations_};
+  CellStore b_{generations_};
+};
+
+TEST_F(FleetMergeTest, TheHighestIncarnationThenTheHighestSequenceWins) {
+  Give(a_, {State("oca-1", 1, 9), State("oca-2", 2, 1)});
+  Give(b_, {State("oca-1", 1, 10, "HEALTH_STATE_SICK"), State("oca-2", 1, 99, "HEALTH_STATE_SICK")});
+  EXPECT_EQ(HealthOf("oca-1"), HealthState::kSick);
+  EXPECT_EQ(HealthOf("oca-2"), HealthState::kOk);
+}
+
+TEST_F(FleetMergeTest, OfEqualReportsTheOneThatIsNotSilentWins) {
+  Give(a_, {State("oca-1", 1, 9, "HEALTH_STATE_SILENT")});
+  Give(b_, {State("oca-1", 1, 9, "HEALTH_STATE_DEGRADED")});
+  EXPECT_EQ(HealthOf("oca-1"), HealthState::kDegraded);
+}
+
+TEST_F(FleetMergeTest, HoldingsGoByTheirOwnAge) {
+  Give(a_, {State("oca-1", 2, 1), HoldingsOf("oca-1", 5, {1, 2})});
+  Give(b_, {State("oca-1", 1, 1), HoldingsOf("oca-1", 6, {2})});
+  const auto views = MergeHoldings({&a_, &b_});
+  ASSERT_THAT(views, SizeIs(1));
+  EXPECT_THAT(views[0].files->numbers(), ElementsAre(2));
+}
+
+TEST_F(FleetMergeTest, ASessionsRoutesStayWithTheOldCellUntilTheNewOneKnowsIt) {
+  Give(a_, {State("oca-1", 1, 9), Session("s-1", "oca-1"), Route("s-1", "oca-1", kPrefix)});
+  EXPECT_EQ(Merged(), 1u);
+  Give(b_, {State("oca-1", 2, 1)});  // It moved.
+  EXPECT_EQ(Merged(), 1u);
+  Give(b_, {Session("s-1", "oca-1")});  // The new cell knows the session, and says that it has no routes.
+  EXPECT_EQ(Merged(), 0u);
+}
+
+TEST_F(FleetMergeTest, RoutesOfUnconfiguredSessionsAndOfOtherBoxesAreLeftOut) {
+  Give(a_, {State("oca-1", 1, 1), Session("s-1", "oca-1"), Session("s-2", "oca-1"), Route("s-1", "oca-7", kPrefix),
+            Route("s-2", "oca-1", kPrefix)});
+  EXPECT_EQ(Merged(), 0u);
+}
+
+}  // namespace
+}  // namespace fairlead

@@ -1,0 +1,140 @@
+#include "services/steering/config_views.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "services/steering/fake_sources.h"
+
+namespace fairlead {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+template <typename Entry>
+HeldFeed<Entry> Held(const std::vector<std::string>& texts) {
+  HeldFeed<Entry> held{.position = {1, 1}, .entries = {}};
+  for (const std::string& text : texts) held.entries.push_back(std::make_shared<const Entry>(FromText<Entry>(text)));
+  return held;
+}
+ConfigViews Config(const std::vector<std::string>& texts) {
+  return ReadConfig(Held<registry::v1::ConfigEntry>(texts));
+}
+
+constexpr char kPartner[] = "key: 'partners/isp' partner { name: 'partners/isp' allowed_prefixes: '198.51.0.0/16' }";
+constexpr char kCarrier[] = "key: 'partners/carrier' partner { name: 'partners/carrier' }";
+constexpr char kBox[] = "key: 'appliances/oca-1' appliance { name: 'appliances/oca-1' site: 'sites/emb' kind: APPLIANCE_KIND_FLASH }";
+constexpr char kCollector[] =
+    "key: 'appliances/rc-1' appliance { name: 'appliances/rc-1' site: 'sites/ix' kind: APPLIANCE_KIND_COLLECTOR }";
+
+std::string Session(const std::string& id, const std::string& fields) {
+  return "key: 'bgpSessions/" + id + "' bgp_session { name: 'bgpSessions/" + id + "' " + fields + " }";
+}
+
+TEST(ReadConfig, ASessionTakesItsAllowListFromItsPartnerAndFailsClosed) {
+  const ConfigViews views =
+      Config({kPartner, kCarrier, kBox,
+              Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' transport_class: TRANSPORT_CLASS_EMBEDDED"),
+              Session("b", "appliance: 'appliances/oca-1' partner: 'partners/carrier' transport_class: TRANSPORT_CLASS_PRIVATE_PEERING"),
+              Session("c", "appliance: 'appliances/oca-1' partner: 'partners/carrier' transport_class: TRANSPORT_CLASS_TRANSIT")});
+  EXPECT_THAT(views.issues, IsEmpty());
+  ASSERT_THAT(views.sessions, SizeIs(3));
+  EXPECT_EQ(views.sessions[0].allowed->size(), 1u);
+  EXPECT_TRUE(views.sessions[1].allowed->empty());  // Nothing registered: nothing let through.
+  EXPECT_EQ(views.sessions[2].allowed, nullptr);    // Transit: everything.
+  EXPECT_EQ(views.session_index.at(BgpSessionId("b")).index, 1u);
+}
+
+TEST(ReadConfig, ACollectorHearsForItsWholeSiteAndARouterFeedHasNoRoutes) {
+  const ConfigViews views = Config({kPartner, kCollector,
+                                    Session("via",
+                                            "appliance: 'appliances/rc-1' partner: 'partners/isp' role: ROLE_VIA_ROUTER link: 'links/port' "
+                                            "transport_class: TRANSPORT_CLASS_PUBLIC_PEERING"),
+                                    Session("feed", "appliance: 'appliances/rc-1' role: ROLE_ROUTER_FEED")});
+  ASSERT_THAT(views.sessions, SizeIs(1));
+  EXPECT_EQ(views.sessions[0].site, SiteId("ix"));
+  EXPECT_FALSE(views.sessions[0].appliance.has_value());
+  EXPECT_EQ(*views.sessions[0].link, LinkId("port"));
+  EXPECT_EQ(views.session_index.at(BgpSessionId("via")).appliance, ApplianceId("rc-1"));
+}
+
+TEST(ReadConfig, OneBadRecordIsNamedAndTheOthersCount) {
+  const ConfigViews views =
+      Config({"key: 'partners/isp' partner { name: 'partners/isp' allowed_prefixes: '198.51.0.1/16' allowed_prefixes: '203.0.113.0/24' }",
+              kBox, "key: 'appliances/bad' appliance { name: 'Bad Name' site: 'sites/emb' }",
+              "key: 'appliances/odd' appliance { name: 'appliances/odd' site: 'sites/emb' endpoints { scheme: 'ftp' } }",
+              "key: 'cells/c' cell { name: 'cells/c' }", Session("a", "appliance: 'appliances/none' partner: 'partners/isp'"),
+              Session("b", "appliance: 'appliances/oca-1' partner: 'partners/isp' transport_class: TRANSPORT_CLASS_EMBEDDED")});
+  EXPECT_THAT(views.issues, SizeIs(5));
+  EXPECT_THAT(views.issues, ::testing::Contains(HasSubstr("Bad Name")));
+  EXPECT_THAT(views.appliances, SizeIs(2));
+  ASSERT_THAT(views.sessions, SizeIs(1));
+  EXPECT_EQ(views.sessions[0].allowed->size(), 1u);  // The readable prefix stays.
+}
+
+TEST(ReadConfig, PolicyFallsBackToTheDocumentedDefaults) {
+  const ConfigViews none = Config({});
+  EXPECT_EQ(none.policy.full_permille, 950u);
+  EXPECT_EQ(none.settings.default_max_urls, 3);
+  EXPECT_EQ(none.settings.token_lifetime, absl::Hours(4));
+  const ConfigViews some =
+      Config({"key: 'policies/steering' policy { steering { max_urls: 5 full_at: 0.5 steps: STEP_DISTANCE med_scope: MED_SCOPE_ALWAYS "
+              "token_lifetime { seconds: 60 } } }"});
+  EXPECT_EQ(some.policy.full_permille, 500u);
+  EXPECT_EQ(some.policy.congested_permille, 500u);
+  EXPECT_THAT(some.policy.steps, ElementsAre(ProximityStep::kDistance));
+  EXPECT_EQ(some.policy.med_scope, MedScope::kAlways);
+  EXPECT_EQ(some.settings.default_max_urls, 5);
+  EXPECT_EQ(some.settings.token_lifetime, absl::Minutes(1));
+  const ConfigViews refused = Config({"key: 'policies/steering' policy { steering { max_urls: 5 steps: STEP_MED steps: STEP_MED } }"});
+  EXPECT_THAT(refused.issues, SizeIs(1));
+  EXPECT_EQ(refused.settings.default_max_urls, 3);  // Whole or not at all.
+}
+
+TEST(ReadConfig, ActiveKeysComeNewestFirst) {
+  const auto key = [](const std::string& id, const std::string& state, int seconds) {
+    return "key: 'signingKeys/" + id + "' signing_key { name: 'signingKeys/" + id + "' state: " + state +
+           " create_time { seconds: " + std::to_string(seconds) + " } }";
+  };
+  const ConfigViews views = Config({key("old", "STATE_ACTIVE", 1), key("verify", "STATE_VERIFY_ONLY", 9), key("new", "STATE_ACTIVE", 5),
+                                    key("bad", "STATE_REVOKED", 10)});
+  EXPECT_THAT(views.settings.active_key_ids, ElementsAre("new", "old"));
+}
+
+TEST(AddCondition, BoxesAreSilentUntilHeardAndUplinksCarryTheirSites) {
+  ConfigViews views =
+      Config({kBox, "key: 'appliances/oca-2' appliance { name: 'appliances/oca-2' site: 'sites/emb' capacity_bps: 100 }",
+              "key: 'sites/emb' site { name: 'sites/emb' kind: SITE_KIND_EMBEDDED }",
+              "key: 'links/up' link { name: 'links/up' site: 'sites/emb' kind: KIND_SITE_UPLINK capacity_bps: 1000 }",
+              "key: 'links/port' link { name: 'links/port' site: 'sites/emb' kind: KIND_PEERING_PORT capacity_bps: 1000 }"});
+  EXPECT_THAT(views.sites[0].uplinks, ElementsAre(LinkId("up")));
+  AddCondition({{ApplianceId("oca-2"), {.health = HealthState::kOk, .weight_permille = 500, .use_bps = 70, .capacity_bps = 80}}},
+               views.appliances, views.sites, views.links);
+  EXPECT_EQ(views.appliances[0].health, HealthState::kSilent);
+  EXPECT_EQ(views.appliances[1].health, HealthState::kOk);
+  EXPECT_EQ(views.appliances[1].weight_permille, 500u);
+  EXPECT_EQ(views.appliances[1].capacity_bps, 80u);  // What it can serve now, where that is less.
+  for (const LinkView& link : views.links) EXPECT_EQ(link.use_bps, link.id == LinkId("up") ? 70u : 0u);
+}
+
+TEST(ReadCatalog, RemembersPlaylistsOnlyWhereTheyAreUnusual) {
+  const CatalogViews views = ReadCatalog(Held<content::v1::CatalogEntry>(
+      {"key: 'titles/a' title { name: 'titles/a' current_version: 'v1' versions { version: 'v1' "
+       "renditions { rendition: 'x' bandwidth_bps: 7 file { file_number: 1 path: 'a/v1/x/media.mp4' playlist { path: 'a/v1/x/media.m3u8' } "
+       "} } "
+       "renditions { rendition: 'y' file { file_number: 2 path: 'a/v1/y/media.mp4' playlist { path: 'a/v1/y/other.m3u8' } } } "
+       "renditions { rendition: 'z' file { file_number: 3 path: 'a/v1/z/media.mp4' } } } }",
+       "key: 'titles/b' title { name: 'titles/B' }", "key: 'manifests/oca-1' manifest_generation: '7'"}));
+  ASSERT_THAT(views.titles, SizeIs(1));
+  EXPECT_EQ(views.titles[0].versions[0].files[0].bitrate_bps, 7u);
+  EXPECT_EQ(views.unusual_playlists, (PlaylistPaths{{2, "a/v1/y/other.m3u8"}, {3, ""}}));
+  EXPECT_THAT(views.issues, SizeIs(1));
+}
+
+}  // namespace
+}  // namespace fairlead

@@ -1,0 +1,650 @@
+#include "services/steering/server.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "fairlead/steering/v1/steering_service.grpc.pb.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/util/json_util.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "gtest/gtest.h"
+#include "libs/base/clock.h"
+#include "libs/clock/system_clock.h"
+#include "libs/content/paths.h"
+#include "libs/http/message.h"
+#include "libs/rpc/channel.h"
+#include "libs/rpc/principal.h"
+#include "libs/signing/ec_key.h"
+#include "libs/signing/token_verifier.h"
+#include "services/steering/fake_sources.h"
+#include "services/steering/http_front.h"
+#include "services/steering/snapshot_file.h"
+
+namespace fairlead {
+namespace {
+
+namespace sv1 = steering::v1;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+constexpr absl::Duration kPatience = absl::Seconds(20);
+constexpr char kInside[] = "198.51.100.7";
+constexpr char kOutside[] = "203.0.113.9";
+
+bool Eventually(const std::function<bool()>& done) {
+  for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end; absl::SleepFor(absl::Milliseconds(5))) {
+    if (done()) return true;
+  }
+  return done();
+}
+
+// Wall time stands still, so that no token bucket ends in the middle of a test.
+class StillClock final : public Clock {
+ public:
+  absl::Time Now() const override { return now_; }
+  absl::Duration Monotonic() const override { return system_.Monotonic(); }
+
+ private:
+  const absl::Time now_ = absl::Now();
+  SystemClock system_;
+};
+
+std::string MakeFolder() {
+  std::string folder = "/tmp/steerd-test-XXXXXX";
+  EXPECT_NE(mkdtemp(folder.data()), nullptr);
+  return folder;
+}
+
+class SteeringServerTest : public ::testing::Test {
+ protected:
+  SteeringServerTest() : folder_(MakeFolder()), keys_(*GenerateEcKeyPair()) {
+    std::filesystem::create_directory(key_dir());
+    WriteKey("k-1");
+    EXPECT_TRUE(verifier_.AddKey("k-1", keys_.public_pem).ok());
+    sources_ = std::make_unique<FakeSources>();
+  }
+  ~SteeringServerTest() override {
+    server_.reset();
+    sources_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  std::string key_dir() const { return folder_ + "/keys"; }
+  std::string state_dir() const { return folder_ + "/state"; }
+  void WriteKey(const std::string& id) {
+    const std::string path = absl::StrCat(key_dir(), "/", id, ".pem");
+    std::ofstream(path) << keys_.private_pem;
+    EXPECT_EQ(chmod(path.c_str(), 0600), 0);
+  }
+
+  SteeringServerOptions Options() const {
+    SteeringServerOptions options;
+    options.sources.registry = sources_->registry_target();
+    options.sources.fill = sources_->fill_target();
+    options.sources.heartbeat_interval = absl::Milliseconds(200);
+    options.sources.backoff = {.first = absl::Milliseconds(10), .most = absl::Milliseconds(100)};
+    options.state_dir = state_dir();
+    options.signing_key_dir = key_dir();
+    options.trusted_proxies = "127.0.0.0/8";
+    options.build_interval = absl::Milliseconds(5);
+    options.save_interval = absl::Hours(1);  // Tests save by hand.
+    options.builder.rescan_keys_every = absl::Milliseconds(20);
+    return options;
+  }
+
+  void StartServer(const SteeringServerOptions& options) {
+    server_.reset();  // Before the next, and its metrics.
+    metrics_ = std::make_unique<Metrics>();
+    auto server = SteeringServer::Start(options, *metrics_, clock_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    stub_ = sv1::SteeringService::NewStub(MakeChannel(server_->grpc_target()));
+  }
+  void StartServer() { StartServer(Options()); }
+
+  // A world, and a server that serves it.
+  void StartWithWorld() {
+    sources_->SetUpWorld("k-1");
+    StartServer();
+    ASSERT_TRUE(Eventually([&] { return Answers(kInside) && Answers(kOutside) && First(kInside) == "sites/emb"; })) << LastError(kInside);
+  }
+
+  static sv1::SteerRequest Request(const std::string& client, const std::string& title = "titles/movie") {
+    sv1::SteerRequest request;
+    request.set_client_address(client);
+    request.set_title(title);
+    return request;
+  }
+
+  grpc::Status Steer(const sv1::SteerRequest& request, sv1::SteerResponse& response, const std::string& principal = "service/playback") {
+    grpc::ClientContext context;
+    SetTimeout(context, kPatience);
+    if (!principal.empty()) SetPrincipal(context, principal);
+    response.Clear();
+    return stub_->Steer(&context, request, &response);
+  }
+  grpc::Status Explain(const sv1::SteerRequest& request, sv1::ExplainResponse& response) {
+    grpc::ClientContext context;
+    SetTimeout(context, kPatience);
+    SetPrincipal(context, "operator/jane");
+    sv1::ExplainRequest explain;
+    *explain.mutable_request() = request;
+    response.Clear();
+    return stub_->Explain(&context, explain, &response);
+  }
+
+  sv1::SteerResponse MustSteer(const sv1::SteerRequest& request) {
+    sv1::SteerResponse response;
+    const grpc::Status status = Steer(request, response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+  bool Answers(const std::string& client) {
+    sv1::SteerResponse response;
+    return Steer(Request(client), response).ok() && response.verdict() == sv1::SteerResponse::VERDICT_OK;
+  }
+  std::string LastError(const std::string& client) {
+    sv1::SteerResponse response;
+    return absl::StrCat(Steer(Request(client), response).error_message(), response.ShortDebugString());
+  }
+  // The site, or the appliances, of the first file's URLs.
+  std::string First(const std::string& client) {
+    sv1::SteerResponse response;
+    if (!Steer(Request(client), response).ok() || response.files().empty() || response.files(0).urls().empty()) return "";
+    return response.files(0).urls(0).site();
+  }
+  std::vector<std::string> Boxes(const std::string& client) {
+    sv1::SteerRequest request = Request(client);
+    request.set_max_urls(8);
+    sv1::SteerResponse response;
+    std::vector<std::string> boxes;
+    if (!Steer(request, response).ok() || response.files().empty()) return boxes;
+    for (const sv1::RankedUrl& url : response.files(0).urls()) {
+      if (std::find(boxes.begin(), boxes.end(), url.appliance()) == boxes.end()) boxes.push_back(url.appliance());
+    }
+    std::sort(boxes.begin(), boxes.end());
+    return boxes;
+  }
+
+  HttpResponse Http(const std::string& method, const std::string& target, const std::string& body = "",
+                    const std::string& principal = "service/playback") {
+    // The handler by itself: HttpServer has tests of its own, and the NGINX test goes over real sockets.
+    HttpRequest request;
+    request.method = method;
+    request.target = *ParseTarget(target);
+    request.body = body;
+    request.peer = *IpAddress::Parse("127.0.0.1");
+    if (!principal.empty()) request.headers.emplace_back("X-Fairlead-Principal", principal);
+    return AnswerHttp(server_->steerer(), request);
+  }
+
+  const std::string folder_;
+  const EcKeyPair keys_;
+  TokenVerifier verifier_;
+  StillClock clock_;
+  std::unique_ptr<FakeSources> sources_;
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<SteeringServer> server_;
+  std::unique_ptr<sv1::SteeringService::Stub> stub_;
+};
+
+// ---- Answers ----
+
+TEST_F(SteeringServerTest, AClientInsideAPartnerIsSentToItsEmbeddedBoxesFirstByUrlsThatOpenTheFiles) {
+  StartWithWorld();
+  const sv1::SteerResponse response = MustSteer(Request(kInside));
+  EXPECT_EQ(response.matched_prefix(), "198.51.100.0/24");
+  EXPECT_GT(response.ttl().seconds(), 0);
+  ASSERT_THAT(response.files(), SizeIs(3));
+  for (const sv1::FileAnswer& file : response.files()) {
+    EXPECT_EQ(file.path(), absl::StrCat("movie/v1/", file.rendition(), "/media.mp4"));
+    EXPECT_EQ(file.size_bytes(), 1000 * file.file_number());
+    ASSERT_THAT(file.urls(), SizeIs(3));
+    EXPECT_EQ(file.urls(0).site(), "sites/emb");
+    EXPECT_EQ(file.urls(0).rank(), 0);
+    EXPECT_EQ(file.urls(0).cause(), common::v1::MISS_CAUSE_NONE);
+    EXPECT_EQ(file.urls(2).site(), "sites/ix");  // The second failure domain.
+    for (int i = 0; i < 3; ++i) {
+      const sv1::RankedUrl& url = file.urls(i);
+      EXPECT_EQ(url.position(), i);
+      EXPECT_THAT(url.url(), StartsWith("http://192.0.2."));
+      const std::string path = url.url().substr(url.url().find('/', 8));
+      const auto signed_path = ParseSignedPath(path);
+      ASSERT_TRUE(signed_path.ok()) << signed_path.status();
+      EXPECT_EQ(signed_path->path.ToString(), file.path());
+      const TokenVerdict verdict = verifier_.Verify(signed_path->token, absl::Now());
+      EXPECT_EQ(verdict.fault, TokenFault::kNone) << verdict.detail;
+      EXPECT_TRUE(TokenCovers(verdict.claims, file.path()));
+      EXPECT_EQ(verdict.claims.position, static_cast<uint32_t>(i));
+      EXPECT_EQ(absl::ToUnixSeconds(verdict.claims.expires), url.expire_time().seconds());
+      EXPECT_THAT(url.playlist_url(), HasSubstr(absl::StrCat("/movie/v1/", file.rendition(), "/media.m3u8")));
+    }
+  }
+}
+
+TEST_F(SteeringServerTest, AnIpv6ClientGetsBracketedIpv6UrlsFirst) {
+  StartWithWorld();
+  const sv1::SteerResponse response = MustSteer(Request("2001:db8:100::5"));
+  EXPECT_EQ(response.matched_prefix(), "2001:db8:100::/40");
+  ASSERT_FALSE(response.files().empty());
+  EXPECT_EQ(response.files(0).urls(0).family(), common::v1::ADDRESS_FAMILY_IPV6);
+  EXPECT_THAT(response.files(0).urls(0).url(), StartsWith("https://[2001:db8::1]/URISigningPackage="));
+}
+
+TEST_F(SteeringServerTest, AClientThatNoRouteCoversGoesToTheOpenExchangeSite) {
+  StartWithWorld();
+  const sv1::SteerResponse response = MustSteer(Request(kOutside));
+  EXPECT_EQ(response.matched_prefix(), "");
+  EXPECT_THAT(Boxes(kOutside), ElementsAre("appliances/oca-3", "appliances/oca-4"));
+}
+
+TEST_F(SteeringServerTest, RenditionsAndMaxUrlsNarrowTheAnswer) {
+  StartWithWorld();
+  sv1::SteerRequest request = Request(kInside);
+  request.add_renditions("audio-en");
+  request.set_max_urls(1);
+  const sv1::SteerResponse response = MustSteer(request);
+  ASSERT_THAT(response.files(), SizeIs(1));
+  EXPECT_EQ(response.files(0).rendition(), "audio-en");
+  EXPECT_THAT(response.files(0).urls(), SizeIs(1));
+}
+
+TEST_F(SteeringServerTest, DrainingHoldingsAndHealthAreReflected) {
+  StartWithWorld();
+  sources_->PutAppliance("oca-1", "emb", "ADMIN_STATE_DRAINING", "192.0.2.1");
+  EXPECT_TRUE(Eventually([&] {
+    return Boxes(kInside) == std::vector<std::string>{"appliances/oca-2", "appliances/oca-3", "appliances/oca-4"};
+  }));
+  sources_->PutHoldings(0, "oca-3", 1, 2, {2, 3});
+  EXPECT_TRUE(Eventually([&] { return Boxes(kInside) == std::vector<std::string>{"appliances/oca-2", "appliances/oca-4"}; }));
+  sources_->PutState(0, "oca-2", 1, 2, "HEALTH_STATE_SICK");
+  EXPECT_TRUE(Eventually([&] { return First(kInside) == "sites/ix"; }));
+  const sv1::SteerResponse response = MustSteer(Request(kInside));
+  EXPECT_EQ(response.files(0).urls(0).cause(), common::v1::MISS_CAUSE_HEALTH);
+  EXPECT_THAT(metrics_->Text(), HasSubstr(R"(fairlead_steering_decisions_total{cause="health",verdict="ok"})"));
+}
+
+TEST_F(SteeringServerTest, AFullUplinkMovesNewSessionsAway) {
+  StartWithWorld();
+  for (const char* box : {"oca-1", "oca-2"}) sources_->PutState(0, box, 1, 2, "HEALTH_STATE_OK", 9'900'000'000);
+  EXPECT_TRUE(Eventually([&] { return First(kInside) == "sites/ix"; }));
+  EXPECT_EQ(MustSteer(Request(kInside)).files(0).urls(0).cause(), common::v1::MISS_CAUSE_CAPACITY);
+}
+
+TEST_F(SteeringServerTest, AWithdrawnRouteTakesItsClientsAway) {
+  StartWithWorld();
+  sources_->RemoveFleet(0, "route/s-1/198.51.100.0/24/0");
+  EXPECT_TRUE(Eventually([&] {
+    return Boxes(kInside) == std::vector<std::string>{"appliances/oca-2", "appliances/oca-3", "appliances/oca-4"};
+  }));
+  sources_->RemoveFleet(0, "route/s-2/198.51.100.0/24/0");
+  EXPECT_TRUE(Eventually([&] { return First(kInside) == "sites/ix"; }));
+}
+
+TEST_F(SteeringServerTest, ARouteOutsideThePartnersAllowListMovesNobody) {
+  StartWithWorld();
+  sources_->PutRoute(0, "s-1", "oca-1", "203.0.113.0/24");
+  sources_->PutRoute(0, "s-1", "oca-1", "198.51.101.0/24");  // Allowed; when it counts, the other has been seen too.
+  ASSERT_TRUE(Eventually([&] { return First("198.51.101.1") == "sites/emb"; }));
+  EXPECT_EQ(First(kOutside), "sites/ix");
+}
+
+TEST_F(SteeringServerTest, NotServableSaysWhy) {
+  StartWithWorld();
+  for (const char* box : {"oca-1", "oca-2", "oca-3", "oca-4"}) sources_->PutHoldings(0, box, 1, 2, {2, 3});
+  ASSERT_TRUE(Eventually([&] { return !Answers(kInside); }));
+  const sv1::SteerResponse response = MustSteer(Request(kInside));
+  EXPECT_EQ(response.verdict(), sv1::SteerResponse::VERDICT_NOT_SERVABLE);
+  EXPECT_EQ(response.reason(), "NOT_HELD");
+  EXPECT_THAT(response.reason_detail(), HasSubstr("movie/v1/video-720p/media.mp4"));
+  ASSERT_THAT(response.files(), SizeIs(3));
+  EXPECT_THAT(response.files(0).urls(), IsEmpty());
+  EXPECT_THAT(response.files(1).urls(), Not(IsEmpty()));  // The others keep theirs.
+}
+
+TEST_F(SteeringServerTest, OfTwoCellsTheNewestReportCounts) {
+  StartWithWorld();
+  sources_->PutState(1, "oca-1", 2, 1, "HEALTH_STATE_SICK");  // A later incarnation, in another cell.
+  sources_->PutHoldings(1, "oca-2", 2, 1, {});
+  EXPECT_TRUE(Eventually([&] { return First(kInside) == "sites/ix"; }));
+  // Whatever the old cell still says of the old incarnation.
+  sources_->PutState(0, "oca-1", 1, 99);
+  sources_->PutHoldings(0, "oca-2", 1, 99, {1, 2, 3});
+  sources_->PutState(0, "oca-4", 1, 2, "HEALTH_STATE_SICK");
+  ASSERT_TRUE(Eventually([&] {
+    sv1::ExplainResponse explain;
+    return Explain(Request(kInside), explain).ok() && absl::StrContains(explain.DebugString(), "SICK") && First(kInside) == "sites/ix";
+  }));
+  // The routes of a box that moved are the new cell's as soon as that knows the session.
+  sources_->PutState(1, "oca-1", 2, 2, "HEALTH_STATE_OK");
+  ASSERT_TRUE(Eventually([&] { return First(kInside) == "sites/emb"; }));
+  sources_->PutSession(1, "s-1", "oca-1");
+  EXPECT_TRUE(Eventually([&] { return First(kInside) == "sites/ix"; }));
+  sources_->PutRoute(1, "s-1", "oca-1", "198.51.100.0/24");
+  EXPECT_TRUE(Eventually([&] { return First(kInside) == "sites/emb"; }));
+}
+
+// ---- Explain, streams and JSON give the same answer ----
+
+TEST_F(SteeringServerTest, ExplainAnswersExactlyAsSteerDoes) {
+  StartWithWorld();
+  sources_->PutState(0, "oca-2", 1, 2, "HEALTH_STATE_DEGRADED");
+  sources_->PutHoldings(0, "oca-1", 1, 2, {1, 3});
+  ASSERT_TRUE(Eventually([&] { return Boxes(kInside).size() == 4; }));
+  std::mt19937_64 random(20260131);
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.IgnoreField(sv1::SteerResponse::descriptor()->FindFieldByName("sources"));  // Ages go on.
+  for (int i = 0; i < 2000; ++i) {
+    sv1::SteerRequest request = Request(absl::StrCat("198.51.", 100 + random() % 2, ".", random() % 256));
+    if (random() % 3 == 0) request.set_client_address(absl::StrCat("2001:db8:", 100 + random() % 2, "::", random() % 1000));
+    request.set_max_urls(static_cast<int>(random() % 9));
+    if (random() % 2 == 0) request.set_session_id(absl::StrCat("s", random() % 100));
+    if (random() % 2 == 0) request.add_renditions(random() % 2 == 0 ? "video-480p" : "audio-en");
+    const sv1::SteerResponse steered = MustSteer(request);
+    sv1::ExplainResponse explained;
+    ASSERT_TRUE(Explain(request, explained).ok());
+    ASSERT_TRUE(differencer.Compare(steered, explained.answer())) << request.ShortDebugString();
+  }
+}
+
+TEST_F(SteeringServerTest, ExplainTellsThePrefixTheLadderAndEveryLayersWord) {
+  StartWithWorld();
+  sources_->PutAppliance("oca-1", "emb", "ADMIN_STATE_DISABLED");
+  ASSERT_TRUE(Eventually([&] { return Boxes(kInside).size() == 3; }));
+  sv1::ExplainResponse response;
+  ASSERT_TRUE(Explain(Request(kInside), response).ok());
+  EXPECT_EQ(response.client_address(), kInside);
+  ASSERT_THAT(response.covering_prefixes(), SizeIs(1));
+  EXPECT_EQ(response.covering_prefixes(0).prefix(), "198.51.100.0/24");
+  ASSERT_THAT(response.covering_prefixes(0).routes(), SizeIs(2));
+  EXPECT_EQ(response.covering_prefixes(0).routes(0).transport_class(), common::v1::TRANSPORT_CLASS_EMBEDDED);
+  ASSERT_THAT(response.ladder(), SizeIs(2));
+  EXPECT_EQ(response.ladder(0).site(), "sites/emb");
+  EXPECT_THAT(response.ladder(0).links(), ElementsAre("links/up"));
+  EXPECT_EQ(response.ladder(1).prefix(), "");
+  ASSERT_THAT(response.files(), SizeIs(3));
+  for (const sv1::CandidateVerdicts& candidate : response.files(0).candidates()) {
+    if (candidate.appliance() != "appliances/oca-1") continue;
+    EXPECT_EQ(candidate.position(), -1);
+    EXPECT_EQ(candidate.layers(1).layer(), "admin");
+    EXPECT_FALSE(candidate.layers(1).passed());
+    EXPECT_THAT(candidate.layers(1).detail(), HasSubstr("DISABLED"));
+  }
+  EXPECT_THAT(response.files(0).winner(), HasSubstr("oca-2"));
+  ASSERT_THAT(response.sources(), SizeIs(4));
+  EXPECT_EQ(response.sources(0).source(), "registry");
+  EXPECT_EQ(response.sources(2).source(), "cells/c1");
+}
+
+TEST_F(SteeringServerTest, AStreamAnswersInOrderAndOneBadRequestDoesNotFailTheOthers) {
+  StartWithWorld();
+  grpc::ClientContext context;
+  SetTimeout(context, kPatience);
+  SetPrincipal(context, "service/playback");
+  const auto stream = stub_->SteerStream(&context);
+  for (uint64_t id = 1; id <= 20; ++id) {
+    sv1::SteerStreamRequest request;
+    request.set_id(id);
+    for (int i = 0; i < 256; ++i) *request.add_requests() = Request(i % 2 == 0 ? kInside : kOutside);
+    request.mutable_requests(3)->set_title("titles/nothing");
+    request.mutable_requests(4)->set_client_address("nonsense");
+    ASSERT_TRUE(stream->Write(request));
+    sv1::SteerStreamResponse response;
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.id(), id);
+    ASSERT_THAT(response.results(), SizeIs(256));
+    for (int i = 0; i < 256; ++i) {
+      if (i == 3 || i == 4) continue;
+      ASSERT_EQ(response.results(i).response().files(0).urls(0).site(), i % 2 == 0 ? "sites/emb" : "sites/ix") << i;
+    }
+    EXPECT_EQ(response.results(3).error().code(), grpc::StatusCode::NOT_FOUND);
+    EXPECT_THAT(response.results(3).error().message(), HasSubstr("titles/nothing"));
+    EXPECT_EQ(response.results(4).error().code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(SteeringServerTest, AStreamMessageOfTooManyRequestsIsRefused) {
+  StartWithWorld();
+  grpc::ClientContext context;
+  SetTimeout(context, kPatience);
+  SetPrincipal(context, "service/playback");
+  const auto stream = stub_->SteerStream(&context);
+  sv1::SteerStreamRequest request;
+  for (int i = 0; i < 257; ++i) *request.add_requests() = Request(kInside);
+  stream->Write(request);
+  sv1::SteerStreamResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(SteeringServerTest, JsonOverHttpIsTheSameAnswer) {
+  StartWithWorld();
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.IgnoreField(sv1::SteerResponse::descriptor()->FindFieldByName("sources"));
+  for (const std::string client : {kInside, kOutside, "2001:db8:100::5"}) {
+    sv1::SteerRequest request = Request(client);
+    request.set_max_urls(2);
+    request.add_renditions("video-720p");
+    std::string body;
+    ASSERT_TRUE(google::protobuf::util::MessageToJsonString(request, &body).ok());
+    const std::string query = absl::StrCat("/v1/steer?title=titles%2Fmovie&max_urls=2&renditions=video-720p&client_address=", client);
+    for (const HttpResponse& http : {Http("POST", "/v1/steer", body), Http("GET", query)}) {
+      ASSERT_EQ(http.status, 200) << http.body;
+      sv1::SteerResponse parsed;
+      ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(http.body, &parsed).ok()) << http.body;
+      EXPECT_TRUE(differencer.Compare(parsed, MustSteer(request)));
+      EXPECT_THAT(http.headers, ElementsAre(::testing::Pair("Cache-Control", "no-store")));
+    }
+  }
+  const HttpResponse explained = Http("GET", "/v1/explain?title=titles/movie&client_address=198.51.100.7");
+  ASSERT_EQ(explained.status, 200) << explained.body;
+  sv1::ExplainResponse parsed;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(explained.body, &parsed).ok());
+  EXPECT_TRUE(differencer.Compare(parsed.answer(), MustSteer(Request(kInside))));
+  EXPECT_EQ(Http("GET", "/healthz").status, 200);
+}
+
+// ---- Bad input ----
+
+TEST_F(SteeringServerTest, BadInputIsRefusedByFieldAndValue) {
+  StartWithWorld();
+  struct Case {
+    std::string text;
+    grpc::StatusCode code;
+    std::string field;
+    std::string value;
+  };
+  const std::vector<Case> cases = {
+      {"client_address: '198.51.100.7'", grpc::INVALID_ARGUMENT, "title", ""},
+      {"client_address: '198.51.100.7' title: 'movie'", grpc::INVALID_ARGUMENT, "title", "movie"},
+      {"client_address: '198.51.100.7' title: 'titles/unheard'", grpc::NOT_FOUND, "title", "titles/unheard"},
+      {"client_address: '198.51.100.7' title: 'titles/movie' version: 'v9'", grpc::NOT_FOUND, "version", "v9"},
+      {"client_address: '198.51.100.7' title: 'titles/movie' renditions: 'video-8k'", grpc::NOT_FOUND, "renditions", "video-8k"},
+      {"client_address: '198.51.100.7' title: 'titles/movie' renditions: 'Video'", grpc::INVALID_ARGUMENT, "renditions", "Video"},
+      {"client_address: '198.51.100.07' title: 'titles/movie'", grpc::INVALID_ARGUMENT, "client_address", "198.51.100.07"},
+      {"client_address: 'fe80::1%eth0' title: 'titles/movie'", grpc::INVALID_ARGUMENT, "client_address", "fe80::1%eth0"},
+      {"title: 'titles/movie'", grpc::INVALID_ARGUMENT, "client_address", ""},
+      {"client_address: '198.51.100.7' title: 'titles/movie' max_urls: 9", grpc::INVALID_ARGUMENT, "max_urls", "9"},
+      {"client_address: '198.51.100.7' title: 'titles/movie' max_urls: -1", grpc::INVALID_ARGUMENT, "max_urls", "-1"},
+      {"client_address: '198.51.100.7' title: 'titles/movie' session_id: '" + std::string(65, 's') + "'", grpc::INVALID_ARGUMENT,
+       "session_id", "sss"},
+  };
+  for (const Case& bad : cases) {
+    sv1::SteerResponse response;
+    const grpc::Status status = Steer(FromText<sv1::SteerRequest>(bad.text), response);
+    EXPECT_EQ(status.error_code(), bad.code) << bad.text;
+    EXPECT_THAT(status.error_message(), HasSubstr(bad.field)) << bad.text;
+    EXPECT_THAT(status.error_message(), HasSubstr(bad.value)) << bad.text;
+  }
+  sv1::SteerRequest many = Request(kInside);
+  for (int i = 0; i < 65; ++i) many.add_renditions("video-720p");
+  sv1::SteerResponse response;
+  EXPECT_EQ(Steer(many, response).error_code(), grpc::INVALID_ARGUMENT);
+}
+
+TEST_F(SteeringServerTest, AStrangerIsAnsweredForItsOwnAddressOnly) {
+  StartWithWorld();
+  sv1::SteerResponse response;
+  EXPECT_EQ(Steer(Request(kInside), response, "").error_code(), grpc::PERMISSION_DENIED);
+  EXPECT_TRUE(Steer(Request(""), response, "").ok());
+  EXPECT_EQ(response.matched_prefix(), "");  // 127.0.0.1: nobody announces it.
+  EXPECT_TRUE(Steer(Request("127.0.0.1"), response, "").ok());
+  // Behind a trusted proxy it is the address that the proxy saw.
+  grpc::ClientContext context;
+  SetTimeout(context, kPatience);
+  context.AddMetadata("x-forwarded-for", absl::StrCat("1.2.3.4, ", kInside));
+  EXPECT_TRUE(stub_->Steer(&context, Request(""), &response).ok());
+  EXPECT_EQ(response.matched_prefix(), "198.51.100.0/24");
+  EXPECT_EQ(Http("GET", "/v1/steer?title=titles/movie&client_address=198.51.100.7", "", "").status, 403);
+  EXPECT_EQ(Http("GET", "/v1/steer?title=titles/movie", "", "").status, 200);
+}
+
+TEST_F(SteeringServerTest, HttpErrorsAreCanonical) {
+  StartWithWorld();
+  EXPECT_EQ(Http("POST", "/v1/steer", "{").status, 400);
+  EXPECT_THAT(Http("POST", "/v1/steer", R"({"titel":"titles/movie"})").body, HasSubstr("titel"));
+  EXPECT_EQ(Http("GET", "/v1/steer?titel=x").status, 400);
+  EXPECT_EQ(Http("GET", "/v1/steer?title=titles/movie&client_address=1.1.1.1&max_urls=many").status, 400);
+  const HttpResponse missing = Http("GET", "/v1/steer?title=titles/unheard&client_address=1.1.1.1");
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_THAT(missing.body, HasSubstr(R"("status":"NOT_FOUND")"));
+  EXPECT_EQ(Http("GET", "/v2/steer").status, 404);
+  EXPECT_EQ(Http("DELETE", "/v1/steer").status, 405);
+}
+
+// ---- Without sources ----
+
+TEST_F(SteeringServerTest, WithoutAnythingItSaysWhatIsMissing) {
+  sources_->Stop();
+  StartServer();
+  sv1::SteerResponse response;
+  const grpc::Status status = Steer(Request(kInside), response);
+  EXPECT_EQ(status.error_code(), grpc::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("nothing heard from registry, catalog"));
+  EXPECT_EQ(Http("GET", "/healthz").status, 503);
+}
+
+TEST_F(SteeringServerTest, WithoutAKeyItSaysWhichAndServesOnceTheKeyArrives) {
+  sources_->SetUpWorld("k-2");
+  StartServer();
+  sv1::SteerResponse response;
+  ASSERT_TRUE(Eventually([&] { return absl::StrContains(Steer(Request(kInside), response).error_message(), "k-2"); }));
+  EXPECT_EQ(Steer(Request(kInside), response).error_code(), grpc::UNAVAILABLE);
+  WriteKey("k-2");
+  EXPECT_TRUE(Eventually([&] { return Answers(kInside); }));
+}
+
+TEST_F(SteeringServerTest, TheNewestActiveKeySigns) {
+  StartWithWorld();
+  WriteKey("k-2");
+  EXPECT_TRUE(verifier_.AddKey("k-2", keys_.public_pem).ok());
+  sources_->PutConfig("key: 'signingKeys/k-2' signing_key { name: 'signingKeys/k-2' state: STATE_ACTIVE create_time { seconds: 5 } }");
+  EXPECT_TRUE(Eventually([&] {
+    const std::string url = MustSteer(Request(kInside)).files(0).urls(0).url();
+    const auto path = ParseSignedPath(url.substr(url.find('/', 8)));
+    return path.ok() && verifier_.Verify(path->token, absl::Now()).key_id == "k-2";
+  }));
+}
+
+TEST_F(SteeringServerTest, StartsFromItsCopyOnDiskWithEverythingElseDead) {
+  StartWithWorld();
+  const sv1::SteerResponse before = MustSteer(Request(kInside));
+  EXPECT_FALSE(before.sources(0).from_disk());
+  ASSERT_TRUE(server_->SaveNow().ok());
+  SteeringServerOptions options = Options();
+  sources_->Stop();
+  StartServer(options);
+  const sv1::SteerResponse after = MustSteer(Request(kInside));  // From the first request on.
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.IgnoreField(sv1::SteerResponse::descriptor()->FindFieldByName("sources"));
+  for (const char* url : {"url", "playlist_url"}) {  // ES256 signatures differ each time.
+    differencer.IgnoreField(sv1::RankedUrl::descriptor()->FindFieldByName(url));
+  }
+  EXPECT_TRUE(differencer.Compare(before, after));
+  ASSERT_THAT(after.sources(), SizeIs(4));
+  for (const sv1::SourceAge& source : after.sources()) EXPECT_TRUE(source.from_disk()) << source.ShortDebugString();
+  EXPECT_EQ(after.sources(0).position().version(), before.sources(0).position().version());
+}
+
+TEST_F(SteeringServerTest, WhenSourcesReturnTheCopyIsConfirmedAndChangesFlowAgain) {
+  StartWithWorld();
+  ASSERT_TRUE(server_->SaveNow().ok());
+  server_.reset();
+  StartServer();
+  ASSERT_TRUE(Eventually([&] {
+    const sv1::SteerResponse response = MustSteer(Request(kInside));
+    return std::none_of(response.sources().begin(), response.sources().end(), [](const auto& source) { return source.from_disk(); });
+  }));
+  sources_->PutAppliance("oca-1", "emb", "ADMIN_STATE_DRAINED");
+  EXPECT_TRUE(Eventually([&] { return Boxes(kInside).size() == 3; }));
+}
+
+TEST_F(SteeringServerTest, ASourceThatComesBackEmptyIsNotBelieved) {
+  StartWithWorld();
+  ASSERT_TRUE(server_->SaveNow().ok());
+  server_.reset();
+  sources_ = std::make_unique<FakeSources>(/*epoch=*/2);  // Lost its state.
+  StartServer();
+  // Its cells' addresses aren't known from it; what the copy says stays in force.
+  ASSERT_TRUE(Eventually([&] { return absl::StrContains(metrics_->Text(), R"(source_connected{source="registry"})"); }));
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(First(kInside), "sites/emb");
+}
+
+TEST_F(SteeringServerTest, ACorruptedCopyIsRefusedAndTheOneBeforeUsed) {
+  StartWithWorld();
+  ASSERT_TRUE(server_->SaveNow().ok());
+  sources_->PutAppliance("oca-1", "emb", "ADMIN_STATE_DRAINED");
+  ASSERT_TRUE(Eventually([&] { return Boxes(kInside).size() == 3; }));
+  ASSERT_TRUE(server_->SaveNow().ok());
+  const SteeringServerOptions options = Options();
+  server_.reset();
+  sources_->Stop();
+  const std::string path = absl::StrCat(state_dir(), "/", kSnapshotFile);
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(path) / 2));
+    file.put('\x5a');
+    file.put('\xa5');
+  }
+  StartServer(options);
+  EXPECT_THAT(Boxes(kInside), SizeIs(4));  // As it was when the one before was written.
+  EXPECT_THAT(metrics_->Text(), HasSubstr("fairlead_steering_snapshot_failures_total 1"));
+  EXPECT_TRUE(std::filesystem::exists(absl::StrCat(state_dir(), "/", kRefusedSnapshotFile)));
+}
+
+TEST_F(SteeringServerTest, APortInUseIsRefusedByName) {
+  StartWithWorld();
+  SteeringServerOptions options = Options();
+  options.state_dir = "";
+  options.listen = server_->grpc_target();
+  Metrics metrics;
+  const auto second = SteeringServer::Start(options, metrics, clock_);
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr(options.listen));
+  options.listen = "127.0.0.1:0";
+  options.http_listen = absl::StrCat("127.0.0.1:", server_->http_port());
+  Metrics third_metrics;
+  const auto third = SteeringServer::Start(options, third_metrics, clock_);
+  ASSERT_FALSE(third.ok());
+  EXPECT_THAT(std::string(third.status().message()), HasSubstr(options.http_listen));
+}
+
+}  // namespace
+}  // namespace fairlead
