@@ -1,0 +1,118 @@
+#include "services/agent/serving_loop.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "libs/base/status_macros.h"
+
+namespace fairlead::agent {
+namespace {
+
+constexpr absl::Duration kTurn = absl::Milliseconds(100);
+constexpr int kLogBuffer = 4 << 20;  // What the kernel keeps while we are busy; NGINX drops lines rather than wait.
+
+}  // namespace
+
+ServingLoop::ServingLoop(NginxDaemonOptions nginx, const Clock& clock)
+    : clock_(clock), log_path_(NginxLogSocket(nginx.run_folder)), nginx_(std::move(nginx)) {}
+
+ServingLoop::~ServingLoop() {
+  Stop();
+}
+
+absl::Status ServingLoop::Start() {
+  RETURN_IF_ERROR(nginx_.Open());
+  RETURN_IF_ERROR(OpenLogSocket());
+  keeper_ = std::thread([this] { Keep(); });
+  reader_ = std::thread([this] { ReadLog(); });
+  return absl::OkStatus();
+}
+
+absl::Status ServingLoop::OpenLogSocket() {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (log_path_.size() >= sizeof address.sun_path)
+    return absl::InvalidArgumentError(absl::StrCat("socket path '", log_path_, "' is longer than 107 bytes"));
+  memcpy(address.sun_path, log_path_.c_str(), log_path_.size());
+  unlink(log_path_.c_str());
+  log_ = Fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!log_.valid() || bind(log_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return SystemError("bind", log_path_);
+  setsockopt(log_.get(), SOL_SOCKET, SO_RCVBUF, &kLogBuffer, sizeof kLogBuffer);
+  return absl::OkStatus();
+}
+
+void ServingLoop::Stop() {
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+  }
+  if (keeper_.joinable()) keeper_.join();
+  if (reader_.joinable()) reader_.join();
+  if (log_.valid()) unlink(log_path_.c_str());
+  log_.Reset();
+}
+
+bool ServingLoop::stopping() const {
+  absl::MutexLock lock(&mu_);
+  return stopping_;
+}
+
+void ServingLoop::SetConfig(const NginxConfigInput& input) {
+  absl::MutexLock lock(&mu_);
+  next_config_ = input;
+}
+
+void ServingLoop::Keep() {
+  while (!stopping()) {
+    std::optional<NginxConfigInput> config;
+    {
+      absl::MutexLock lock(&mu_);
+      config = std::exchange(next_config_, std::nullopt);
+    }
+    if (config) nginx_.Apply(*std::move(config)).IgnoreError();  // Kept for Report().
+    nginx_.Tick(clock_.Monotonic());
+    absl::SleepFor(kTurn);
+  }
+  nginx_.Stop(absl::Seconds(2));
+}
+
+void ServingLoop::ReadLog() {
+  char buffer[8192];
+  while (!stopping()) {
+    pollfd wait{log_.get(), POLLIN, 0};
+    if (poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(kTurn))) <= 0) continue;
+    const ssize_t size = recv(log_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    if (size < 0) continue;
+    const auto line = ParseAccessLine(absl::string_view(buffer, size));
+    absl::MutexLock lock(&mu_);
+    if (line.ok()) {
+      traffic_.Add(*line);
+    } else {
+      ++unreadable_lines_;
+    }
+  }
+}
+
+int64_t ServingLoop::total_bytes() const {
+  absl::MutexLock lock(&mu_);
+  return traffic_.total_bytes();
+}
+
+std::map<TrafficKey, TrafficSums> ServingLoop::TakeTraffic() {
+  absl::MutexLock lock(&mu_);
+  return traffic_.Take();
+}
+
+int64_t ServingLoop::unreadable_lines() const {
+  absl::MutexLock lock(&mu_);
+  return unreadable_lines_;
+}
+
+}  // namespace fairlead::agent

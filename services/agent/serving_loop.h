@@ -1,0 +1,64 @@
+// The box's serving: one thread that keeps NGINX running, and one that reads its access log.
+//
+//   ServingLoop serving({.binary = ..., .work_folder = ..., .run_folder = ...}, clock);
+//   RETURN_IF_ERROR(serving.Start());
+//   serving.SetConfig(input);      // From any thread; taken up soon, a refusal shows in Report().
+#ifndef FAIRLEAD_SERVICES_AGENT_SERVING_LOOP_H_
+#define FAIRLEAD_SERVICES_AGENT_SERVING_LOOP_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "libs/base/clock.h"
+#include "services/agent/files.h"
+#include "services/agent/nginx/access_log.h"
+#include "services/agent/nginx/daemon.h"
+
+namespace fairlead::agent {
+
+// Thread-safe.
+class ServingLoop {
+ public:
+  ServingLoop(NginxDaemonOptions nginx, const Clock& clock);
+  ~ServingLoop();
+
+  // NOT_FOUND or FAILED_PRECONDITION naming what NGINX lacks.
+  absl::Status Start();
+  // Ends NGINX; requests under way get two seconds.
+  void Stop();
+  void SetConfig(const NginxConfigInput& input) ABSL_LOCKS_EXCLUDED(mu_);
+  NginxReport Report() const { return nginx_.Report(); }
+
+  // Bytes served since the start.
+  int64_t total_bytes() const ABSL_LOCKS_EXCLUDED(mu_);
+  // The sums since the last call.
+  std::map<TrafficKey, TrafficSums> TakeTraffic() ABSL_LOCKS_EXCLUDED(mu_);
+  int64_t unreadable_lines() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  void Keep();
+  void ReadLog();
+  absl::Status OpenLogSocket();
+  bool stopping() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  const Clock& clock_;
+  const std::string log_path_;
+  NginxDaemon nginx_;
+  Fd log_;
+  std::thread keeper_, reader_;
+
+  mutable absl::Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<NginxConfigInput> next_config_ ABSL_GUARDED_BY(mu_);
+  TrafficAggregator traffic_ ABSL_GUARDED_BY(mu_);
+  int64_t unreadable_lines_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace fairlead::agent
+
+#endif  // FAIRLEAD_SERVICES_AGENT_SERVING_LOOP_H_
