@@ -69,7 +69,8 @@ absl::Status Context::Told(const Server& server, const grpc::Status& grpc_status
   if (grpc_status.ok()) return absl::OkStatus();
   const absl::Status status = FromGrpcStatus(grpc_status);
   const std::string who = absl::StrCat(server.program, " at ", server.target);
-  if (absl::IsUnavailable(status)) {
+  // A server of ours attaches details to its own refusals; what has none is gRPC's word on a connection.
+  if (absl::IsUnavailable(status) && grpc_status.error_details().empty()) {
     return Unreachable(absl::UnavailableError(absl::StrCat("can't reach ", who, ": ", ShortReason(std::string(status.message())),
                                                            "\n  is it running? to use another one: ", server.flag, " HOST:PORT or ",
                                                            server.variable, "=HOST:PORT")));

@@ -103,6 +103,14 @@ TEST_F(CliTest, AnUnreachableServerIsExit3AndTellsHowToPointElsewhere) {
   EXPECT_THAT(run.err, HasSubstr("--registry HOST:PORT or FAIRLEAD_REGISTRY=HOST:PORT"));
 }
 
+TEST_F(CliTest, AServerThatIsNotReadyIsNotCalledUnreachable) {
+  registry_.refusal = absl::UnavailableError("PostgreSQL can't be reached");
+  const Result run = Fairlead({"apply", "-f", "-"}, "x");
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.err, HasSubstr("refused (UNAVAILABLE): PostgreSQL can't be reached"));
+  EXPECT_THAT(run.err, Not(HasSubstr("is it running?")));
+}
+
 TEST_F(CliTest, FlagsOverrideVariablesAndMayStandBehindTheCommand) {
   AddSite("lhr001", common::v1::SITE_KIND_IX, "");
   environment_["FAIRLEAD_REGISTRY"] = "127.0.0.1:1";
