@@ -33,6 +33,14 @@ class Finding(NamedTuple):
         return f"{self.path}:{self.line}: [{self.rule}] {self.message}"
 
 
+def is_test_path(path: str) -> bool:
+    """Test code may include anything: all of tests/, folders testing/, and by their names *_test.cc, *_fixture.h, test_support.h and the like."""
+    parts = path.split("/")
+    stem = os.path.splitext(parts[-1])[0]
+    words = r"(^|_)(test|tests|testing|fixture|benchmark|bench|fuzz|fuzzer)(_util|_support|_values)?$"
+    return parts[0] == "tests" or "testing" in parts[:-1] or bool(re.search(words, stem))
+
+
 class Source:
     """One file: its path from the root with '/', its lines, and what kind of code it is."""
 
@@ -41,10 +49,7 @@ class Source:
         self.text = text
         self.lines = text.splitlines()
         self.parts = path.split("/")
-        stem = os.path.splitext(self.parts[-1])[0]
-        # Test code may include anything: all of tests/, and *_test.cc and the like wherever they stand.
-        self.is_test = self.parts[0] == "tests" or "testing" in self.parts[:-1] or bool(
-            re.search(r"_(test|tests|test_util|testing|benchmark|bench|fuzz|fuzzer)$", stem))
+        self.is_test = is_test_path(path)
         self.is_cpp = path.endswith(CPP)
 
     def room(self) -> str:
@@ -107,7 +112,7 @@ def check_arrows(source: Source) -> Iterator[Finding]:
         return
     for number, include in source.includes():
         parts = include.split("/")
-        if parts[0] == "tests" and not source.is_test:
+        if parts[0] in ("tests", "libs", "services") and is_test_path(include) and not source.is_test:
             yield Finding(source.path, number, "arrows", f"{include}: nothing outside tests includes tests")
         elif parts[0] == "services" and source.parts[0] == "libs":
             yield Finding(source.path, number, "arrows", f"{include}: libs never include services")

@@ -86,6 +86,9 @@ class Arrows(unittest.TestCase):
     def test_nothing_outside_tests_includes_tests(self):
         for path in ("libs/feed/a.cc", "services/fill/a.cc"):
             self.assertEqual(findings({path: '#include "tests/oracle/table.h"\n'}), [(path, "arrows")])
+            for helper in ("libs/feed/feed_fixture.h", "services/fill/test_values.h", "libs/testing/eventually.h"):
+                self.assertIn((path, "arrows"), findings({path: f'#include "{helper}"\n'}), helper)
+        self.assertEqual(findings({"services/fill/fill_fixture.h": header("services/fill/fill_fixture.h", '#include "gtest/gtest.h"\n')}), [])
         self.assertEqual(findings({"tests/lab/a.cc": '#include "services/fill/server.h"\n#include "services/cli/app.h"\n'}), [])
 
     def test_relative_includes_are_found(self):
