@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <random>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/string_view.h"
@@ -33,6 +34,20 @@ size_t AddHeader(char* data, size_t size, size_t count, void* out) {
   return size * count;
 }
 
+int OfferedPort(const std::string& address) {
+  const bool v6 = address.find(':') != std::string::npos;
+  const Fd fd(socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage storage{};
+  socklen_t size = v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  auto* v4_address = reinterpret_cast<sockaddr_in*>(&storage);
+  auto* v6_address = reinterpret_cast<sockaddr_in6*>(&storage);
+  storage.ss_family = v6 ? AF_INET6 : AF_INET;
+  inet_pton(storage.ss_family, address.c_str(), v6 ? static_cast<void*>(&v6_address->sin6_addr) : &v4_address->sin_addr);
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) return 0;
+  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size);
+  return ntohs(v6 ? v6_address->sin6_port : v4_address->sin_port);
+}
+
 }  // namespace
 
 TempFolder::TempFolder() {
@@ -52,17 +67,11 @@ std::string TempFolder::Write(const std::string& name, const std::string& conten
 }
 
 int FreePort(const std::string& address) {
-  const bool v6 = address.find(':') != std::string::npos;
-  const Fd fd(socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_storage storage{};
-  socklen_t size = v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-  auto* v4_address = reinterpret_cast<sockaddr_in*>(&storage);
-  auto* v6_address = reinterpret_cast<sockaddr_in6*>(&storage);
-  storage.ss_family = v6 ? AF_INET6 : AF_INET;
-  inet_pton(storage.ss_family, address.c_str(), v6 ? static_cast<void*>(&v6_address->sin6_addr) : &v4_address->sin_addr);
-  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) return 0;
-  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &size);
-  return ntohs(v6 ? v6_address->sin6_port : v4_address->sin_port);
+  // The kernel may offer a port again that was given out and isn't bound yet.
+  static std::set<int> given;
+  for (int port = OfferedPort(address);; port = OfferedPort(address)) {
+    if (port == 0 || given.insert(port).second) return port;
+  }
 }
 
 bool WaitFor(const std::function<bool()>& done, absl::Duration timeout) {

@@ -194,6 +194,7 @@ std::string NginxDaemon::LastErrorLine() const {
   if (!log.ok()) return "no error log";
   const std::vector<absl::string_view> lines = absl::StrSplit(*log, '\n', absl::SkipEmpty());
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    if (absl::StrContains(*line, "still could not bind")) continue;  // The line before says what.
     if (absl::StrContains(*line, "[emerg]") || absl::StrContains(*line, "[alert]")) return std::string(line->substr(0, 500));
   }
   return "nothing in its error log";

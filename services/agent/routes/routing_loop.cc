@@ -182,7 +182,7 @@ void RoutingLoop::ReadTap() {
 }
 
 void RoutingLoop::CloseTap(const absl::Status& why) {
-  if (!connecting_) LogWarning("tap on BIRD lost", {{"reason", why}});
+  if (speaker_->established()) LogWarning("tap on BIRD lost", {{"reason", why}});
   if (!connecting_) {
     const std::string output = speaker_->TakeOutput();
     send(tap_.get(), output.data(), output.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
