@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/errors.h"
 #include "libs/base/ids.h"
@@ -13,9 +14,23 @@ namespace {
 
 constexpr size_t kMaxUpdateBytes = 512 * 1024;
 constexpr size_t kMaxDetail = 300;
+constexpr size_t kMaxText = 900;
+// A neighbour chooses how long these are; beyond what any route of use has, they are cut so that the report is not refused for them.
+constexpr int kMaxPathItems = 512;  // ASNs and segments. A path that long is never admitted.
+constexpr int kMaxCommunities = 512;
 constexpr int64_t kStorageFillBps = 1'200'000'000;
 constexpr int64_t kFlashFillBps = 300'000'000;
 constexpr absl::Duration kHeartbeat = absl::Seconds(2);
+
+// Text that others wrote (NGINX, BIRD, through it a neighbour): at most `most` bytes, and ASCII, since a field with broken UTF-8 would have
+// the whole message refused.
+std::string Clean(absl::string_view text, size_t most) {
+  std::string out(text.substr(0, most));
+  for (char& c : out) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = c == '\n' || c == '\t' ? ' ' : '?';
+  }
+  return out;
+}
 
 void FillPrefix(const Prefix& prefix, common::v1::Prefix& out) {
   out.set_address(prefix.address().ToBytes());
@@ -26,7 +41,10 @@ void FillRoute(const ReportedRoute& route, ingest::v1::Route& out) {
   const bgp::PathAttributes& attributes = *route.attributes;
   FillPrefix(route.key.prefix, *out.mutable_prefix());
   out.set_path_id(route.key.path_id);
+  int items = 0;
   for (const AsPathSegment& segment : attributes.as_path) {
+    items += static_cast<int>(segment.asns.size()) + 1;
+    if (items > kMaxPathItems) break;
     // Confederation segments are internal to the neighbour and count for nothing.
     if (segment.kind != AsPathSegment::Kind::kSet && segment.kind != AsPathSegment::Kind::kSequence) continue;
     ingest::v1::AsPathSegment& to = *out.add_as_path();
@@ -36,7 +54,13 @@ void FillRoute(const ReportedRoute& route, ingest::v1::Route& out) {
   out.set_next_hop(attributes.next_hop);
   if (attributes.med) out.set_med(*attributes.med);
   if (attributes.local_pref) out.set_local_pref(*attributes.local_pref);
-  out.mutable_communities()->Add(attributes.communities.begin(), attributes.communities.end());
+  const bool shutting_down =
+      std::find(attributes.communities.begin(), attributes.communities.end(), kGracefulShutdown) != attributes.communities.end();
+  if (shutting_down) out.add_communities(kGracefulShutdown);
+  for (const uint32_t community : attributes.communities) {
+    if (out.communities_size() == kMaxCommunities) break;
+    if (community != kGracefulShutdown) out.add_communities(community);
+  }
   out.set_origin(static_cast<uint32_t>(attributes.origin));
 }
 
@@ -53,7 +77,7 @@ ingest::v1::SessionChange ToProto(const SessionChange& change) {
       out.set_kind(ingest::v1::SessionChange::KIND_CLOSED);
       break;
   }
-  out.set_reason(change.reason.substr(0, kMaxDetail));
+  out.set_reason(Clean(change.reason, kMaxDetail));
   return out;
 }
 
@@ -147,7 +171,7 @@ ingest::v1::FillProgress ToProto(const std::vector<FileProgress>& files, const s
     out.set_bytes_done(file.bytes_done);
     out.set_source(file.source);
     out.set_source_class(file.source_class);
-    out.set_detail(file.detail.substr(0, kMaxDetail));
+    out.set_detail(Clean(file.detail, kMaxDetail));
   }
   return progress;
 }
@@ -172,7 +196,18 @@ ingest::v1::NginxStatus ToProto(const NginxReport& report) {
   status.set_accepted_total(report.counters.accepted);
   status.set_handled_total(report.counters.handled);
   status.set_requests_total(report.counters.requests);
-  status.set_detail(report.detail);
+  status.set_detail(Clean(report.detail, kMaxText));
+  return status;
+}
+
+ingest::v1::FillStatus ToProto(const FillerStatus& fill, int64_t rate_bps) {
+  ingest::v1::FillStatus status;
+  status.set_active(fill.active);
+  status.set_rate_bps(rate_bps);
+  status.set_files_wanted(fill.files_wanted);
+  status.set_files_held(fill.files_held);
+  status.set_bytes_missing(fill.bytes_missing);
+  status.set_detail(Clean(fill.detail, kMaxText));
   return status;
 }
 
@@ -181,7 +216,7 @@ ingest::v1::BgpSessionStatus ToProto(const RoutingStatus::Session& session) {
   status.set_session(session.id.name());
   status.set_state(session.protocol.name.empty() ? "Down" : session.protocol.state);
   status.set_established(session.protocol.established());
-  status.set_last_error(session.protocol.last_error);
+  status.set_last_error(Clean(session.protocol.last_error, kMaxText));
   status.set_routes_v4(session.protocol.imported_v4);
   status.set_routes_v6(session.protocol.imported_v6);
   return status;

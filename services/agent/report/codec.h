@@ -25,6 +25,7 @@ namespace fairlead::agent {
 std::vector<ingest::v1::RouteUpdate> ToProto(const SessionReport& report);
 ingest::v1::TrafficSummary ToProto(const std::map<TrafficKey, TrafficSums>& rows, absl::Time start, absl::Duration length);
 ingest::v1::FillProgress ToProto(const std::vector<FileProgress>& files, const std::string& manifest_generation);
+ingest::v1::FillStatus ToProto(const FillerStatus& fill, int64_t rate_bps);
 ingest::v1::NginxStatus ToProto(const NginxReport& report);
 ingest::v1::BgpSessionStatus ToProto(const RoutingStatus::Session& session);
 

@@ -88,6 +88,31 @@ TEST(ReportCodecTest, LongRoutesAreSplitIntoMessagesThatFit) {
   EXPECT_EQ(routes, 1000);
 }
 
+TEST(ReportCodecTest, WhatANeighbourWritesNeverMakesAReportTooLongOrBroken) {
+  SessionReport report = ReportWith(1, 0);
+  auto attributes = std::make_shared<bgp::PathAttributes>();
+  for (int i = 0; i < 5; ++i) attributes->as_path.push_back({AsPathSegment::Kind::kSequence, std::vector<uint32_t>(200, 64500)});
+  for (int i = 0; i < 900; ++i) attributes->as_path.push_back({AsPathSegment::Kind::kSet, {}});
+  attributes->communities.assign(1000, 7);
+  attributes->communities.push_back(kGracefulShutdown);
+  report.announced[0].attributes = attributes;
+  report.change->reason = std::string(2000, '\xff');
+  const auto updates = ToProto(report);
+  const ingest::v1::Route& route = updates[0].announced(0);
+  EXPECT_GT(route.as_path(0).asns_size(), 100) << "still too long to be admitted";
+  EXPECT_LE(route.as_path_size(), 512);
+  EXPECT_EQ(route.communities_size(), 512);
+  EXPECT_EQ(route.communities(0), kGracefulShutdown);
+  EXPECT_EQ(updates[0].session_change().reason(), std::string(300, '?'));
+  RoutingStatus::Session session;
+  session.id = BgpSessionId("isp-1");
+  session.protocol.last_error = std::string(5000, '\x80');
+  EXPECT_LE(ToProto(session).last_error().size(), 1000u);
+  NginxReport nginx;
+  nginx.detail = std::string(5000, 'x');
+  EXPECT_LE(ToProto(nginx).detail().size(), 1000u);
+}
+
 registry::v1::ApplianceConfig Config() {
   registry::v1::ApplianceConfig config;
   config.mutable_appliance()->mutable_bgp()->set_address("127.0.9.1");
@@ -114,7 +139,8 @@ TEST(ReportCodecTest, OnlyTheBoxesOwnSessionsAreConfiguredInBird) {
   EXPECT_EQ(bird->sessions[0].peer_port, 179);
   registry::v1::ApplianceConfig broken = Config();
   broken.mutable_bgp_sessions(0)->set_peer_address("127.0.9");
-  EXPECT_THAT(std::string(BirdConfigOf(broken).status().message()), ::testing::AllOf(HasSubstr("bgp_sessions['bgpSessions/isp-1']"), HasSubstr("127.0.9")));
+  EXPECT_THAT(std::string(BirdConfigOf(broken).status().message()),
+              ::testing::AllOf(HasSubstr("bgp_sessions['bgpSessions/isp-1']"), HasSubstr("127.0.9")));
 }
 
 TEST(ReportCodecTest, RevokedKeysAreNotGivenToNginx) {

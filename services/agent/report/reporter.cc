@@ -111,13 +111,8 @@ void Reporter::SendHeartbeat(const Config& config, absl::Duration now) {
   FillerStatus fill;
   if (parts_.filler != nullptr) {
     fill = parts_.filler->Status();
-    ingest::v1::FillStatus& out = *heartbeat.mutable_fill();
-    out.set_active(fill.active);
-    out.set_rate_bps(RateOf(fill.bytes_fetched - std::exchange(last_fetched_, fill.bytes_fetched), elapsed));
-    out.set_files_wanted(fill.files_wanted);
-    out.set_files_held(fill.files_held);
-    out.set_bytes_missing(fill.bytes_missing);
-    out.set_detail(fill.detail);
+    const int64_t rate = RateOf(fill.bytes_fetched - std::exchange(last_fetched_, fill.bytes_fetched), elapsed);
+    *heartbeat.mutable_fill() = ToProto(fill, rate);
     heartbeat.set_manifest_generation(fill.manifest_generation);
   }
   parts_.metrics.heartbeats.Increment();
