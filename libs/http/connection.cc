@@ -1,5 +1,7 @@
 #include "libs/http/connection.h"
 
+#include <fcntl.h>
+
 #include <chrono>
 #include <string>
 #include <utility>
@@ -77,6 +79,7 @@ void Connection::Start() {
   const asio::ip::tcp::endpoint remote = stream_.socket().remote_endpoint(error);
   if (error) return;  // Gone already.
   peer_ = ToIpAddress(remote.address());
+  fcntl(stream_.socket().native_handle(), F_SETFD, FD_CLOEXEC);
   // Best effort: an answer is one small write, and waiting to merge it with a next one only delays it.
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), error);
   AwaitRequest();

@@ -1,6 +1,7 @@
 #include "libs/http/server.h"
 
-#include <cerrno>
+#include <fcntl.h>
+
 #include <chrono>
 #include <string>
 #include <thread>
@@ -79,6 +80,8 @@ class BeastServer : public HttpServer {
       return FieldError(absl::StatusCode::kFailedPrecondition, "http_listen", server_.options.address,
                         absl::StrCat("can't listen there: ", error.message()));
     }
+    // A program started by this process must not keep the port open.
+    fcntl(acceptor_->native_handle(), F_SETFD, FD_CLOEXEC);
     port_ = acceptor_->local_endpoint().port();
     return absl::OkStatus();
   }

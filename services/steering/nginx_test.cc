@@ -125,6 +125,7 @@ class NginxTest : public ::testing::Test {
     grpc_port_ = FreePort();
     std::stringstream text;
     text << std::ifstream("deploy/nginx/steering.conf.in").rdbuf();
+    ASSERT_FALSE(text.str().empty()) << "the template isn't among the test's data";
     const std::string rendered =
         absl::StrReplaceAll(text.str(), {{"@USER_LINE@", geteuid() == 0 ? "user root root;" : ""},
                                          {"@WORK@", folder_},

@@ -1,7 +1,6 @@
 #include "services/steering/snapshot_file.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
+#include "xxhash.h"
 
 namespace fairlead {
 namespace {
@@ -25,15 +25,15 @@ namespace {
 constexpr absl::string_view kFirstLine = "fairlead steering snapshot 1\n";
 constexpr size_t kMostFileBytes = size_t{16} << 30;
 
-std::string Sha256Hex(absl::string_view head, absl::string_view body) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  const bool done = context != nullptr && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1 &&
-                    EVP_DigestUpdate(context.get(), head.data(), head.size()) == 1 &&
-                    EVP_DigestUpdate(context.get(), body.data(), body.size()) == 1 && EVP_DigestFinal_ex(context.get(), digest, &size) == 1;
-  // An empty digest matches none, so a file written without one is refused later: the safe side.
-  return done ? absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), size)) : "";
+// XXH3, 128 bits: against decay and cuts, not against somebody who may write here.
+std::string Checksum(absl::string_view head, absl::string_view body) {
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
+  XXH3_128bits_reset(state.get());
+  XXH3_128bits_update(state.get(), head.data(), head.size());
+  XXH3_128bits_update(state.get(), body.data(), body.size());
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state.get()));
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(canonical.digest), sizeof(canonical.digest)));
 }
 
 void AppendLength(size_t length, std::string& out) {
@@ -68,7 +68,7 @@ absl::StatusOr<std::vector<std::string>> TakeEntries(absl::string_view body, siz
   return entries;
 }
 
-// "section <name> <epoch> <version> <saved, Unix ms> <age, ms> <entries> <bytes> <sha256>"
+// "section <name> <epoch> <version> <saved, Unix ms> <age, ms> <entries> <bytes> <checksum>"
 absl::StatusOr<SnapshotSection> TakeSection(absl::string_view line, absl::string_view& bytes) {
   const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
   SnapshotSection section;
@@ -83,8 +83,7 @@ absl::StatusOr<SnapshotSection> TakeSection(absl::string_view line, absl::string
   if (size > bytes.size()) return Broken(absl::StrCat("section ", section.name, " is cut"));
   const absl::string_view body = bytes.substr(0, size);
   const absl::string_view covered = line.substr(0, line.size() - words[8].size());
-  if (words[8].empty() || Sha256Hex(covered, body) != words[8])
-    return Broken(absl::StrCat("section ", section.name, " has another SHA-256"));
+  if (Checksum(covered, body) != words[8]) return Broken(absl::StrCat("section ", section.name, " has another checksum"));
   bytes.remove_prefix(size);
   section.saved_at = absl::FromUnixMillis(saved_ms);
   section.age = absl::Milliseconds(age_ms);
@@ -150,7 +149,7 @@ std::string EncodeSnapshot(const std::vector<SnapshotSection>& sections) {
     const std::string line = absl::StrCat("section ", section.name, " ", section.position.epoch, " ", section.position.version, " ",
                                           absl::ToUnixMillis(section.saved_at), " ", absl::ToInt64Milliseconds(section.age), " ",
                                           section.entries.size(), " ", body.size(), " ");
-    absl::StrAppend(&bytes, line, Sha256Hex(line, body), "\n", body);
+    absl::StrAppend(&bytes, line, Checksum(line, body), "\n", body);
   }
   absl::StrAppend(&bytes, "end ", sections.size(), "\n");
   return bytes;

@@ -1,9 +1,9 @@
 // The last-known-good copy of the feeds on disk, from which a steerd serves when everything else is dead.
 //
 // One file: a line of text with the format's name and version, then a section a feed (a line of text: name, position, when it was
-// saved, how old it was then, count, size, SHA-256; then the entries, each with its length before it), then a last line with the number
-// of sections. The SHA-256 covers the section's line up to itself and all its bytes, so a flipped bit anywhere is noticed; the last line,
-// so is a cut. Written whole: temporary file, fsync, rename, fsync of the folder; the file before stays beside it as ".previous".
+// saved, how old it was then, count, size, XXH3 checksum; then the entries, each with its length before it), then a last line with the
+// number of sections. The checksum covers the section's line up to itself and all its bytes, so a flipped bit anywhere is noticed; the last
+// line, so is a cut. Written whole: temporary file, fsync, rename, fsync of the folder; the file before stays beside it as ".previous".
 //
 //   RETURN_IF_ERROR(WriteSnapshot("/var/lib/fairlead/steerd", sections));
 //   const LoadedSnapshot loaded = LoadSnapshot("/var/lib/fairlead/steerd");   // The newest that is whole.
