@@ -26,8 +26,8 @@ absl::Status ValidateEndpoint(const std::string& field, const Endpoint& endpoint
   }
   RETURN_IF_ERROR(CheckRange(field + ".port", endpoint.port, 1, 65535));
   if (!IsAddressLiteral(endpoint.host)) return CheckHostName(field + ".host", endpoint.host);
-  ASSIGN_OR_RETURN(const IpAddress address, IpAddress::Parse(endpoint.host, field + ".host"));
-  if (address.family() == endpoint.family) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckAddress(field + ".host", endpoint.host));  // Also refuses brackets.
+  if (IpAddress::Parse(endpoint.host)->family() == endpoint.family) return absl::OkStatus();
   return InvalidField(field + ".host", endpoint.host, absl::StrCat("is not an address of family ", ToString(endpoint.family)));
 }
 
@@ -59,7 +59,7 @@ absl::Status ValidateEndpoints(const Appliance& appliance) {
 }
 
 absl::Status ValidateSpeaker(const BgpSpeaker& speaker) {
-  RETURN_IF_ERROR(IpAddress::Parse(speaker.address, "appliance.bgp.address").status());
+  RETURN_IF_ERROR(CheckAddress("appliance.bgp.address", speaker.address));
   RETURN_IF_ERROR(CheckRange("appliance.bgp.port", speaker.port, 1, 65535));
   return CheckRange("appliance.bgp.asn", speaker.asn, 1, UINT32_MAX - 1);
 }

@@ -91,7 +91,7 @@ absl::Status Validate(const BgpSession& session) {
   if (session.families.empty()) return InvalidField("bgp_session.families", "", "at least one of IPV4, IPV6 is required");
   for (const AddressFamily family : session.families) RETURN_IF_ERROR(CheckSet("bgp_session.families", family));
   RETURN_IF_ERROR(CheckDistinct("bgp_session.families", session.families));
-  RETURN_IF_ERROR(IpAddress::Parse(session.peer_address, "bgp_session.peer_address").status());
+  RETURN_IF_ERROR(CheckAddress("bgp_session.peer_address", session.peer_address));
   RETURN_IF_ERROR(CheckRange("bgp_session.peer_port", session.peer_port, 1, 65535));
   RETURN_IF_ERROR(CheckRange("bgp_session.peer_asn", session.peer_asn, 1, UINT32_MAX - 1));
   RETURN_IF_ERROR(ValidateOrigin(session));

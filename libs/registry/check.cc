@@ -93,6 +93,18 @@ absl::Status CheckTarget(absl::string_view field, absl::string_view value) {
   return CheckHostName(field, host).ok() ? absl::OkStatus() : InvalidField(field, value, "must be host:port");
 }
 
+absl::Status Attach(const absl::Status& status, absl::string_view field, absl::string_view value) {
+  if (status.ok() || !FieldOf(status).empty()) return status;
+  absl::string_view why = status.message();
+  absl::ConsumePrefix(&why, absl::StrCat(field, ": ", Quoted(value)));
+  absl::ConsumePrefix(&why, ":");
+  return FieldError(status.code(), field, value, absl::StripLeadingAsciiWhitespace(why));
+}
+
+absl::Status CheckAddress(absl::string_view field, absl::string_view value) {
+  return Attach(IpAddress::Parse(value, field).status(), field, value);
+}
+
 absl::Status CheckListSize(absl::string_view field, size_t size, size_t most) {
   if (size <= most) return absl::OkStatus();
   return InvalidField(field, absl::StrCat(size, " items"), absl::StrCat("at most ", most, " are allowed"));

@@ -30,6 +30,9 @@ absl::Status CheckDuration(absl::string_view field, absl::Duration value, absl::
 absl::Status CheckHostName(absl::string_view field, absl::string_view value);
 // "host:port" or "[v6]:port".
 absl::Status CheckTarget(absl::string_view field, absl::string_view value);
+// The status of a parser that quotes but doesn't attach what it blames, with field and value attached.
+absl::Status Attach(const absl::Status& status, absl::string_view field, absl::string_view value);
+absl::Status CheckAddress(absl::string_view field, absl::string_view value);
 absl::Status CheckListSize(absl::string_view field, size_t size, size_t most);
 
 template <IsEnum E>

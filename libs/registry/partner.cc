@@ -43,9 +43,10 @@ absl::Status ValidatePrefixes(const std::vector<std::string>& prefixes) {
   absl::btree_set<Prefix> seen;
   for (size_t i = 0; i < prefixes.size(); ++i) {
     const std::string field = absl::StrCat("partner.allowed_prefixes[", i, "]");
-    ASSIGN_OR_RETURN(const Prefix prefix, Prefix::Parse(prefixes[i], field));
-    if (prefix.length() == 0) return InvalidField(field, prefixes[i], "would allow every route");
-    if (!seen.insert(prefix).second) return InvalidField(field, prefixes[i], "is there twice");
+    const absl::StatusOr<Prefix> prefix = Prefix::Parse(prefixes[i], field);
+    if (!prefix.ok()) return Attach(prefix.status(), field, prefixes[i]);
+    if (prefix->length() == 0) return InvalidField(field, prefixes[i], "would allow every route");
+    if (!seen.insert(*prefix).second) return InvalidField(field, prefixes[i], "is there twice");
   }
   return absl::OkStatus();
 }

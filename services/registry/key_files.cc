@@ -1,36 +1,21 @@
 #include "services/registry/key_files.h"
 
 #include <fcntl.h>
-#include <openssl/bio.h>
-#include <openssl/ec.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
+#include "libs/signing/digest.h"
+#include "libs/signing/ec_key.h"
 #include "services/registry/secrets.h"
 
 namespace fairlead::registry {
 namespace {
-
-struct KeyDeleter {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-struct BioDeleter {
-  void operator()(BIO* bio) const { BIO_free_all(bio); }
-};
-
-std::string TextOf(BIO* bio) {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  return size > 0 ? std::string(data, static_cast<size_t>(size)) : "";
-}
 
 absl::Status FileError(const std::string& what, const std::string& path) {
   const absl::StatusCode code = errno == EEXIST ? absl::StatusCode::kAlreadyExists : absl::StatusCode::kFailedPrecondition;
@@ -56,17 +41,9 @@ bool WriteAndSync(int fd, const std::string& text) {
 }  // namespace
 
 absl::StatusOr<KeyPair> NewKeyPair() {
-  const std::unique_ptr<EVP_PKEY, KeyDeleter> key(EVP_EC_gen("P-256"));
-  const std::unique_ptr<BIO, BioDeleter> secret(BIO_new(BIO_s_secmem()));
-  const std::unique_ptr<BIO, BioDeleter> shown(BIO_new(BIO_s_mem()));
-  if (key == nullptr || secret == nullptr || shown == nullptr ||
-      PEM_write_bio_PKCS8PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1 ||
-      PEM_write_bio_PUBKEY(shown.get(), key.get()) != 1) {
-    return absl::InternalError("OpenSSL can't make an ES256 key pair");
-  }
-  KeyPair pair{.private_pem = TextOf(secret.get()), .public_pem = TextOf(shown.get()), .derived_id = {}};
-  pair.derived_id = SigningKeyId(absl::StrCat("k-", Sha256Hex(pair.public_pem).substr(0, 12)));
-  return pair;
+  ASSIGN_OR_RETURN(EcKeyPair made, GenerateEcKeyPair());
+  SigningKeyId id(absl::StrCat("k-", Sha256Hex(made.public_pem).substr(0, 12)));
+  return KeyPair{.private_pem = std::move(made.private_pem), .public_pem = std::move(made.public_pem), .derived_id = std::move(id)};
 }
 
 absl::Status WritePrivateKey(const std::string& folder, const SigningKeyId& id, const std::string& private_pem) {

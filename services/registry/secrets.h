@@ -1,4 +1,4 @@
-// Random secrets, their hashes, and comparing them. OpenSSL underneath; thread-safe. Secrets are never logged and never stored.
+// Secrets that the registry makes; libs/signing/digest.h hashes and compares them. Thread-safe. Secrets are never logged and never stored.
 #ifndef FAIRLEAD_SERVICES_REGISTRY_SECRETS_H_
 #define FAIRLEAD_SERVICES_REGISTRY_SECRETS_H_
 
@@ -12,10 +12,6 @@ namespace fairlead::registry {
 std::string NewSecret();
 // 128 random bits as 32 hex digits: for uids.
 std::string NewUid();
-// Hex.
-std::string Sha256Hex(absl::string_view bytes);
-// Takes a time that doesn't depend on where they differ.
-bool EqualInConstantTime(absl::string_view a, absl::string_view b);
 // The credential of a box: HMAC-SHA256 by the token over who binds, so that a retry of the same installation gets the same one although
 // neither token nor credential is stored. base64url.
 std::string DeriveCredential(absl::string_view token, absl::string_view serial, absl::string_view installation_id);
