@@ -137,11 +137,21 @@ absl::Status FillFigures(const iv::Heartbeat& heartbeat, bool serves, HealthFigu
   return absl::OkStatus();
 }
 
+absl::StatusOr<IpAddress> AddressFromProto(const std::string& bytes, absl::string_view field) {
+  const absl::StatusOr<IpAddress> address = IpAddress::FromBytes(bytes, field);
+  if (!address.ok()) return InvalidField(field, absl::CHexEscape(bytes.substr(0, 20)), "must have 4 or 16 bytes");
+  return *address;
+}
+
 absl::StatusOr<RouteKey> KeyFromProto(const common::v1::Prefix& prefix, uint32_t path_id) {
-  ASSIGN_OR_RETURN(const IpAddress address, IpAddress::FromBytes(prefix.address(), "prefix.address"));
+  ASSIGN_OR_RETURN(const IpAddress address, AddressFromProto(prefix.address(), "prefix.address"));
   const int length = prefix.length() > 128 ? 129 : static_cast<int>(prefix.length());
-  ASSIGN_OR_RETURN(const Prefix parsed, Prefix::Make(address, length, "prefix"));
-  return RouteKey{parsed, path_id};
+  const absl::StatusOr<Prefix> parsed = Prefix::Make(address, length, "prefix");
+  if (!parsed.ok()) {
+    return InvalidField("prefix", absl::StrCat(address.ToString(), "/", prefix.length()),
+                        "its length must fit its family, and bits beyond be 0");
+  }
+  return RouteKey{*parsed, path_id};
 }
 
 absl::StatusOr<AsPath> PathFromProto(const iv::Route& route) {
@@ -167,7 +177,7 @@ absl::StatusOr<AnnouncedRoute> RouteFromProto(const iv::Route& route) {
   ASSIGN_OR_RETURN(announced.route.key, KeyFromProto(route.prefix(), route.path_id()));
   ASSIGN_OR_RETURN(announced.route.as_path, PathFromProto(route));
   if (!route.next_hop().empty()) {
-    ASSIGN_OR_RETURN(const IpAddress hop, IpAddress::FromBytes(route.next_hop(), "next_hop"));
+    ASSIGN_OR_RETURN(const IpAddress hop, AddressFromProto(route.next_hop(), "next_hop"));
     announced.next_hop = hop;
   }
   RETURN_IF_ERROR(CheckCount(route.communities_size(), Limits::kMostCommunities, "communities"));

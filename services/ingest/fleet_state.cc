@@ -1,8 +1,5 @@
 #include "services/ingest/fleet_state.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
-
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -14,6 +11,7 @@
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
 #include "libs/log/log.h"
+#include "libs/signing/digest.h"
 #include "services/ingest/codec.h"
 
 namespace fairlead::ingest {
@@ -48,17 +46,7 @@ bool Matches(const v1::ListRoutesRequest& request, const BookRoute& route) {
   return request.reason().empty() || (!route.admitted() && route.reason() == request.reason());
 }
 
-bool EqualSecret(absl::string_view a, absl::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
 }  // namespace
-
-std::string CredentialHash(absl::string_view credential) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(credential.data()), credential.size(), digest);
-  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), sizeof(digest)));
-}
 
 FleetState::FleetState(FleetOptions options, const Clock& clock, TrafficBuffer* traffic, IngestMetrics& metrics)
     : options_(std::move(options)), clock_(clock), traffic_(traffic), metrics_(metrics) {}
@@ -163,7 +151,7 @@ absl::StatusOr<std::shared_ptr<const BoxConfig>> FleetState::Authenticate(const 
     config = config_.Find(id);
   }
   if (credential.empty()) return absl::UnauthenticatedError("metadata authorization: 'Bearer <credential>' is missing");
-  if (config == nullptr || config->credential_sha256.empty() || !EqualSecret(config->credential_sha256, CredentialHash(credential))) {
+  if (config == nullptr || config->credential_sha256.empty() || !EqualInConstantTime(config->credential_sha256, Sha256Hex(credential))) {
     return absl::PermissionDeniedError(absl::StrCat("hello.appliance '", id.name(), "': no such appliance, or not its credential"));
   }
   if (!config->may_report) return absl::PermissionDeniedError(absl::StrCat("hello.appliance '", id.name(), "': is retired"));

@@ -138,9 +138,6 @@ class FleetState {
   std::vector<EncodedEntry> removals_ ABSL_GUARDED_BY(boxes_mu_);
 };
 
-// The SHA-256 of a credential, in hex: what the registry keeps of it.
-std::string CredentialHash(absl::string_view credential);
-
 }  // namespace fairlead::ingest
 
 #endif  // FAIRLEAD_SERVICES_INGEST_FLEET_STATE_H_

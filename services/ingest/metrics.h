@@ -52,7 +52,9 @@ struct IngestMetrics {
         traffic_folded(
             metrics.Gauge("fairlead_ingest_traffic_folded_rows", "Rows counted without their title for lack of room, since the start")),
         traffic_dropped(metrics.Gauge("fairlead_ingest_traffic_dropped_rows", "Rows dropped for lack of room, since the start")),
-        traffic_mistimed(metrics.Gauge("fairlead_ingest_traffic_mistimed_rows", "Rows of a time that can't be, since the start")) {}
+        traffic_mistimed(metrics.Gauge("fairlead_ingest_traffic_mistimed_rows", "Rows of a time that can't be, since the start")) {
+    config_age.Set(-1);
+  }
 
   // Once for each report; thread-safe, as all of this.
   void CountReport(v1::Report::BodyCase body, bool taken) {

@@ -38,7 +38,7 @@ using ConfigClient = FeedClient<registry::v1::WatchConfigRequest, registry::v1::
 using content::v1::CatalogFeedService;
 using CatalogClient = FeedClient<content::v1::WatchCatalogRequest, content::v1::WatchCatalogResponse>;
 
-constexpr absl::Duration kSlowTick = absl::Seconds(1);
+constexpr absl::Duration kSlowTick = absl::Milliseconds(250);
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
 // The log of the fleet feed: a subscriber may be away for so many changes before it needs a snapshot. One router that loses a million
 // routes is beyond it.
