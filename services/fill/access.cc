@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/errors.h"
-#include "libs/importdir/sha256_file.h"
+#include "libs/signing/digest.h"
 
 namespace fairlead::fill {
 namespace {
@@ -28,7 +27,7 @@ absl::Status RequireBoxOrTrusted(const Principal& caller, const FleetSnapshot& f
   if (!fleet.configured) return absl::UnavailableError("the configuration hasn't come from registryd yet");
   const FleetBox* box = fleet.FindBox(appliance);
   // Hashes are compared, so the time that it takes tells nothing of the credential.
-  if (box != nullptr && !box->credential_sha256.empty() && absl::BytesToHexString(Sha256(caller.credential)) == box->credential_sha256) {
+  if (box != nullptr && !box->credential_sha256.empty() && EqualInConstantTime(Sha256Hex(caller.credential), box->credential_sha256)) {
     return absl::OkStatus();
   }
   return absl::PermissionDeniedError(absl::StrCat("the credential is not that of ", appliance.name()));

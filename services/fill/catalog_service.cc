@@ -4,10 +4,10 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
-#include "libs/importdir/sha256_file.h"
 #include "libs/log/log.h"
 #include "libs/rpc/status.h"
 #include "libs/rpc/unary.h"
+#include "libs/signing/digest.h"
 #include "services/fill/access.h"
 #include "services/fill/codec.h"
 #include "services/fill/services.h"
@@ -25,7 +25,7 @@ absl::StatusOr<RequestKey> RequestKeyOf(const content::v1::ImportTitleVersionReq
   }
   content::v1::ImportTitleVersionRequest body = request;
   body.clear_request_id();
-  return RequestKey{request.request_id(), absl::BytesToHexString(Sha256(body.SerializeAsString()))};
+  return RequestKey{request.request_id(), Sha256Hex(body.SerializeAsString())};
 }
 
 }  // namespace

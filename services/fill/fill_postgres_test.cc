@@ -23,7 +23,6 @@
 namespace fairlead::fill {
 namespace {
 
-
 // One filld and a client of it.
 class Filld {
  public:

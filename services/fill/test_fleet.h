@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "fairlead/ingest/v1/fleet_service.pb.h"
 #include "fairlead/registry/v1/config_service.pb.h"
-#include "libs/importdir/sha256_file.h"
 #include "libs/net/prefix.h"
+#include "libs/signing/digest.h"
 #include "services/fill/held_files.h"
 
 namespace fairlead::fill {
@@ -44,7 +44,7 @@ inline registry::v1::ConfigEntry ApplianceEntry(const std::string& id, const std
   appliance.set_kind(kind);
   appliance.set_capacity_bps(1'000'000'000);
   appliance.set_admin_state(common::v1::ADMIN_STATE_LIVE);
-  appliance.set_credential_sha256(absl::BytesToHexString(Sha256(absl::StrCat("secret-", id))));
+  appliance.set_credential_sha256(Sha256Hex(absl::StrCat("secret-", id)));
   registry::v1::TierCapacity& tier = *appliance.add_tiers();
   tier.set_tier(common::v1::TIER_DISK);
   tier.set_capacity_bytes(1'000'000);
