@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -56,7 +57,8 @@ class Conversation {
     std::string text;
     while (true) {
       ASSIGN_OR_RETURN(const std::string line, Line());
-      const bool coded = line.size() >= 5 && absl::SimpleAtoi(line.substr(0, 4), &code);
+      const bool coded = line.size() >= 5 && std::all_of(line.begin(), line.begin() + 4, absl::ascii_isdigit);
+      if (coded && !absl::SimpleAtoi(line.substr(0, 4), &code)) return Unavailable(path_, "answered without a code");
       absl::string_view rest = line;
       rest.remove_prefix(coded ? 5 : rest.empty() ? 0 : 1);
       absl::StrAppend(&text, rest, "\n");

@@ -1,7 +1,6 @@
 #include "services/agent/holdings/holdings_index.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/content/paths.h"
 #include "libs/log/log.h"
+#include "libs/signing/digest.h"
 #include "roaring/roaring.hh"
 
 namespace fairlead::agent {
@@ -98,18 +98,15 @@ absl::StatusOr<HeldFile> ParseHeldFile(absl::string_view line) {
 absl::StatusOr<std::string> HashFile(const std::string& path) {
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return SystemError("open", path);
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
+  Sha256Hasher hasher;
   std::string buffer(1 << 20, '\0');
   while (true) {
     const ssize_t count = read(fd.get(), buffer.data(), buffer.size());
     if (count < 0) return SystemError("read", path);
     if (count == 0) break;
-    EVP_DigestUpdate(context.get(), buffer.data(), count);
+    hasher.Update(absl::string_view(buffer.data(), static_cast<size_t>(count)));
   }
-  std::string digest(32, '\0');
-  EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr);
-  return digest;
+  return hasher.Finish();
 }
 
 absl::StatusOr<BitmapChange> DiffBitmaps(const std::string& before, const std::string& after) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/clock/system_clock.h"
@@ -89,6 +90,7 @@ struct Heard {
   int restarts = 0;
   int withdrawals = 0;
   SessionChange change{SessionChange::Kind::kLost, "never told"};
+  std::string history;  // Of changes, for when a test fails.
 };
 
 class RoutingIntegrationTest : public ::testing::Test {
@@ -128,7 +130,9 @@ class RoutingIntegrationTest : public ::testing::Test {
     for (const RouteKey& key : report.withdrawn) heard.routes.erase(key);
     heard.withdrawals += report.withdrawn.size();
     if (report.end_of_rib.size() == 2) heard.whole = true;
-    if (report.change) heard.change = *report.change;
+    if (!report.change) return;
+    heard.change = *report.change;
+    absl::StrAppend(&heard.history, absl::FormatTime(absl::Now()), " ", heard.change.reason, "\n");
   }
   Heard Of(const std::string& session) {
     absl::MutexLock lock(&mu_);
@@ -142,8 +146,9 @@ class RoutingIntegrationTest : public ::testing::Test {
     if (up) return ::testing::AssertionSuccess();
     const Heard heard = Of(session);
     return ::testing::AssertionFailure() << session << " has " << heard.routes.size() << " routes, " << heard.change.reason << "; "
-                                         << loop_->Status().refused << ReadFile(temp_.path() + "/bird/bird.log").value_or("no log");
+                                         << loop_->Status().refused << heard.history << BirdLog();
   }
+  std::string BirdLog() const { return ReadFile(temp_.path() + "/bird/bird.log").value_or("no log"); }
   const bgp::PathAttributes* Find(const Heard& heard, const char* prefix) {
     for (const auto& [key, attributes] : heard.routes) {
       if (key.prefix == Prefix::Parse(prefix).value()) return &attributes;
@@ -268,6 +273,22 @@ TEST_F(RoutingIntegrationTest, ARouterFeedKeepsEveryPathAndItsNextHop) {
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(Of(absl::StrCat("isp-", i + 1)).routes.begin()->second.next_hop, IpAddress::Parse(addresses_[i])->ToBytes());
   }
+}
+
+TEST_F(RoutingIntegrationTest, ALargeTableArrivesWholeAndAChangeInItAlone) {
+  constexpr int kRoutes = 50'000;
+  std::string routes;
+  for (int i = 0; i < kRoutes; ++i)
+    absl::StrAppend(&routes, "route ", IpAddress::V4(0x0b000000 + (i << 8)).ToString(), "/24 unreachable;\n");
+  neighbours_[0]->Write(routes, "");
+  neighbours_[0]->Start();
+  ASSERT_TRUE(Up("isp-1", kRoutes));
+  EXPECT_EQ(Of("isp-1").restarts, 1);
+  neighbours_[0]->Write(routes.substr(0, routes.rfind("route ")), "");
+  neighbours_[0]->Reload();
+  ASSERT_TRUE(Up("isp-1", kRoutes - 1));
+  EXPECT_EQ(Of("isp-1").withdrawals, 1) << Of("isp-1").history << BirdLog();
+  EXPECT_EQ(Of("isp-1").restarts, 1) << Of("isp-1").history << BirdLog();
 }
 
 TEST(BirdDaemonTest, AMissingBinaryIsNamed) {
