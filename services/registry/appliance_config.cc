@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "libs/signing/digest.h"
 #include "services/registry/codec.h"
-#include "services/registry/secrets.h"
 #include "xxhash.h"
 
 namespace fairlead::registry {

@@ -8,8 +8,8 @@
 #include "libs/base/status_macros.h"
 #include "libs/rpc/status.h"
 #include "libs/rpc/unary.h"
+#include "libs/signing/digest.h"
 #include "services/registry/registry_service.h"
-#include "services/registry/secrets.h"
 
 namespace fairlead::registry {
 namespace {

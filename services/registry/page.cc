@@ -5,7 +5,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/errors.h"
-#include "services/registry/secrets.h"
+#include "libs/signing/digest.h"
 
 namespace fairlead::registry {
 namespace {

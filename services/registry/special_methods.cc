@@ -9,6 +9,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/registry/admin_state.h"
 #include "libs/registry/check.h"
+#include "libs/signing/digest.h"
 #include "services/registry/codec.h"
 #include "services/registry/fleet_file.h"
 #include "services/registry/key_files.h"

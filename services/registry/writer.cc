@@ -10,6 +10,7 @@
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
 #include "libs/registry/check.h"
+#include "libs/signing/digest.h"
 #include "nlohmann/json.hpp"
 #include "services/registry/codec.h"
 #include "services/registry/secrets.h"
