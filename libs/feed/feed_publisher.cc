@@ -89,6 +89,8 @@ class FeedPublisher::Stream final : public FeedReactor {
       : hub_(std::move(hub)), context_(context), subscriber_(subscriber.substr(0, kMostSubscriberName)), cursor_(held) {}
 
   // Starts the next write if none is under way and there is something to tell.
+  // For callers that hold the lock under another name, which clang's analysis can't see.
+  void AssertLocked() const ABSL_ASSERT_EXCLUSIVE_LOCK(hub_->mu) { hub_->mu.AssertHeld(); }
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(hub_->mu);
   void Tick(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(hub_->mu);
   void End(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(hub_->mu);
@@ -160,6 +162,7 @@ std::shared_ptr<const FeedPublisher::Hub::Shared> FeedPublisher::Hub::NextChange
 
 void FeedPublisher::Hub::PumpAll() {
   for (Stream* stream : streams) {
+    stream->AssertLocked();
     stream->Pump();
   }
 }
@@ -170,6 +173,7 @@ void FeedPublisher::Hub::TickUntilShutdown() {
   while (!mu.AwaitWithTimeout(absl::Condition(&shut_down), step)) {
     const absl::Duration now = Now();
     for (Stream* stream : streams) {
+      stream->AssertLocked();
       stream->Tick(now);
     }
   }
@@ -241,6 +245,7 @@ void FeedPublisher::Shutdown() {
   absl::MutexLock lock(&hub_->mu);
   hub_->shut_down = true;
   for (Stream* stream : hub_->streams) {
+    stream->AssertLocked();
     stream->End(grpc::Status(grpc::StatusCode::UNAVAILABLE, absl::StrCat("feed ", hub_->options.name, ": shutting down")));
   }
 }
@@ -304,6 +309,7 @@ FeedReactor* FeedPublisher::Subscribe(grpc::CallbackServerContext* context, Feed
   }
   auto* stream = new Stream(hub_, context, held, subscriber);
   hub_->streams.insert(stream);
+  stream->AssertLocked();
   stream->Pump();
   return stream;
 }

@@ -15,6 +15,7 @@
 #include "libs/importdir/copy_to_origin.h"
 #include "libs/importdir/import_directory.h"
 #include "libs/importdir/sha256_file.h"
+#include "libs/signing/digest.h"
 
 namespace fairlead {
 namespace {

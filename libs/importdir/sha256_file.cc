@@ -1,25 +1,21 @@
 #include "libs/importdir/sha256_file.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "libs/signing/digest.h"
 
 namespace fairlead {
 namespace {
 
 constexpr size_t kBlock = 1 << 20;
-constexpr size_t kSha256Size = 32;
-
-using ContextPtr = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
 
 }  // namespace
 
@@ -50,29 +46,20 @@ absl::StatusOr<FileDigest> DigestFile(const std::string& path, const std::functi
   struct stat info = {};
   if (fstat(fd, &info) != 0) return ErrnoStatus(errno, path);
   if (!S_ISREG(info.st_mode)) return absl::FailedPreconditionError(absl::StrCat("'", path, "': not a regular file"));
-  const ContextPtr context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  if (context == nullptr || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1)
-    return absl::InternalError("SHA-256 is not available");
-  std::vector<unsigned char> block(kBlock);
+  Sha256Hasher hasher;
+  std::vector<char> block(kBlock);
   FileDigest digest;
   while (true) {
     const ssize_t got = read(fd, block.data(), block.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return ErrnoStatus(errno, path);
     if (got == 0) break;
-    EVP_DigestUpdate(context.get(), block.data(), static_cast<size_t>(got));
+    hasher.Update(absl::string_view(block.data(), static_cast<size_t>(got)));
     digest.size_bytes += got;
     if (progress) progress(got);
   }
-  digest.sha256.resize(kSha256Size);
-  EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.sha256.data()), nullptr);
+  digest.sha256 = hasher.Finish();
   return digest;
-}
-
-std::string Sha256(absl::string_view bytes) {
-  std::string hash(kSha256Size, '\0');
-  EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(hash.data()), nullptr, EVP_sha256(), nullptr);
-  return hash;
 }
 
 }  // namespace fairlead

@@ -1,4 +1,4 @@
-// SHA-256 of files and strings, 32 raw bytes. Thread-safe; reads in blocks, so memory is bounded.
+// SHA-256 of files, 32 raw bytes. Thread-safe; reads in blocks, so memory is bounded.
 #ifndef FAIRLEAD_LIBS_IMPORTDIR_SHA256_FILE_H_
 #define FAIRLEAD_LIBS_IMPORTDIR_SHA256_FILE_H_
 
@@ -20,8 +20,6 @@ struct FileDigest {
 // Errors name the path: NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION (not a regular file), DATA_LOSS (a read error).
 // `progress`, if given, hears of each block's bytes.
 absl::StatusOr<FileDigest> DigestFile(const std::string& path, const std::function<void(int64_t)>& progress = nullptr);
-
-std::string Sha256(absl::string_view bytes);
 
 // The status of errno for `path`: "'/x/y': No such file or directory".
 absl::Status ErrnoStatus(int error, absl::string_view path);

@@ -167,7 +167,8 @@ class Checker {
   // Those that stay as they are, but refer to something that changed.
   template <typename T>
   void CheckUsers() {
-    for (const auto& [id, record] : next_.All<T>()) {
+    for (const auto& entry : next_.All<T>()) {
+      const auto& record = entry.second;  // Not a structured binding: clang 14 won't capture one.
       size_t updated = names_.size();
       bool dangling = false;
       ForEachReference(record->value, [&](absl::string_view, const auto& target) {
