@@ -51,8 +51,11 @@ std::string Clusters(const Layout& layout) {
     if (site.kind == SiteKind::kOrigin) continue;
     int boxes = 0;
     for (const LabBox& box : layout.boxes) boxes += box.site == site.id && box.kind != ApplianceKind::kCollector ? 1 : 0;
-    absl::StrAppend(&text, "  - {id: ", site.id, "-a, site: ", site.id,
-                    ", content_region: emea, popularity_feed: emea, copies: ", boxes > 1 ? 2 : 1, "}\n");
+    // One box of a site goes out for a file, and the others get it from that one. A feed of its own makes each site a fill cluster of
+    // its own.
+    absl::StrAppend(&text, "  - id: ", site.id, "-a\n    site: ", site.id, "\n    content_region: emea\n    popularity_feed: ", site.id,
+                    "\n    copies: ", boxes > 1 ? 2 : 1,
+                    "\n    fill_policy: {fill_masters: 1, forbid_origin: ", site.forbid_origin ? "true" : "false", "}\n");
   }
   return text;
 }
@@ -101,7 +104,7 @@ std::string Sessions(const Layout& layout) {
     for (const LabBox& box : layout.boxes) {
       if (partner.embedded_site.empty() || box.site != partner.embedded_site) continue;
       absl::StrAppend(&text, Render({absl::StrCat(box.id, "-", partner.id), box.id, "DIRECT", "IPV4, IPV6", layout.RouterOf(partner),
-                                     partner.asn, partner.id, "EMBEDDED", absl::StrCat(box.site, "-uplink"), ""}));
+                                     partner.asn, partner.id, "EMBEDDED", "", ""}));
     }
   }
   for (const LabBox& box : layout.boxes) {

@@ -5,8 +5,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <set>
 #include <system_error>
 #include <utility>
 
@@ -265,9 +263,10 @@ void Installation::PrintBoxes() {
 absl::Status Installation::FillCatalogue() {
   report_.Section("The catalogue, from origin to the boxes");
   RETURN_IF_ERROR(report_.Step("ffmpeg makes titles", [&] { return MakeTitles(); }));
+  const FillWatch watch(plane_);
   RETURN_IF_ERROR(report_.Step("fairlead catalog import", [&] { return Import(); }));
-  RETURN_IF_ERROR(report_.Step("the boxes hold what the plan gives them", [&] { return AwaitFill(); }));
-  PrintFill();
+  RETURN_IF_ERROR(report_.Step("the boxes hold what the plan gives them", [&] { return AwaitFill(watch); }));
+  PrintFill(watch);
   return absl::OkStatus();
 }
 
@@ -296,24 +295,25 @@ absl::StatusOr<std::string> Installation::Import() {
   return absl::StrCat(titles.size(), " titles in the catalogue");
 }
 
-absl::StatusOr<std::string> Installation::AwaitFill() {
+absl::StatusOr<std::string> Installation::AwaitFill(const FillWatch& watch) {
   ASSIGN_OR_RETURN(const fill::v1::Plan plan, plane_.CreatePlan());
   for (const fill::v1::ClusterPlan& cluster : plan.clusters()) {
     if (!cluster.short_files().empty()) return absl::InternalError(absl::StrCat(cluster.cluster(), ": ", cluster.short_files(0).reason()));
   }
-  RETURN_IF_ERROR(AwaitNothing([&] { return MissingFill(); }, absl::Seconds(60), stop_));
+  RETURN_IF_ERROR(AwaitNothing([&] { return MissingFill(watch); }, absl::Seconds(60), stop_));
   return plan.name();
 }
 
-std::string Installation::MissingFill() {
+std::string Installation::MissingFill(const FillWatch& watch) {
   const auto progress = plane_.ListFillProgress();
   if (!progress.ok()) return progress.status().ToString();
   std::vector<std::string> missing;
   int64_t wanted = 0;
   for (const fill::v1::ApplianceProgress& box : *progress) {
     wanted += box.files_wanted();
-    if (box.files_held() >= box.files_wanted()) continue;
-    missing.push_back(absl::StrCat(box.appliance(), " holds ", box.files_held(), " of ", box.files_wanted(), " files"));
+    if (box.files_held() >= box.files_wanted() && watch.FilesDone(box.appliance()) >= box.files_wanted()) continue;
+    missing.push_back(absl::StrCat(box.appliance(), " holds ", box.files_held(), " of ", box.files_wanted(),
+                                   " files and has told the source of ", watch.FilesDone(box.appliance())));
   }
   if (wanted == 0) return "no box wants a file";
   return absl::StrJoin(missing, "\n");
@@ -346,18 +346,13 @@ std::string Installation::MissingAnswers(const std::vector<content::v1::Title>& 
   return "";
 }
 
-void Installation::PrintFill() {
+void Installation::PrintFill(const FillWatch& watch) {
   const auto progress = plane_.ListFillProgress();
-  const auto states = plane_.ListApplianceStates();
-  if (!progress.ok() || !states.ok()) return;
-  std::map<std::string, std::map<std::string, int64_t>> sources;
-  for (const ingest::v1::ApplianceState& state : *states) {
-    for (const ingest::v1::FileFill& file : state.fills()) sources[state.appliance()][file.source_class()] += file.bytes_done();
-  }
+  if (!progress.ok()) return;
   Table table = {{"BOX", "FILES", "BYTES", "FROM PEERS", "FROM SITES", "FROM ORIGIN"}, {}};
   for (const fill::v1::ApplianceProgress& box : *progress) {
     const auto from = [&](const char* name) {
-      const int64_t bytes = sources[box.appliance()][name];
+      const int64_t bytes = watch.BytesFrom(box.appliance(), name);
       return bytes == 0 ? std::string("–") : FormatBytes(static_cast<double>(bytes));
     };
     table.rows.push_back({ShortName(box.appliance()), absl::StrCat(box.files_held(), "/", box.files_wanted()),

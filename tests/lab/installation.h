@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "tests/lab/control_plane.h"
+#include "tests/lab/fill_watch.h"
 #include "tests/lab/layout.h"
 #include "tests/lab/report.h"
 #include "tests/lab/routes.h"
@@ -50,14 +51,14 @@ class Installation {
   absl::StatusOr<std::string> SetLive();
   absl::StatusOr<std::string> MakeTitles();
   absl::StatusOr<std::string> Import();
-  absl::StatusOr<std::string> AwaitFill();
+  absl::StatusOr<std::string> AwaitFill(const FillWatch& watch);
   // What is not yet as planned; "" when all is.
   std::string MissingReports();
   std::string MissingRoutes();
-  std::string MissingFill();
+  std::string MissingFill(const FillWatch& watch);
   std::string MissingAnswers(const std::vector<content::v1::Title>& titles);
   void PrintBoxes();
-  void PrintFill();
+  void PrintFill(const FillWatch& watch);
 
   const Layout& layout_;
   const RoutePlan& plan_;

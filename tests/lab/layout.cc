@@ -55,10 +55,10 @@ void AddFleet(Layout& layout) {
       {"west-mobile", "West Mobile", 500103, 4, "", TransportClass::kPublicPeering},
   };
   layout.sites = {
-      {"north-1", SiteKind::kEmbedded, "north-cable", "Hamburg", 53.55, 9.99, "DE", "Europe/Berlin"},
-      {"south-1", SiteKind::kEmbedded, "south-fibre", "Munich", 48.14, 11.58, "DE", "Europe/Berlin"},
-      {"ix-1", SiteKind::kIx, "", "Frankfurt", 50.11, 8.68, "DE", "Europe/Berlin"},
-      {"origin-1", SiteKind::kOrigin, "", "Amsterdam", 52.37, 4.90, "NL", "Europe/Amsterdam"},
+      {"north-1", SiteKind::kEmbedded, "north-cable", "Hamburg", 53.55, 9.99, "DE", "Europe/Berlin", false},
+      {"south-1", SiteKind::kEmbedded, "south-fibre", "Munich", 48.14, 11.58, "DE", "Europe/Berlin", true},
+      {"ix-1", SiteKind::kIx, "", "Frankfurt", 50.11, 8.68, "DE", "Europe/Berlin", false},
+      {"origin-1", SiteKind::kOrigin, "", "Amsterdam", 52.37, 4.90, "NL", "Europe/Amsterdam", false},
   };
   int port = FirstPortV6(layout.block);
   const auto box = [&](const char* id, const char* site, ApplianceKind kind, int net, int host) {

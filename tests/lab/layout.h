@@ -47,6 +47,7 @@ struct LabSite {
   double longitude = 0;
   std::string country;
   std::string time_zone;
+  bool forbid_origin = false;  // Its boxes are filled from other sites alone.
 };
 
 struct LabBox {

@@ -47,6 +47,8 @@ class Viewers {
   absl::Status CheckRefusals(const LabViewer& viewer, const std::vector<content::v1::Title>& titles, Report& report);
 
  private:
+  // The answer by gRPC, after it was found right and the one by JSON the same.
+  absl::StatusOr<steering::v1::SteerResponse> Ask(const LabViewer& viewer, const content::v1::Title& title);
   absl::StatusOr<steering::v1::SteerResponse> AskJson(const steering::v1::SteerRequest& request);
   absl::Status Verify(const LabViewer& viewer, const steering::v1::SteerResponse& answer) const;
   // Fetches one file whole, by the ranges of its playlist.
