@@ -19,7 +19,6 @@ struct RegistryMetrics {
         store_age_seconds(metrics.Gauge("fairlead_registry_store_age_seconds", "Time since the last successful look at PostgreSQL")),
         store_failures(metrics.Counter("fairlead_registry_store_failures_total", "Looks at PostgreSQL that failed")),
         subscribers(metrics.Gauge("fairlead_registry_feed_subscribers", "Subscribers of the config feeds")),
-        connections_in_use(metrics.Gauge("fairlead_registry_postgres_connections_in_use", "PostgreSQL connections in use")),
         requests_waiting(metrics.Gauge("fairlead_registry_requests_waiting", "Requests that wait for a worker")) {}
 
   void CountRequest(const std::string& method, const absl::Status& status) {
@@ -36,7 +35,6 @@ struct RegistryMetrics {
   prometheus::Gauge& store_age_seconds;
   prometheus::Counter& store_failures;
   prometheus::Gauge& subscribers;
-  prometheus::Gauge& connections_in_use;
   prometheus::Gauge& requests_waiting;
 };
 
