@@ -8,6 +8,7 @@
 
 #include "absl/container/btree_map.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
@@ -62,8 +63,9 @@ absl::StatusOr<ConnectionString> ParseUri(const std::string& uri) {
   char* error = nullptr;
   PQconninfoOption* options = PQconninfoParse(uri.c_str(), &error);
   if (options == nullptr) {
-    // libpq's message may quote a part of the text, but never the password of a well-formed one.
-    const std::string why = error == nullptr ? "out of memory" : error;
+    // libpq's message may quote a part of the text, so it is only shown if no password can be in it.
+    const bool secret = absl::StrContains(uri, "@") || absl::StrContains(uri, "password");
+    const std::string why = secret || error == nullptr ? "not shown, because it may hold a password" : error;
     PQfreemem(error);
     return absl::InvalidArgumentError(absl::StrCat("database: not a PostgreSQL connection URI: ", absl::StripAsciiWhitespace(why)));
   }

@@ -140,6 +140,43 @@ TEST_F(PostgresTest, ManyWritersGetTheirWritesDoneExactlyOnce) {
   EXPECT_EQ(*postgres_.Sql(uri_, "SELECT version FROM registry.config_version"), "32\n");
 }
 
+TEST_F(PostgresTest, AFleetOfThousandsIsOneTransactionAndTheSecondTimeNothing) {
+  StartServer();
+  constexpr int kBoxes = 4'000;
+  std::string yaml =
+      "partners: [{id: isp, asns: [64500]}]\n"
+      "sites: [{id: lhr001, kind: EMBEDDED, partner: isp}]\n"
+      "clusters: [{id: a, site: lhr001, content_region: e, popularity_feed: e, copies: 1}]\n"
+      "appliances:\n";
+  for (int i = 0; i < kBoxes; ++i) {
+    yaml += "  - {id: oca-" + std::to_string(i) + ", serial: SN-" + std::to_string(i) +
+            ", site: lhr001, cluster: a, kind: FLASH, capacity_bps: 100Gbps, tiers: [{tier: FLASH, capacity_bytes: 10TB}], "
+            "endpoints: [{family: IPV4, scheme: https, host: oca-" +
+            std::to_string(i) + ".cdn.example, port: 443}]}\n";
+  }
+  const auto apply = [&](v1::ApplyFleetResponse& response) {
+    v1::ApplyFleetRequest request;
+    request.set_fleet_yaml(yaml);
+    grpc::ClientContext context;
+    SetTimeout(context, absl::Seconds(60));
+    SetPrincipal(context, "operator/jane");
+    return FromGrpcStatus(stub_->ApplyFleet(&context, request, &response));
+  };
+  const uint64_t before = store_->Position()->version;
+  v1::ApplyFleetResponse first;
+  const absl::Time start = absl::Now();
+  absl::Status status = apply(first);
+  ASSERT_TRUE(status.ok()) << status;
+  RecordProperty("first_apply", absl::FormatDuration(absl::Now() - start));
+  EXPECT_EQ(first.changes_size(), kBoxes + 3);
+  v1::ApplyFleetResponse second;
+  status = apply(second);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(second.changes_size(), 0);
+  EXPECT_EQ(second.unchanged_count(), kBoxes + 3);
+  EXPECT_LE(store_->Position()->version, before + 2) << "one version for all, besides the settings of the start";
+}
+
 TEST_F(PostgresTest, AMissingSchemaIsNamed) {
   ASSERT_TRUE(postgres_.Migrate({"--revert", uri_, "registry"}).ok());
   StartServer();

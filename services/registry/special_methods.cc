@@ -21,6 +21,8 @@ namespace {
 
 constexpr size_t kMaxInstallationId = 64;
 constexpr size_t kMaxTokenBytes = 256;
+// Of an answer's field changes; beyond it changes come without fields, so that a large fleet's answer fits a message.
+constexpr size_t kMaxFieldChangeBytes = size_t{4} << 20;
 // Keys that are not revoked: one signs, one is on its way in or out.
 constexpr int kMaxLiveKeys = 2;
 
@@ -77,7 +79,13 @@ absl::Status SpecialMethods::ApplyFleet(const std::string& principal, const v1::
         response.Clear();
         response.set_unchanged_count(plan.unchanged);
         for (std::string& name : plan.unlisted) response.add_unlisted(std::move(name));
-        for (const AnyWrite& write : plan.writes) *response.add_changes() = ChangeToProto(write);
+        size_t shown = 0;
+        for (const AnyWrite& write : plan.writes) {
+          v1::FleetChange& change = *response.add_changes();
+          change = ChangeToProto(write);
+          shown += change.ByteSizeLong();
+          if (shown > kMaxFieldChangeBytes) change.clear_fields();
+        }
         WritePlan planned;
         if (!request.dry_run()) planned.writes = std::move(plan.writes);
         return planned;
