@@ -12,8 +12,11 @@
 namespace fairlead {
 namespace {
 
+// A path in the test's folder where nothing stands yet.
 std::string PathOf(const std::string& name) {
-  return absl::StrCat(::testing::TempDir(), "/", name);
+  std::string path = absl::StrCat(::testing::TempDir(), "/feed-", name);
+  std::remove(path.c_str());
+  return path;
 }
 
 TEST(EpochFileTest, RisesAtEachStartEvenIfTheClockStandsStillOrGoesBack) {
