@@ -89,6 +89,10 @@ absl::Status Report::Step(absl::string_view title, const std::function<absl::Sta
   const absl::Time start = absl::Now();
   const absl::StatusOr<std::string> outcome = work();
   const std::string took = absl::StrFormat("%.1f s", absl::ToDoubleSeconds(absl::Now() - start));
+  if (absl::IsCancelled(outcome.status())) {
+    Write(absl::StrCat("   – ", title, ": stopped"));
+    return outcome.status();
+  }
   if (!outcome.ok()) {
     ++failures_;
     Write(absl::StrCat("   ", Paint("31", "✗"), " ", Pad(title, kDurationColumn, false), Pad(took, 7, true)));
