@@ -197,6 +197,12 @@ absl::Status CheckInCatalogue(const Catalogue& catalogue, const SteeringRequest&
                         absl::StrCat("version ", version->version, " of ", request.title.name(), " has no such rendition"));
     }
   }
+  if (request.renditions.empty() && version->files.size() > kMaxFilesAnAnswer) {
+    return InvalidField(
+        "renditions", "",
+        absl::StrCat("version ", version->version, " of ", request.title.name(), " has ", version->files.size(), " files, more than ",
+                     kMaxFilesAnAnswer, " in one answer: name the renditions wanted, at most ", kMaxRenditions));
+  }
   if (version->files.empty()) {
     return FieldError(absl::StatusCode::kNotFound, "version", version->version, absl::StrCat("of ", request.title.name(), " has no files"));
   }

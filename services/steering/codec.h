@@ -20,8 +20,10 @@ namespace fairlead {
 // The bounds of a request, as steering_service.proto tells them.
 inline constexpr int kMaxRenditions = 64;
 inline constexpr int kMaxUrlsAFile = 8;
+inline constexpr size_t kMaxFilesAnAnswer = 256;  // With eight URLs a file, under 2 MiB of answer.
 inline constexpr size_t kMaxSessionId = 64;
 inline constexpr int kMaxBatch = 256;
+inline constexpr size_t kMaxBatchBytes = 4 << 20;  // Answers of a batch beyond this are refused one by one; clients take 8 MiB.
 // How long an answer may be reused.
 inline constexpr absl::Duration kAnswerTtl = absl::Seconds(60);
 inline constexpr absl::Duration kNotServableTtl = absl::Seconds(5);

@@ -277,7 +277,8 @@ void AddCondition(const absl::flat_hash_map<ApplianceId, BoxReport>& reports, st
     appliance.weight_permille = report.weight_permille;
     appliance.use_bps = report.use_bps;
     if (report.capacity_bps > 0) appliance.capacity_bps = std::min(appliance.capacity_bps, report.capacity_bps);
-    sent[appliance.site] += report.use_bps;
+    // A silent box's last figure is no use of today: its load has moved to others, which report it.
+    if (report.health != HealthState::kSilent) sent[appliance.site] += report.use_bps;
   }
   absl::flat_hash_map<LinkId, uint64_t> use;
   for (const SiteView& site : sites) {

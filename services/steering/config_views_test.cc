@@ -4,8 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/steering/codec.h"
 #include "services/steering/fake_sources.h"
 
 namespace fairlead {
@@ -120,6 +122,29 @@ TEST(AddCondition, BoxesAreSilentUntilHeardAndUplinksCarryTheirSites) {
   EXPECT_EQ(views.appliances[1].weight_permille, 500u);
   EXPECT_EQ(views.appliances[1].capacity_bps, 80u);  // What it can serve now, where that is less.
   for (const LinkView& link : views.links) EXPECT_EQ(link.use_bps, link.id == LinkId("up") ? 70u : 0u);
+}
+
+TEST(AddCondition, TheLastFigureOfASilentBoxDoesNotFillItsUplink) {
+  ConfigViews views = Config({kBox, "key: 'appliances/oca-2' appliance { name: 'appliances/oca-2' site: 'sites/emb' capacity_bps: 100 }",
+                              "key: 'sites/emb' site { name: 'sites/emb' kind: SITE_KIND_EMBEDDED }",
+                              "key: 'links/up' link { name: 'links/up' site: 'sites/emb' kind: KIND_SITE_UPLINK capacity_bps: 1000 }"});
+  AddCondition({{ApplianceId("oca-2"), {.health = HealthState::kSilent, .weight_permille = 0, .use_bps = 70, .capacity_bps = 80}}},
+               views.appliances, views.sites, views.links);
+  EXPECT_EQ(views.links[0].use_bps, 0u);
+}
+
+TEST(CheckInCatalogue, ATitleOfTooManyFilesNeedsItsRenditionsNamed) {
+  VersionView version = {.version = "v1"};
+  for (uint32_t i = 1; i <= kMaxFilesAnAnswer + 1; ++i) {
+    version.files.push_back({.number = i, .path = absl::StrCat("big/v1/r", i, "/media.mp4"), .rendition = absl::StrCat("r", i)});
+  }
+  const auto catalogue = Catalogue::Build({{.id = TitleId("big"), .current_version = "v1", .versions = {version}}});
+  SteeringRequest request = {.title = TitleId("big")};
+  const absl::Status refused = CheckInCatalogue(*catalogue, request);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("257 files"));
+  request.renditions = {"r1", "r2"};
+  EXPECT_TRUE(CheckInCatalogue(*catalogue, request).ok());
 }
 
 TEST(ReadCatalog, RemembersPlaylistsOnlyWhereTheyAreUnusual) {

@@ -70,10 +70,14 @@ absl::Status Steerer::SteerBatch(const Caller& caller, const sv1::SteerStreamReq
     return InvalidField("requests", absl::StrCat(request.requests_size(), " of them"), absl::StrCat("at most ", kMaxBatch, " a message"));
   }
   const std::shared_ptr<const ServingState> state = serving_.Get();
+  const absl::Status too_large = absl::ResourceExhaustedError(
+      absl::StrCat("the answers before this one fill a message (", kMaxBatchBytes, " bytes); ask in smaller batches"));
   response.mutable_results()->Reserve(request.requests_size());
+  size_t bytes = 0;
   for (const sv1::SteerRequest& one : request.requests()) {
     sv1::SteerResult& result = *response.add_results();
-    const absl::Status status = Timed(*state, caller, one, *result.mutable_response());
+    const absl::Status status = bytes < kMaxBatchBytes ? Timed(*state, caller, one, *result.mutable_response()) : too_large;
+    bytes += result.ByteSizeLong();
     if (status.ok()) continue;
     sv1::SteerError& error = *result.mutable_error();  // Replaces the response.
     error.set_code(static_cast<int32_t>(status.code()));
