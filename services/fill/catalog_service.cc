@@ -118,7 +118,9 @@ absl::Status CatalogServiceImpl::DoListTitles(const content::v1::ListTitlesReque
 grpc::ServerWriteReactor<grpc::ByteBuffer>* CatalogFeedServiceImpl::WatchCatalog(grpc::CallbackServerContext* context,
                                                                                  const grpc::ByteBuffer* raw) {
   const absl::StatusOr<content::v1::WatchCatalogRequest> request = ParseFeedRequest<content::v1::WatchCatalogRequest>(*raw);
-  if (!request.ok()) return RefuseFeed(ToGrpcStatus(request.status()));
+  absl::Status status = request.status();
+  if (status.ok()) status = RequireTrusted(PrincipalOf(*context));
+  if (!status.ok()) return RefuseFeed(ToGrpcStatus(status));
   const FeedPosition held = FeedPositionFromProto(request->held());
   switch (request->scope()) {
     case content::v1::CATALOG_SCOPE_STEERING:

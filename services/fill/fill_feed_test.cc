@@ -25,6 +25,7 @@ class FeedFollower {
                            grpc::ClientReadReactor<content::v1::WatchCatalogResponse>* reactor) {
       stub_->async()->WatchCatalog(context, request, reactor);
     };
+    options.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, "service/test"); };
     options.apply = [this](const FeedChange<content::v1::CatalogEntry>& change) {
       absl::MutexLock lock(&mu_);
       if (change.snapshot) entries_.clear();
@@ -68,12 +69,29 @@ TEST_F(FillServerTest, AFeedWithoutAScopeIsRefused) {
   const auto stub = content::v1::CatalogFeedService::NewStub(channel_);
   grpc::ClientContext context;
   SetTimeout(context, absl::Seconds(10));
+  SetPrincipal(context, "service/test");
   const auto reader = stub->WatchCatalog(&context, content::v1::WatchCatalogRequest());
   content::v1::WatchCatalogResponse response;
   EXPECT_FALSE(reader->Read(&response));
   const grpc::Status status = reader->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("scope"));
+}
+
+TEST_F(FillServerTest, TheFeedsAreForOperatorsAndServicesOnly) {
+  Start();
+  const auto stub = content::v1::CatalogFeedService::NewStub(channel_);
+  for (const bool box : {true, false}) {
+    grpc::ClientContext context;
+    SetTimeout(context, absl::Seconds(10));
+    if (box) SetBearer(context, "a box's credential");
+    content::v1::WatchCatalogRequest request;
+    request.set_scope(content::v1::CATALOG_SCOPE_STEERING);
+    const auto reader = stub->WatchCatalog(&context, request);
+    content::v1::WatchCatalogResponse response;
+    EXPECT_FALSE(reader->Read(&response));
+    EXPECT_EQ(reader->Finish().error_code(), box ? grpc::StatusCode::PERMISSION_DENIED : grpc::StatusCode::UNAUTHENTICATED);
+  }
 }
 
 }  // namespace

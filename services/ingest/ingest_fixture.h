@@ -326,6 +326,7 @@ class Subscriber {
   explicit Subscriber(const std::string& target) : stub_(v1::FleetFeedService::NewStub(MakeChannel(target))) {
     FeedClientOptions<v1::WatchFleetRequest, v1::WatchFleetResponse> options;
     options.start = [this](auto* context, auto* request, auto* reactor) { stub_->async()->WatchFleet(context, request, reactor); };
+    options.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, "service/test"); };
     options.apply = [this](const FeedChange<v1::FleetEntry>& change) {
       absl::MutexLock lock(&mu_);
       if (change.snapshot) entries_.clear();
@@ -423,6 +424,7 @@ class IngestTest : public ::testing::Test {
   v1::ApplianceState State(const std::string& id = "oca-1") {
     const auto stub = v1::FleetQueryService::NewStub(MakeChannel(server_->target()));
     grpc::ClientContext context;
+    SetPrincipal(context, "operator/test");
     v1::GetApplianceStateRequest request;
     request.set_name(absl::StrCat("appliances/", id));
     v1::ApplianceState state;
@@ -432,6 +434,7 @@ class IngestTest : public ::testing::Test {
   grpc::Status Routes(v1::ListRoutesResponse& response, v1::ListRoutesRequest request = {}) {
     const auto stub = v1::FleetQueryService::NewStub(MakeChannel(server_->target()));
     grpc::ClientContext context;
+    SetPrincipal(context, "operator/test");
     if (request.appliance().empty()) request.set_appliance("appliances/oca-1");
     return stub->ListRoutes(&context, request, &response);
   }

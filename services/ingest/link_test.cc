@@ -316,6 +316,7 @@ TEST_F(IngestTest, StatesAreListedInPages) {
   request.set_page_size(2);
   do {
     grpc::ClientContext context;
+    SetPrincipal(context, "operator/test");
     v1::ListApplianceStatesResponse response;
     ASSERT_TRUE(stub->ListApplianceStates(&context, request, &response).ok());
     EXPECT_LE(response.appliance_states_size(), 2);
@@ -325,6 +326,7 @@ TEST_F(IngestTest, StatesAreListedInPages) {
   EXPECT_THAT(names,
               ::testing::ElementsAre("appliances/oca-1", "appliances/oca-2", "appliances/oca-3", "appliances/oca-4", "appliances/oca-5"));
   grpc::ClientContext context;
+  SetPrincipal(context, "operator/test");
   request.set_page_size(-1);
   v1::ListApplianceStatesResponse response;
   EXPECT_EQ(stub->ListApplianceStates(&context, request, &response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
@@ -334,12 +336,56 @@ TEST_F(IngestTest, ABoxThatWasNeverHeardIsNotFound) {
   StartConfigured();
   const auto stub = v1::FleetQueryService::NewStub(MakeChannel(server_->target()));
   grpc::ClientContext context;
+  SetPrincipal(context, "operator/test");
   v1::GetApplianceStateRequest request;
   request.set_name("appliances/oca-1");
   v1::ApplianceState state;
   const grpc::Status status = stub->GetApplianceState(&context, request, &state);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_THAT(status.error_message(), HasSubstr("appliances/oca-1"));
+}
+
+TEST_F(IngestTest, TheFleetIsForOperatorsAndServicesOnly) {
+  StartConfigured();
+  const auto agent = Connected();
+  const auto query = v1::FleetQueryService::NewStub(MakeChannel(server_->target()));
+  const auto feed = v1::FleetFeedService::NewStub(MakeChannel(server_->target()));
+  // As a box with its valid credential, and as nobody.
+  for (const bool box : {true, false}) {
+    const grpc::StatusCode want = box ? grpc::StatusCode::PERMISSION_DENIED : grpc::StatusCode::UNAUTHENTICATED;
+    const auto code_of = [box](auto call) {
+      grpc::ClientContext context;
+      SetTimeout(context, absl::Seconds(10));
+      if (box) SetBearer(context, SecretOf("oca-1"));
+      return call(context).error_code();
+    };
+    EXPECT_EQ(code_of([&](grpc::ClientContext& context) {
+                v1::GetApplianceStateRequest request;
+                request.set_name("appliances/oca-1");
+                v1::ApplianceState response;
+                return query->GetApplianceState(&context, request, &response);
+              }),
+              want);
+    EXPECT_EQ(code_of([&](grpc::ClientContext& context) {
+                v1::ListApplianceStatesResponse response;
+                return query->ListApplianceStates(&context, v1::ListApplianceStatesRequest(), &response);
+              }),
+              want);
+    EXPECT_EQ(code_of([&](grpc::ClientContext& context) {
+                v1::ListRoutesRequest request;
+                request.set_appliance("appliances/oca-1");
+                v1::ListRoutesResponse response;
+                return query->ListRoutes(&context, request, &response);
+              }),
+              want);
+    EXPECT_EQ(code_of([&](grpc::ClientContext& context) {
+                const auto reader = feed->WatchFleet(&context, v1::WatchFleetRequest());
+                v1::WatchFleetResponse response;
+                EXPECT_FALSE(reader->Read(&response));
+                return reader->Finish();
+              }),
+              want);
+  }
 }
 
 TEST_F(IngestTest, WrongOptionsAreTold) {

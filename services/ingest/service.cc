@@ -1,10 +1,12 @@
 #include "services/ingest/service.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
+#include "libs/rpc/principal.h"
 #include "libs/rpc/status.h"
 #include "libs/rpc/unary.h"
 
@@ -17,29 +19,47 @@ absl::StatusOr<size_t> PageSize(int wanted) {
   return static_cast<size_t>(std::min(wanted, FleetQueryServiceImpl::kMostPage));
 }
 
+// What the fleet holds and hears is for operators and our own services: boxes know only of themselves.
+absl::Status CheckTrusted(const Principal& caller) {
+  if (caller.trusted()) return absl::OkStatus();
+  if (caller.kind == Principal::Kind::kAnonymous) return absl::UnauthenticatedError("who calls? this is for operators and services");
+  return absl::PermissionDeniedError("this is for operators and services, not for appliances");
+}
+
+// Runs a query for a caller who may ask.
+template <typename Work>
+grpc::ServerUnaryReactor* RunTrusted(grpc::CallbackServerContext& context, Work work) {
+  return RunUnaryInline(context, [work = std::move(work)](const Principal& caller) -> absl::Status {
+    RETURN_IF_ERROR(CheckTrusted(caller));
+    return work();
+  });
+}
+
 }  // namespace
 
 FeedReactor* FleetFeedServiceImpl::WatchFleet(grpc::CallbackServerContext* context, const grpc::ByteBuffer* raw) {
   const absl::StatusOr<v1::WatchFleetRequest> request = ParseFeedRequest<v1::WatchFleetRequest>(*raw);
-  if (!request.ok()) return RefuseFeed(ToGrpcStatus(request.status()));
+  absl::Status status = request.status();
+  if (status.ok()) status = CheckTrusted(PrincipalOf(*context));
+  if (!status.ok()) return RefuseFeed(ToGrpcStatus(status));
   return publisher_.Subscribe(context, FeedPositionFromProto(request->held()), request->subscriber());
 }
 
 grpc::ServerUnaryReactor* FleetQueryServiceImpl::GetApplianceState(grpc::CallbackServerContext* context,
                                                                    const v1::GetApplianceStateRequest* request,
                                                                    v1::ApplianceState* response) {
-  return RunUnaryInline(*context, [=, this](const Principal&) { return DoGetApplianceState(*request, *response); });
+  return RunTrusted(*context, [=, this] { return DoGetApplianceState(*request, *response); });
 }
 
 grpc::ServerUnaryReactor* FleetQueryServiceImpl::ListApplianceStates(grpc::CallbackServerContext* context,
                                                                      const v1::ListApplianceStatesRequest* request,
                                                                      v1::ListApplianceStatesResponse* response) {
-  return RunUnaryInline(*context, [=, this](const Principal&) { return DoListApplianceStates(*request, *response); });
+  return RunTrusted(*context, [=, this] { return DoListApplianceStates(*request, *response); });
 }
 
 grpc::ServerUnaryReactor* FleetQueryServiceImpl::ListRoutes(grpc::CallbackServerContext* context, const v1::ListRoutesRequest* request,
                                                             v1::ListRoutesResponse* response) {
-  return RunUnaryInline(*context, [=, this](const Principal&) { return DoListRoutes(*request, *response); });
+  return RunTrusted(*context, [=, this] { return DoListRoutes(*request, *response); });
 }
 
 absl::Status FleetQueryServiceImpl::DoGetApplianceState(const v1::GetApplianceStateRequest& request, v1::ApplianceState& response) const {
