@@ -16,7 +16,10 @@ constexpr size_t kMaxUpdateBytes = 512 * 1024;
 constexpr size_t kMaxDetail = 300;
 constexpr size_t kMaxText = 900;
 // A neighbour chooses how long these are; beyond what any route of use has, they are cut so that the report is not refused for them.
-constexpr int kMaxPathItems = 512;  // ASNs and segments. A path that long is never admitted.
+constexpr int kMaxPathItems = 500;  // ASNs and segments.
+// Appended to a cut path, which might pass for a short one otherwise: more hops than any session admits, of an AS that nobody has.
+constexpr int kCutMarkHops = 300;
+constexpr uint32_t kCutMarkAs = 23456;  // AS_TRANS, RFC 6793.
 constexpr int kMaxCommunities = 512;
 constexpr int64_t kStorageFillBps = 1'200'000'000;
 constexpr int64_t kFlashFillBps = 300'000'000;
@@ -37,20 +40,28 @@ void FillPrefix(const Prefix& prefix, common::v1::Prefix& out) {
   out.set_length(prefix.length());
 }
 
+void FillAsPath(const AsPath& path, ingest::v1::Route& out) {
+  int items = 0;
+  for (const AsPathSegment& segment : path) {
+    // Confederation segments are internal to the neighbour and count for nothing.
+    if (segment.kind != AsPathSegment::Kind::kSet && segment.kind != AsPathSegment::Kind::kSequence) continue;
+    items += static_cast<int>(segment.asns.size()) + 1;
+    ingest::v1::AsPathSegment& to = *out.add_as_path();
+    if (items > kMaxPathItems) {
+      to.set_kind(ingest::v1::AsPathSegment::KIND_SEQUENCE);
+      to.mutable_asns()->Resize(kCutMarkHops, kCutMarkAs);
+      return;
+    }
+    to.set_kind(segment.kind == AsPathSegment::Kind::kSet ? ingest::v1::AsPathSegment::KIND_SET : ingest::v1::AsPathSegment::KIND_SEQUENCE);
+    to.mutable_asns()->Add(segment.asns.begin(), segment.asns.end());
+  }
+}
+
 void FillRoute(const ReportedRoute& route, ingest::v1::Route& out) {
   const bgp::PathAttributes& attributes = *route.attributes;
   FillPrefix(route.key.prefix, *out.mutable_prefix());
   out.set_path_id(route.key.path_id);
-  int items = 0;
-  for (const AsPathSegment& segment : attributes.as_path) {
-    items += static_cast<int>(segment.asns.size()) + 1;
-    if (items > kMaxPathItems) break;
-    // Confederation segments are internal to the neighbour and count for nothing.
-    if (segment.kind != AsPathSegment::Kind::kSet && segment.kind != AsPathSegment::Kind::kSequence) continue;
-    ingest::v1::AsPathSegment& to = *out.add_as_path();
-    to.set_kind(segment.kind == AsPathSegment::Kind::kSet ? ingest::v1::AsPathSegment::KIND_SET : ingest::v1::AsPathSegment::KIND_SEQUENCE);
-    to.mutable_asns()->Add(segment.asns.begin(), segment.asns.end());
-  }
+  FillAsPath(attributes.as_path, out);
   out.set_next_hop(attributes.next_hop);
   if (attributes.med) out.set_med(*attributes.med);
   if (attributes.local_pref) out.set_local_pref(*attributes.local_pref);

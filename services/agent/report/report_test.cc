@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/routing/admission.h"
 #include "services/agent/report/codec.h"
 #include "services/agent/report/host_stats.h"
 
@@ -111,6 +112,41 @@ TEST(ReportCodecTest, WhatANeighbourWritesNeverMakesAReportTooLongOrBroken) {
   NginxReport nginx;
   nginx.detail = std::string(5000, 'x');
   EXPECT_LE(ToProto(nginx).detail().size(), 1000u);
+}
+
+AsPath PathAsReported(const AsPath& path) {
+  SessionReport report = ReportWith(1, 0);
+  auto attributes = std::make_shared<bgp::PathAttributes>();
+  attributes->as_path = path;
+  report.announced[0].attributes = attributes;
+  const auto updates = ToProto(report);
+  AsPath out;
+  for (const ingest::v1::AsPathSegment& segment : updates[0].announced(0).as_path())
+    out.push_back({static_cast<AsPathSegment::Kind>(segment.kind()), {segment.asns().begin(), segment.asns().end()}});
+  return out;
+}
+
+TEST(ReportCodecTest, APathThatHadToBeCutIsNeverAdmitted) {
+  SessionRecord session;
+  session.transport = TransportClass::kTransit;
+  RawRoute route;
+  route.key.prefix = Prefix::Of(IpAddress::V4(0x0b000000), 24);
+  // Each has few hops before the cut: large sets count one, empty ones too.
+  const AsPathSegment large_set{AsPathSegment::Kind::kSet, std::vector<uint32_t>(200, 64501)};
+  AsPath sets = SequencePath({64500});
+  sets.insert(sets.end(), 4, large_set);
+  const AsPath confederations(6, {AsPathSegment::Kind::kConfedSequence, std::vector<uint32_t>(200, 64501)});
+  AsPath inside = confederations;
+  inside.push_back({AsPathSegment::Kind::kSequence, {64500, 64501}});
+  AsPath sequences = SequencePath({64500});
+  sequences.insert(sequences.end(), 1, {AsPathSegment::Kind::kSequence, std::vector<uint32_t>(600, 64500)});
+  for (const AsPath& path : {sets, sequences}) {
+    route.as_path = PathAsReported(path);
+    EXPECT_EQ(Admit(route, session, nullptr).reason, DropReason::kPathTooLong) << ToString(route.as_path);
+  }
+  route.as_path = PathAsReported(inside);
+  EXPECT_EQ(route.as_path, SequencePath({64500, 64501})) << "confederations are no reason to cut";
+  EXPECT_TRUE(Admit(route, session, nullptr).admitted());
 }
 
 registry::v1::ApplianceConfig Config() {
