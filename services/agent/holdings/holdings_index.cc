@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <optional>
 #include <utility>
 
@@ -166,7 +167,16 @@ absl::Status HoldingsIndex::Rewrite() {
 
 absl::Status HoldingsIndex::Append(const std::string& line) {
   const std::string text = line + "\n";
-  if (write(log_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) return SystemError("write", log_path_);
+  struct stat before;
+  if (fstat(log_.get(), &before) != 0) return SystemError("stat", log_path_);
+  const ssize_t written = write(log_.get(), text.data(), text.size());
+  if (written != static_cast<ssize_t>(text.size())) {
+    if (written >= 0) errno = ENOSPC;  // The system says so only at the next try.
+    const absl::Status failed = SystemError("write", log_path_);
+    // Or the next record would go on in the middle of this one's line.
+    if (ftruncate(log_.get(), before.st_size) != 0) LogError("holdings can't be cut back", {{"error", SystemError("truncate", log_path_)}});
+    return failed;
+  }
   if (fdatasync(log_.get()) != 0) return SystemError("sync", log_path_);
   return absl::OkStatus();
 }

@@ -1,5 +1,7 @@
 #include "services/agent/holdings/holdings_index.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -100,6 +102,30 @@ TEST_F(HoldingsIndexTest, ALineCutOffByAPowerCutIsIgnored) {
   const std::string text = ReadFile(temp_.path() + "/holdings").value();
   ASSERT_TRUE(WriteFileAtomically(temp_.path() + "/holdings", text + text.substr(0, text.size() / 2)).ok());
   EXPECT_EQ(Open()->size(), 1u);
+}
+
+TEST_F(HoldingsIndexTest, ARecordThatDidNotFitOnTheDiskDoesNotSpoilTheNext) {
+  {
+    auto index = Open();
+    ASSERT_TRUE(index->Add(Put(1)).ok());
+    // A limit of file sizes cuts a write short as a full disk does.
+    const size_t size = ReadFile(temp_.path() + "/holdings").value().size();
+    signal(SIGXFSZ, SIG_IGN);
+    rlimit usual;
+    ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &usual), 0);
+    const HeldFile second = Put(2);
+    rlimit tight = usual;
+    tight.rlim_cur = size + 20;
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    const absl::Status refused = index->Add(second);
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &usual), 0);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+    EXPECT_EQ(ReadFile(temp_.path() + "/holdings").value().size(), size);
+    ASSERT_TRUE(index->Add(Put(3)).ok());
+  }
+  const auto index = Open();
+  EXPECT_EQ(index->size(), 2u);
+  EXPECT_TRUE(index->Holds(3, Sha256("content")));
 }
 
 TEST_F(HoldingsIndexTest, AFileThatIsNotInPlaceCannotBeAdded) {
