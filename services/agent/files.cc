@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -26,6 +27,19 @@ absl::Status WriteAll(int fd, absl::string_view content, const std::string& path
     content.remove_prefix(written);
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadAll(int fd, const std::string& path, size_t most) {
+  std::string content;
+  char buffer[65536];
+  while (true) {
+    const ssize_t count = read(fd, buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return SystemError("read", path);
+    if (count == 0) return content;
+    content.append(buffer, count);
+    if (content.size() > most) return absl::ResourceExhaustedError(absl::StrCat("'", path, "' is larger than ", most, " bytes"));
+  }
 }
 
 }  // namespace
@@ -63,16 +77,17 @@ absl::Status SystemError(absl::string_view what, absl::string_view path) {
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t most) {
   const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) return SystemError("open", path);
-  std::string content;
-  char buffer[65536];
-  while (true) {
-    const ssize_t count = read(fd.get(), buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return SystemError("read", path);
-    if (count == 0) return content;
-    content.append(buffer, count);
-    if (content.size() > most) return absl::ResourceExhaustedError(absl::StrCat("'", path, "' is larger than ", most, " bytes"));
-  }
+  return ReadAll(fd.get(), path, most);
+}
+
+absl::StatusOr<std::string> ReadTail(const std::string& path, size_t most) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info;
+  if (!fd.valid() || fstat(fd.get(), &info) != 0) return SystemError("open", path);
+  const off_t start = std::max<off_t>(0, info.st_size - static_cast<off_t>(most));
+  if (lseek(fd.get(), start, SEEK_SET) < 0) return SystemError("seek", path);
+  // It may grow meanwhile.
+  return ReadAll(fd.get(), path, most + (size_t{1} << 20));
 }
 
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, mode_t mode) {

@@ -18,6 +18,9 @@ namespace fairlead::agent {
 // NOT_FOUND if there is no such file; RESOURCE_EXHAUSTED if it is larger than `most`.
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t most = size_t{64} << 20);
 
+// The last `most` bytes of a file, which may begin in the middle of a line.
+absl::StatusOr<std::string> ReadTail(const std::string& path, size_t most);
+
 // After it returns OK the new content is on the disk; a reader sees the old or the new content, never a part.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, mode_t mode = 0644);
 

@@ -1,5 +1,6 @@
 // ocad: the agent of one box. README.md has what is where.
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -50,6 +51,14 @@ absl::StatusOr<std::string> ReadToken() {
   return std::string(absl::StripAsciiWhitespace(*text));
 }
 
+// The usual soft limit of 1024 is for programs that use select(); neither we nor our children do.
+void RaiseOpenFiles() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) LogWarning("the limit of open files can't be raised", {{"limit", limit.rlim_max}});
+}
+
 absl::Status Run() {
   const auto role = ParseRole(absl::GetFlag(FLAGS_role));
   if (!role.ok()) return role.status();
@@ -92,6 +101,7 @@ absl::Status Run() {
 
 int Main() {
   InitLog("ocad", absl::GetFlag(FLAGS_debug) ? LogLevel::kDebug : LogLevel::kInfo);
+  RaiseOpenFiles();
   curl_global_init(CURL_GLOBAL_DEFAULT);
   const absl::Status status = Run();
   if (status.ok()) return 0;

@@ -31,7 +31,8 @@ TEST(BirdConfigTest, TheTextFollowsFromTheInputsAlone) {
   BirdConfigInput reversed = Input();
   std::swap(reversed.sessions[0], reversed.sessions[1]);
   EXPECT_EQ(*text, *RenderBirdConfig(reversed)) << "the order of sessions is no reason to reconfigure";
-  EXPECT_THAT(*text, AllOf(HasSubstr("router id 127.0.9.1;"),
+  EXPECT_THAT(*text, AllOf(HasSubstr("log \"/var/lib/ocad/bird/bird.log\" 16000000 \"/var/lib/ocad/bird/bird.log.old\" all;\n"),
+                           HasSubstr("router id 127.0.9.1;"),
                            HasSubstr("  local 127.0.9.1 port 1179 as 40027;\n  neighbor 127.0.0.1 as 40027;\n  passive yes;"),
                            HasSubstr("protocol bgp s_isp_1 from heard {\n  # bgpSessions/isp-1\n  local 127.0.9.1 port 1179 as 40027;\n"
                                      "  neighbor 127.0.9.2 port 179 as 64500;\n  ipv4 {\n"),

@@ -15,7 +15,7 @@ namespace fairlead::agent {
 namespace {
 
 constexpr char kHead[] = R"(# Written by ocad; changes are overwritten.
-log "@LOG@" all;
+log "@LOG@" 16000000 "@LOG@.old" all;
 router id @ROUTERID@;
 timeformat protocol iso long ms;
 protocol device { }

@@ -47,6 +47,11 @@ absl::StatusOr<AccessLine> ParseAccessLine(absl::string_view line) {
   out.key.family = Text(object, "family") == "6" ? AddressFamily::kIpv6 : AddressFamily::kIpv4;
   out.key.fill = Text(object, "scope") == "fill";
   out.refused = Text(object, "refused");
+  // The path alone is what anybody may write: without a token that was accepted it must not make rows.
+  if (Text(object, "scope").empty() || !out.refused.empty()) {
+    out.key.title = out.key.version = "";
+    out.key.rank = out.key.position = 0;
+  }
   return out;
 }
 

@@ -29,7 +29,7 @@ load_module @MODULES@/ngx_http_js_module.so;
 @USER@daemon off;
 master_process on;
 worker_processes @WORKERS@;
-worker_shutdown_timeout 10s;
+@OPENFILES@worker_shutdown_timeout 10s;
 pid @RUN@/nginx.pid;
 error_log @WORK@/logs/error.log notice;
 
@@ -255,17 +255,19 @@ absl::StatusOr<NginxConfig> RenderNginxConfig(const NginxConfigInput& input) {
   NginxConfig config;
   ASSIGN_OR_RETURN(config.keys_js, RenderKeys(input.keys));
 
-  const std::string text = absl::StrReplaceAll(kTemplate, {
-                                                              {"@MODULES@", input.modules_folder},
-                                                              {"@USER@", input.run_as_root ? "user root root;\n" : ""},
-                                                              {"@WORKERS@", absl::StrCat(input.workers)},
-                                                              {"@WORK@", input.work_folder},
-                                                              {"@RUN@", input.run_folder},
-                                                              {"@LISTENS@", listens},
-                                                              {"@FILLONLY@", input.fill_only ? "1" : "0"},
-                                                              {"@KEYSPRINT@", Fingerprint(config.keys_js)},
-                                                              {"@TRYFILES@", try_files},
-                                                          });
+  const std::string text = absl::StrReplaceAll(
+      kTemplate, {
+                     {"@MODULES@", input.modules_folder},
+                     {"@USER@", input.run_as_root ? "user root root;\n" : ""},
+                     {"@WORKERS@", absl::StrCat(input.workers)},
+                     {"@OPENFILES@", input.open_files > 0 ? absl::StrCat("worker_rlimit_nofile ", input.open_files, ";\n") : ""},
+                     {"@WORK@", input.work_folder},
+                     {"@RUN@", input.run_folder},
+                     {"@LISTENS@", listens},
+                     {"@FILLONLY@", input.fill_only ? "1" : "0"},
+                     {"@KEYSPRINT@", Fingerprint(config.keys_js)},
+                     {"@TRYFILES@", try_files},
+                 });
   config.fingerprint = Fingerprint(text + config.keys_js + kTokenCheckJs);
   config.nginx_conf = absl::StrReplaceAll(
       text, {{"@FINGERPRINT@", config.fingerprint}, {"@CONF@", NginxCandidateFolder(input.work_folder, config.fingerprint)}});

@@ -45,6 +45,7 @@ struct NginxConfigInput {
   std::string modules_folder;  // Of ngx_http_js_module.so.
   bool run_as_root = false;
   int workers = 1;
+  int64_t open_files = 0;  // That a worker may have; 0 = whatever the system gives it.
 };
 
 struct NginxConfig {

@@ -1,6 +1,7 @@
 #include "services/agent/nginx/daemon.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ constexpr absl::Duration kCommandTimeout = absl::Seconds(10);
 constexpr absl::Duration kReloadTimeout = absl::Seconds(5);
 constexpr absl::Duration kStatusTimeout = absl::Milliseconds(500);
 constexpr absl::Duration kSettled = absl::Seconds(30);  // After running this long the next restart is quick again.
+constexpr rlim_t kOpenFiles = 16'384;                   // A viewer's socket and file for each connection, what is cached open, and room.
 constexpr BackoffPolicy kRestart{absl::Milliseconds(200), absl::Seconds(10)};
 
 // NGINX's own words, without its clock and its own name.
@@ -45,6 +47,13 @@ std::string ModulesFolder(absl::string_view version_text) {
   if (at == absl::string_view::npos) return "/usr/lib/nginx/modules";
   const absl::string_view rest = version_text.substr(at + kOption.size());
   return std::string(rest.substr(0, rest.find_first_of(" \n")));
+}
+
+// Beyond the hard limit an NGINX that isn't root raises an alert and goes on with what it has.
+int64_t OpenFiles() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  return static_cast<int64_t>(std::min<rlim_t>(limit.rlim_max, kOpenFiles));
 }
 
 }  // namespace
@@ -85,6 +94,7 @@ absl::Status NginxDaemon::TryApply(NginxConfigInput input) {
   input.run_folder = options_.run_folder;
   input.modules_folder = modules_folder_;
   input.run_as_root = geteuid() == 0;
+  input.open_files = OpenFiles();
   ASSIGN_OR_RETURN(const NginxConfig config, RenderNginxConfig(input));
   if (config.fingerprint == fingerprint()) return absl::OkStatus();
   const std::string folder = NginxCandidateFolder(options_.work_folder, config.fingerprint);
@@ -190,7 +200,7 @@ void NginxDaemon::RemoveSockets() const {
 }
 
 std::string NginxDaemon::LastErrorLine() const {
-  const auto log = ReadFile(options_.work_folder + "/logs/error.log");
+  const auto log = ReadTail(options_.work_folder + "/logs/error.log", 64 * 1024);
   if (!log.ok()) return "no error log";
   const std::vector<absl::string_view> lines = absl::StrSplit(*log, '\n', absl::SkipEmpty());
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {

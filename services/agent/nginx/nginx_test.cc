@@ -36,6 +36,13 @@ TEST(NginxConfigTest, TheTextFollowsFromTheInputsAlone) {
   EXPECT_THAT(config->keys_js, HasSubstr("    \"k-1\": \"MFkwAbc=\",\n"));
 }
 
+TEST(NginxConfigTest, WorkersMayHaveTheOpenFilesThatTheInputSaysAndOtherwiseTheSystems) {
+  NginxConfigInput input = Input();
+  EXPECT_THAT(RenderNginxConfig(input)->nginx_conf, Not(HasSubstr("worker_rlimit_nofile")));
+  input.open_files = 16'384;
+  EXPECT_THAT(RenderNginxConfig(input)->nginx_conf, HasSubstr("\nworker_rlimit_nofile 16384;\n"));
+}
+
 TEST(NginxConfigTest, TheOrderOfKeysIsNoReasonToReloadButAnotherKeyIs) {
   NginxConfigInput input = Input();
   input.keys.push_back({"k-0", input.keys[0].public_key_pem});
@@ -85,6 +92,18 @@ TEST(AccessLogTest, ALineKeepsWhatTheTokenSaid) {
   ASSERT_TRUE(line.ok()) << line.status();
   EXPECT_EQ(line->key, (TrafficKey{"big-film", "v1", 1, 2, MissCause::kContent, AddressFamily::kIpv6, false}));
   EXPECT_EQ(line->bytes, 275);
+}
+
+TEST(AccessLogTest, WithoutAnAcceptedTokenAPathMakesNoRowOfItsOwn) {
+  for (const auto& [from, to] : {std::pair<std::string, std::string>(R"("scope":"play")", R"("scope":"")"),
+                                 std::pair<std::string, std::string>(R"("refused":"")", R"("refused":"expired")")}) {
+    std::string text = kLine;
+    text.replace(text.find(from), from.size(), to);
+    const auto line = ParseAccessLine(text);
+    ASSERT_TRUE(line.ok()) << line.status();
+    EXPECT_EQ(line->key, (TrafficKey{"", "", 0, 0, MissCause::kContent, AddressFamily::kIpv6, false})) << text;
+    EXPECT_EQ(line->bytes, 275);
+  }
 }
 
 TEST(AccessLogTest, WhatIsNoLineIsRefused) {
