@@ -109,7 +109,9 @@ void RenderRung(const ExplainedEntry& entry, const Fleet& fleet, sv1::Rung& out)
   if (entry.figures.distance_km >= 0) out.set_distance_km(entry.figures.distance_km);
   if (entry.link.has_value()) out.add_links(entry.link->name());
   if (entry.entry.site < fleet.sites().size()) {
-    for (const LinkId& uplink : fleet.sites()[entry.entry.site].view.uplinks) out.add_links(uplink.name());
+    for (const LinkId& uplink : fleet.sites()[entry.entry.site].view.uplinks) {
+      if (uplink != entry.link) out.add_links(uplink.name());  // A session may name the uplink itself.
+    }
   }
   out.set_demoted(entry.entry.demoted);
   if (entry.entry.fallback) return;  // No route stands behind it.
