@@ -127,11 +127,16 @@ void Agent::LoadFromDisk() {
   fill::v1::Manifest manifest;
   if (filler_ != nullptr && manifest_bytes.ok() && manifest.ParseFromString(*manifest_bytes)) ApplyManifest(manifest);
   const auto binding = state_->ReadBinding();
-  if (!binding.ok()) return;
-  control_plane_->SetBinding(*binding);
-  link_->SetCredential(binding->credential);
-  absl::MutexLock lock(&mu_);
-  appliance_ = binding->appliance;
+  if (binding.ok()) UseBinding(*binding);
+}
+
+void Agent::UseBinding(const Binding& binding) {
+  control_plane_->SetBinding(binding);
+  {
+    absl::MutexLock lock(&mu_);
+    appliance_ = binding.appliance;
+  }
+  link_->SetCredential(binding.credential);
 }
 
 void Agent::Stop() {
@@ -180,11 +185,8 @@ void Agent::KeepConfig() {
       const bool unbound = status.code() == absl::StatusCode::kUnauthenticated || status.code() == absl::StatusCode::kPermissionDenied;
       if (unbound && !options_.enrollment_token.empty()) {
         const auto binding = control_plane_->Enroll(options_.serial, options_.enrollment_token, state_->installation_id());
-        if (binding.ok() && state_->WriteBinding(*binding).ok()) {
-          control_plane_->SetBinding(*binding);
-          link_->SetCredential(binding->credential);
-          continue;
-        }
+        // Used after the usual wait: a registry that takes the token and refuses the credential must not be asked without a pause.
+        if (binding.ok() && state_->WriteBinding(*binding).ok()) UseBinding(*binding);
       }
     }
     metrics_.config_age_seconds.Set(absl::ToDoubleSeconds(clock_.Monotonic() - confirmed));
@@ -202,11 +204,8 @@ bool Agent::Bind(Backoff& backoff) {
     const absl::Status status = binding.ok() ? state_->WriteBinding(*binding) : binding.status();
     if (status.ok()) {
       LogInfo("bound", {{"appliance", binding->appliance}});
-      control_plane_->SetBinding(*binding);
-      link_->SetCredential(binding->credential);
-      absl::MutexLock lock(&mu_);
-      appliance_ = binding->appliance;
-      return !stopping_;
+      UseBinding(*binding);
+      return !stopping();
     }
     if (IsRefusal(status)) {
       LogError("binding refused", {{"serial", options_.serial}, {"error", status}});
@@ -235,11 +234,11 @@ absl::Status Agent::RefreshConfig() {
 }
 
 void Agent::ApplyConfig(const registry::v1::ApplianceConfig& config) {
+  reporter_->ConfigInForce();  // It notes the one before while that can still be told.
   {
     absl::MutexLock lock(&mu_);
     config_generation_ = config.generation();
   }
-  reporter_->SetConfig(config);
   std::vector<std::string> cells;
   for (const registry::v1::Cell& cell : config.cells()) cells.push_back(cell.address());
   link_->SetCells(std::move(cells));
@@ -252,14 +251,17 @@ void Agent::ApplyConfig(const registry::v1::ApplianceConfig& config) {
     input.workers = static_cast<int>(std::clamp<long>(sysconf(_SC_NPROCESSORS_ONLN) / 2, 1, 4));
     serving_->SetConfig(input);
   }
+  bool complete = true;
   if (routing_ != nullptr && config.appliance().has_bgp()) {
     const auto bird = BirdConfigOf(config);
     if (bird.ok()) {
       routing_->SetConfig(*bird);
     } else {
+      complete = false;
       LogError("BGP configuration refused; the one before stays in force", {{"error", bird.status()}});
     }
   }
+  reporter_->SetConfig(config, complete);
   if (filler_ != nullptr) filler_->SetLimits(FillRateOf(config.appliance()), CapacitiesOf(config.appliance()));
   absl::MutexLock lock(&mu_);
   manifest_wanted_ = true;  // Perhaps there is somebody to ask now.
@@ -320,9 +322,9 @@ ingest::v1::Hello Agent::MakeHello() {
   ingest::v1::Hello hello;
   hello.set_agent_version(kVersion);
   hello.mutable_agent_start_time()->set_seconds(absl::ToUnixSeconds(start_time_));
+  hello.set_config_generation(reporter_->ConfigInForce());
   absl::MutexLock lock(&mu_);
   hello.set_appliance(appliance_);
-  hello.set_config_generation(config_generation_);
   hello.set_manifest_generation(manifest_generation_);
   return hello;
 }

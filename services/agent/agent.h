@@ -83,6 +83,7 @@ class Agent {
 
   // True once bound; false when stopping or refused.
   bool Bind(Backoff& backoff);
+  void UseBinding(const Binding& binding) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status RefreshConfig();
   absl::Status RefreshManifest();
   void ApplyConfig(const registry::v1::ApplianceConfig& config);
@@ -111,7 +112,7 @@ class Agent {
   absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::string appliance_ ABSL_GUARDED_BY(mu_);
-  std::string config_generation_ ABSL_GUARDED_BY(mu_);
+  std::string config_generation_ ABSL_GUARDED_BY(mu_);  // Held; perhaps not in force.
   std::string manifest_generation_ ABSL_GUARDED_BY(mu_);
   bool config_wanted_ ABSL_GUARDED_BY(mu_) = false;
   bool manifest_wanted_ ABSL_GUARDED_BY(mu_) = false;

@@ -1,5 +1,8 @@
 // The whole agent with real NGINX and BIRD against a control plane inside the test.
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,14 +46,15 @@ class FakeControlPlane final : public registry::v1::RegistryService::Service,
  public:
   grpc::Status Enroll(grpc::ServerContext*, const registry::v1::EnrollRequest* request, registry::v1::EnrollResponse* response) override {
     if (request->token() != "token-1") return {grpc::StatusCode::PERMISSION_DENIED, "token: not the one that was issued"};
-    response->set_appliance("appliances/box-1");
-    response->set_credential("credential-1");
+    absl::MutexLock lock(&mu_);
+    response->set_appliance(appliance_);
+    response->set_credential(credential_);
     return grpc::Status::OK;
   }
   grpc::Status GetApplianceConfig(grpc::ServerContext* context, const registry::v1::GetApplianceConfigRequest* request,
                                   registry::v1::ApplianceConfig* response) override {
-    if (PrincipalOf(*context).credential != "credential-1") return {grpc::StatusCode::UNAUTHENTICATED, "credential"};
     absl::MutexLock lock(&mu_);
+    if (PrincipalOf(*context).credential != credential_) return {grpc::StatusCode::UNAUTHENTICATED, "credential"};
     if (request->if_generation() == config_.generation()) {
       response->set_generation(config_.generation());
       response->set_unchanged(true);
@@ -83,12 +87,13 @@ class FakeControlPlane final : public registry::v1::RegistryService::Service,
   }
   grpc::Status Connect(grpc::ServerContext* context,
                        grpc::ServerReaderWriter<ingest::v1::Instruction, ingest::v1::ConnectRequest>* stream) override {
-    if (PrincipalOf(*context).credential != "credential-1") return {grpc::StatusCode::UNAUTHENTICATED, "credential"};
+    if (PrincipalOf(*context).credential != Get(&FakeControlPlane::credential_)) return {grpc::StatusCode::UNAUTHENTICATED, "credential"};
     ingest::v1::ConnectRequest request;
     while (stream->Read(&request)) {
       std::vector<ingest::v1::Instruction> instructions(1);
       {
         absl::MutexLock lock(&mu_);
+        if (PrincipalOf(*context).credential != credential_) return {grpc::StatusCode::UNAUTHENTICATED, "credential"};
         for (const ingest::v1::Report& report : request.reports()) Take(report);
         instructions[0].mutable_ack()->set_sequence(last_sequence_);
         for (ingest::v1::Instruction& instruction : next_) instructions.push_back(std::move(instruction));
@@ -139,7 +144,15 @@ class FakeControlPlane final : public registry::v1::RegistryService::Service,
     next_.push_back(std::move(instruction));
   }
 
+  // As an operator does who issues a new token.
+  void Rebind(const std::string& appliance, const std::string& credential) {
+    absl::MutexLock lock(&mu_);
+    appliance_ = appliance;
+    credential_ = credential;
+  }
+
   absl::Mutex mu_;
+  std::string appliance_ = "appliances/box-1", credential_ = "credential-1";
   registry::v1::ApplianceConfig config_;
   fill::v1::Manifest manifest_;
   std::string origin_url_;
@@ -386,6 +399,7 @@ TEST_F(AgentTest, ANewConfigurationIsTakenUpAndARefusedOneReportedWhileTheOldSer
   ASSERT_TRUE(WaitFor(
       [this] { return plane_.Get(&FakeControlPlane::heartbeat_).nginx().state() == ingest::v1::NginxStatus::STATE_CONFIG_REFUSED; }));
   EXPECT_THAT(plane_.Get(&FakeControlPlane::heartbeat_).nginx().detail(), HasSubstr("192.0.2.1"));
+  EXPECT_EQ(plane_.Get(&FakeControlPlane::heartbeat_).config_generation(), "c1") << "what is in force";
   EXPECT_EQ(Play().status, 200);
   port_ = FreePort(box_);
   SetConfig(
@@ -399,6 +413,37 @@ TEST_F(AgentTest, ANewConfigurationIsTakenUpAndARefusedOneReportedWhileTheOldSer
     const ingest::v1::Heartbeat heartbeat = plane_.Get(&FakeControlPlane::heartbeat_);
     return heartbeat.config_generation() == "c3" && heartbeat.nginx().state() == ingest::v1::NginxStatus::STATE_RUNNING;
   }));
+}
+
+TEST_F(AgentTest, ARefusedConfigurationIsTriedAgainUntilItIsTaken) {
+  StartAgent(Options());
+  ASSERT_TRUE(HoldsTheFile());
+  ASSERT_TRUE(Serves());
+  Fd taken(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  ASSERT_EQ(inet_pton(AF_INET, box_.c_str(), &address.sin_addr), 1);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(bind(taken.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(taken.get(), 1), 0);
+  ASSERT_EQ(getsockname(taken.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  port_ = ntohs(address.sin_port);
+  SetConfig([this](registry::v1::ApplianceConfig& config) { config.mutable_appliance()->mutable_endpoints(0)->set_port(port_); }, "c2");
+  ASSERT_TRUE(WaitFor(
+      [this] { return plane_.Get(&FakeControlPlane::heartbeat_).nginx().state() == ingest::v1::NginxStatus::STATE_CONFIG_REFUSED; }));
+  EXPECT_EQ(plane_.Get(&FakeControlPlane::heartbeat_).config_generation(), "c1");
+  taken.Reset();
+  EXPECT_TRUE(Serves());
+  EXPECT_TRUE(WaitFor([this] { return plane_.Get(&FakeControlPlane::heartbeat_).config_generation() == "c2"; }));
+}
+
+TEST_F(AgentTest, ABoxThatWasUnboundBindsAnewAndKnowsItsNewName) {
+  AgentOptions options = Options();
+  options.config_poll = absl::Milliseconds(200);
+  StartAgent(options);
+  ASSERT_TRUE(WaitFor([this] { return !plane_.Get(&FakeControlPlane::hellos_).empty(); }));
+  plane_.Rebind("appliances/box-2", "credential-2");
+  EXPECT_TRUE(WaitFor([this] { return plane_.Get(&FakeControlPlane::hellos_).back().appliance() == "appliances/box-2"; }));
 }
 
 TEST_F(AgentTest, ARefusedBindingIsFatalAndSaysWhy) {

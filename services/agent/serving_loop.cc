@@ -21,7 +21,7 @@ constexpr int kLogBuffer = 4 << 20;  // What the kernel keeps while we are busy;
 }  // namespace
 
 ServingLoop::ServingLoop(NginxDaemonOptions nginx, const Clock& clock)
-    : clock_(clock), log_path_(NginxLogSocket(nginx.run_folder)), nginx_(std::move(nginx)) {}
+    : clock_(clock), log_path_(NginxLogSocket(nginx.run_folder)), nginx_(std::move(nginx)), pending_(static_cast<uint64_t>(getpid())) {}
 
 ServingLoop::~ServingLoop() {
   Stop();
@@ -67,20 +67,33 @@ bool ServingLoop::stopping() const {
 void ServingLoop::SetConfig(const NginxConfigInput& input) {
   absl::MutexLock lock(&mu_);
   next_config_ = input;
+  config_in_force_ = false;
+}
+
+bool ServingLoop::config_in_force() const {
+  absl::MutexLock lock(&mu_);
+  return config_in_force_;
 }
 
 void ServingLoop::Keep() {
   while (!stopping()) {
-    std::optional<NginxConfigInput> config;
-    {
-      absl::MutexLock lock(&mu_);
-      config = std::exchange(next_config_, std::nullopt);
-    }
-    if (config) nginx_.Apply(*std::move(config)).IgnoreError();  // Kept for Report().
+    KeepConfig();
     nginx_.Tick(clock_.Monotonic());
     absl::SleepFor(kTurn);
   }
   nginx_.Stop(absl::Seconds(2));
+}
+
+void ServingLoop::KeepConfig() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (next_config_) pending_.Set(*std::exchange(next_config_, std::nullopt));
+  }
+  if (!pending_.Due(clock_.Monotonic())) return;
+  const absl::Status applied = nginx_.Apply(pending_.config());  // A refusal is kept for Report().
+  pending_.Settle(applied, clock_.Monotonic());
+  absl::MutexLock lock(&mu_);
+  config_in_force_ = applied.ok() && !next_config_;
 }
 
 void ServingLoop::ReadLog() {

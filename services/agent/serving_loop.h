@@ -18,6 +18,7 @@
 #include "services/agent/files.h"
 #include "services/agent/nginx/access_log.h"
 #include "services/agent/nginx/daemon.h"
+#include "services/agent/pending_config.h"
 
 namespace fairlead::agent {
 
@@ -31,7 +32,10 @@ class ServingLoop {
   absl::Status Start();
   // Ends NGINX; requests under way get two seconds.
   void Stop();
+  // Retried with back-off while NGINX refuses it.
   void SetConfig(const NginxConfigInput& input) ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether the newest configuration is in force, or there was none.
+  bool config_in_force() const ABSL_LOCKS_EXCLUDED(mu_);
   NginxReport Report() const { return nginx_.Report(); }
 
   // Bytes served since the start.
@@ -42,6 +46,7 @@ class ServingLoop {
 
  private:
   void Keep();
+  void KeepConfig();
   void ReadLog();
   absl::Status OpenLogSocket();
   bool stopping() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -49,12 +54,14 @@ class ServingLoop {
   const Clock& clock_;
   const std::string log_path_;
   NginxDaemon nginx_;
+  PendingConfig<NginxConfigInput> pending_;  // Of the keeper alone.
   Fd log_;
   std::thread keeper_, reader_;
 
   mutable absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<NginxConfigInput> next_config_ ABSL_GUARDED_BY(mu_);
+  bool config_in_force_ ABSL_GUARDED_BY(mu_) = true;  // None was set: nothing is awaited.
   TrafficAggregator traffic_ ABSL_GUARDED_BY(mu_);
   int64_t unreadable_lines_ ABSL_GUARDED_BY(mu_) = 0;
 };

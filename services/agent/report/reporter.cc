@@ -34,19 +34,28 @@ int64_t RateOf(int64_t bytes, absl::Duration time) {
 
 }  // namespace
 
-Reporter::Reporter(ReporterParts parts) : parts_(std::move(parts)), traffic_start_(parts_.clock.Now()) {
+Reporter::Reporter(ReporterParts parts) : parts_(std::move(parts)), served_(parts_.clock.Monotonic()), traffic_start_(parts_.clock.Now()) {
   const absl::Duration now = parts_.clock.Monotonic();
   next_heartbeat_ = next_progress_ = last_heartbeat_ = now;
   next_traffic_ = now + kTraffic;
   next_sweep_ = now + kSweep;
 }
 
-void Reporter::SetConfig(const registry::v1::ApplianceConfig& config) {
+void Reporter::SetConfig(const registry::v1::ApplianceConfig& config, bool complete) {
   absl::MutexLock lock(&mu_);
   config_.heartbeat_interval = HeartbeatIntervalOf(config);
   config_.capacity_bps = config.appliance().capacity_bps();
   config_.tier_capacities = CapacitiesOf(config.appliance());
   config_.generation = config.generation();
+  config_.complete = complete;
+}
+
+std::string Reporter::ConfigInForce() {
+  absl::MutexLock lock(&mu_);
+  const bool all = config_.complete && (parts_.serving == nullptr || parts_.serving->config_in_force()) &&
+                   (parts_.routing == nullptr || parts_.routing->config_in_force());
+  if (all) generation_in_force_ = config_.generation;
+  return generation_in_force_;
 }
 
 void Reporter::ResendHoldings() {
@@ -85,7 +94,7 @@ void Reporter::SendHeartbeat(const Config& config, absl::Duration now) {
   const absl::Duration elapsed = now - std::exchange(last_heartbeat_, now);
   ingest::v1::Heartbeat heartbeat;
   *heartbeat.mutable_time() = ToTimestamp(parts_.clock.Now());
-  heartbeat.set_config_generation(config.generation);
+  heartbeat.set_config_generation(ConfigInForce());
   const HostSample host = host_.Sample();
   heartbeat.mutable_cpu()->set_cores(host.cores);
   heartbeat.mutable_cpu()->set_utilisation(host.cpu_utilisation);
@@ -99,8 +108,10 @@ void Reporter::SendHeartbeat(const Config& config, absl::Duration now) {
   if (parts_.serving != nullptr) {
     nginx = parts_.serving->Report();
     *heartbeat.mutable_nginx() = ToProto(nginx);
-    const int64_t served = parts_.serving->total_bytes();
-    heartbeat.mutable_network()->set_throughput_bps(RateOf(served - std::exchange(last_served_, served), elapsed));
+    // NGINX logs a response when it ends: a fill of 5 GB in 40 s would be 20 Gbit/s in one heartbeat and nothing in the others, hence the
+    // average and the cap. An interface's counters are the later, better source; on a machine that runs several boxes, as a lab does, they
+    // would count the others' bytes too.
+    heartbeat.mutable_network()->set_throughput_bps(served_.Add(now, parts_.serving->total_bytes(), config.capacity_bps));
     heartbeat.mutable_network()->set_capacity_bps(config.capacity_bps);
   }
   RoutingStatus routing;

@@ -16,6 +16,7 @@
 #include "services/agent/metrics.h"
 #include "services/agent/report/host_stats.h"
 #include "services/agent/report/link.h"
+#include "services/agent/report/rate_window.h"
 #include "services/agent/routes/routing_loop.h"
 #include "services/agent/serving_loop.h"
 
@@ -37,7 +38,10 @@ class Reporter {
  public:
   explicit Reporter(ReporterParts parts);
 
-  void SetConfig(const registry::v1::ApplianceConfig& config) ABSL_LOCKS_EXCLUDED(mu_);
+  // To be called after the loops got theirs. `complete`: they were given all of it.
+  void SetConfig(const registry::v1::ApplianceConfig& config, bool complete) ABSL_LOCKS_EXCLUDED(mu_);
+  // The generation of the newest configuration that NGINX and BIRD both took; empty if none yet.
+  std::string ConfigInForce() ABSL_LOCKS_EXCLUDED(mu_);
   // The receiver knows nothing of the holdings.
   void ResendHoldings() ABSL_LOCKS_EXCLUDED(mu_);
   void Tick() ABSL_LOCKS_EXCLUDED(mu_);
@@ -48,6 +52,7 @@ class Reporter {
     int64_t capacity_bps = 0;
     std::map<Tier, int64_t> tier_capacities;
     std::string generation;
+    bool complete = false;
   };
 
   void SendHeartbeat(const Config& config, absl::Duration now);
@@ -62,7 +67,7 @@ class Reporter {
   HostSampler host_;
   absl::Duration next_heartbeat_, next_progress_, next_traffic_, next_sweep_;
   absl::Duration last_heartbeat_;
-  int64_t last_served_ = 0;
+  RateWindow served_;
   int64_t last_fetched_ = 0;
   absl::Time traffic_start_;
   uint64_t holdings_version_ = 0;
@@ -70,6 +75,7 @@ class Reporter {
 
   absl::Mutex mu_;
   Config config_ ABSL_GUARDED_BY(mu_);
+  std::string generation_in_force_ ABSL_GUARDED_BY(mu_);
   bool holdings_full_ ABSL_GUARDED_BY(mu_) = true;
 };
 

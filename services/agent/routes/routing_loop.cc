@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -43,7 +44,7 @@ socklen_t SocketAddress(const IpAddress& address, int port, sockaddr_storage& ou
 }  // namespace
 
 RoutingLoop::RoutingLoop(BirdDaemonOptions bird, const Clock& clock, RouteReporter::Sink sink)
-    : clock_(clock), bird_(std::move(bird)), reporter_(std::move(sink)) {}
+    : clock_(clock), bird_(std::move(bird)), reporter_(std::move(sink)), pending_(static_cast<uint64_t>(getpid()) + 2) {}
 
 RoutingLoop::~RoutingLoop() {
   Stop();
@@ -67,6 +68,12 @@ void RoutingLoop::Stop() {
 void RoutingLoop::SetConfig(const BirdConfigInput& config) {
   absl::MutexLock lock(&mu_);
   next_config_ = config;
+  config_in_force_ = false;
+}
+
+bool RoutingLoop::config_in_force() const {
+  absl::MutexLock lock(&mu_);
+  return config_in_force_;
 }
 
 void RoutingLoop::ReportAll() {
@@ -101,23 +108,26 @@ void RoutingLoop::Run() {
 }
 
 void RoutingLoop::TakeRequests() {
-  std::optional<BirdConfigInput> config;
   bool report_all = false;
   {
     absl::MutexLock lock(&mu_);
-    config = std::exchange(next_config_, std::nullopt);
+    if (next_config_) pending_.Set(*std::exchange(next_config_, std::nullopt));
     report_all = std::exchange(report_all_, false);
   }
-  if (config) Apply(*config);
   if (report_all) reporter_.ReportAll();
+  if (!pending_.Due(clock_.Monotonic())) return;
+  const absl::Status applied = Apply(pending_.config());
+  pending_.Settle(applied, clock_.Monotonic());
+  absl::MutexLock lock(&mu_);
+  config_in_force_ = applied.ok() && !next_config_;
 }
 
-void RoutingLoop::Apply(const BirdConfigInput& config) {
+absl::Status RoutingLoop::Apply(const BirdConfigInput& config) {
   const absl::Status applied = bird_.Apply(config);
   refused_ = applied.ok() ? "" : std::string(applied.message());
   if (!applied.ok()) {
     LogError("BIRD configuration refused; the one before stays in force", {{"error", applied}});
-    return;
+    return applied;
   }
   const bool moved = !config_ || config_->address != config.address || config_->port != config.port || config_->asn != config.asn;
   config_ = config;
@@ -126,6 +136,7 @@ void RoutingLoop::Apply(const BirdConfigInput& config) {
   reporter_.SetSessions(ids);
   if (moved && speaker_ != nullptr) CloseTap(absl::CancelledError("BIRD's address changed"));
   next_look_ = absl::ZeroDuration();
+  return absl::OkStatus();
 }
 
 void RoutingLoop::KeepTap() {

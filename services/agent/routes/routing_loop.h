@@ -24,6 +24,7 @@
 #include "services/agent/bird/control.h"
 #include "services/agent/bird/daemon.h"
 #include "services/agent/files.h"
+#include "services/agent/pending_config.h"
 #include "services/agent/routes/route_reporter.h"
 
 namespace fairlead::agent {
@@ -51,7 +52,10 @@ class RoutingLoop {
   // NOT_FOUND naming the binary if BIRD can't be run.
   absl::Status Start();
   void Stop();
+  // Retried with back-off while BIRD refuses it.
   void SetConfig(const BirdConfigInput& config) ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether the newest configuration is in force, or there was none.
+  bool config_in_force() const ABSL_LOCKS_EXCLUDED(mu_);
   void ReportAll() ABSL_LOCKS_EXCLUDED(mu_);
   RoutingStatus Status() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -59,7 +63,7 @@ class RoutingLoop {
   void Run();
   // What the other threads asked for.
   void TakeRequests();
-  void Apply(const BirdConfigInput& config);
+  absl::Status Apply(const BirdConfigInput& config);
   void KeepTap();
   void OpenTap();
   void CloseTap(const absl::Status& why);
@@ -71,7 +75,8 @@ class RoutingLoop {
   // Of the loop's thread alone.
   BirdDaemon bird_;
   RouteReporter reporter_;
-  std::optional<BirdConfigInput> config_;
+  PendingConfig<BirdConfigInput> pending_;
+  std::optional<BirdConfigInput> config_;  // In force.
   Fd tap_;
   std::unique_ptr<bgp::Speaker> speaker_;
   bool connecting_ = false;
@@ -86,6 +91,7 @@ class RoutingLoop {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool report_all_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<BirdConfigInput> next_config_ ABSL_GUARDED_BY(mu_);
+  bool config_in_force_ ABSL_GUARDED_BY(mu_) = true;  // None was set: nothing is awaited.
   RoutingStatus status_ ABSL_GUARDED_BY(mu_);
 };
 
