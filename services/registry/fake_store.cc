@@ -77,7 +77,7 @@ absl::StatusOr<ConfigPosition> FakeStore::Commit(const Batch& batch) {
   }
   RETURN_IF_ERROR(CheckWrites(batch));
   ConfigPosition position = fleet_.position();
-  ++position.version;
+  if (!batch.only_request()) ++position.version;
   for (const AnyWrite& write : batch.writes) {
     fleet_.Apply(write);
     log_.push_back({position.version, write});
@@ -91,6 +91,7 @@ absl::StatusOr<ConfigPosition> FakeStore::Commit(const Batch& batch) {
     audit_.push_back(std::move(entry));
   }
   if (batch.request.has_value()) requests_[batch.request->request_id] = *batch.request;
+  if (batch.forget_enrollment.has_value()) enrollments_.erase(*batch.forget_enrollment);
   if (batch.enrollment.has_value()) enrollments_[batch.enrollment->appliance] = *batch.enrollment;
   if (fail) return commit_failure_;
   return position;

@@ -145,7 +145,17 @@ void WriteEnrollment(pqxx::transaction_base& tx, const Enrollment& enrollment) {
                         "(EXCLUDED.token_sha256, EXCLUDED.issue_time, EXCLUDED.installation_id)"));
 }
 
+// Locks out writers until it is committed, as a raised version would.
+absl::StatusOr<ConfigPosition> CommitRequest(pqxx::transaction_base& tx, const Batch& batch) {
+  const pqxx::result here = tx.exec(absl::StrCat("SELECT version FROM registry.config_version WHERE epoch = ", batch.base.epoch,
+                                                 " AND version = ", batch.base.version, " FOR UPDATE"));
+  if (here.empty()) return absl::AbortedError("the registry was changed meanwhile");
+  WriteRequest(tx, *batch.request);
+  return batch.base;
+}
+
 absl::StatusOr<ConfigPosition> CommitIn(pqxx::transaction_base& tx, const Batch& batch) {
+  if (batch.only_request()) return CommitRequest(tx, batch);
   const pqxx::result raised = tx.exec(
       absl::StrCat("UPDATE registry.config_version SET version = version + 1, audit_sequence = audit_sequence + ", batch.audit.size(),
                    " WHERE epoch = ", batch.base.epoch, " AND version = ", batch.base.version, " RETURNING version, audit_sequence"));
@@ -159,6 +169,9 @@ absl::StatusOr<ConfigPosition> CommitIn(pqxx::transaction_base& tx, const Batch&
   RETURN_IF_ERROR(status);
   WriteAudit(tx, batch, version, raised[0][1].as<int64_t>());
   if (batch.request.has_value()) WriteRequest(tx, *batch.request);
+  if (batch.forget_enrollment.has_value()) {
+    tx.exec0(absl::StrCat("DELETE FROM registry.enrollment WHERE appliance = ", tx.quote(batch.forget_enrollment->value())));
+  }
   if (batch.enrollment.has_value()) WriteEnrollment(tx, *batch.enrollment);
   return ConfigPosition{.epoch = batch.base.epoch, .version = version};
 }

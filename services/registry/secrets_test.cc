@@ -30,6 +30,22 @@ TEST_F(ServiceTest, ABoxBindsOnceAndARetryGetsTheSameCredential) {
   EXPECT_TRUE(Enroll("SN-1", second, "install-b").ok());
 }
 
+TEST_F(ServiceTest, ARetiredBoxHasNeitherCredentialNorEnrollment) {
+  Fill();
+  const std::string token = IssueToken("oca-1");
+  const std::string credential = Enroll("SN-1", token, "install-a").value();
+  ASSERT_TRUE(GetConfig("appliances/oca-1", "", credential).ok());
+  ASSERT_TRUE(SetState("oca-1", common::v1::ADMIN_STATE_RETIRED).ok());
+  EXPECT_FALSE(store_.FindEnrollment(ApplianceId("oca-1"))->has_value());
+  EXPECT_EQ(Enroll("SN-1", token, "install-a").status().code(), absl::StatusCode::kUnauthenticated);
+  // Its etag is of the one write that did it all.
+  const std::vector<AuditEntry> entries = store_.ListAudit("appliances/oca-1", 0, 10).value();
+  EXPECT_EQ(entries[0].method, "SetAdminState");
+  EXPECT_EQ(entries[0].config_version, store_.Position()->version);
+  const ChangeSet whole = store_.ChangesSince({}).value();
+  for (const auto& record : whole.Of<Appliance>().put) EXPECT_EQ(record->value.credential_sha256, "") << record->name();
+}
+
 TEST_F(ServiceTest, NoSecretIsInTheAudit) {
   Fill();
   const std::string token = IssueToken("oca-1");

@@ -130,6 +130,38 @@ TEST_F(ServiceTest, ARepeatedRequestGetsTheFirstResultAndChangesNothing) {
   EXPECT_EQ(FieldOf(status), "request_id");
 }
 
+TEST_F(ServiceTest, ALateRetryOfARequestThatChangedNothingChangesNothing) {
+  Fill();
+  ASSERT_TRUE(SetState("oca-1", common::v1::ADMIN_STATE_LIVE).ok());
+  const ConfigPosition before = store_.Position().value();
+  v1::SetAdminStateRequest live;
+  live.set_name("appliances/oca-1");
+  live.set_admin_state(common::v1::ADMIN_STATE_LIVE);
+  live.set_request_id("already-live");
+  v1::Appliance first;
+  ASSERT_TRUE(Do(&v1::RegistryService::Stub::SetAdminState, live, first).ok());
+  EXPECT_EQ(*store_.Position(), before) << "nothing to tell subscribers";
+  ASSERT_TRUE(SetState("oca-1", common::v1::ADMIN_STATE_DRAINING).ok());
+  const ConfigPosition drained = store_.Position().value();
+  v1::Appliance again;
+  ASSERT_TRUE(Do(&v1::RegistryService::Stub::SetAdminState, live, again).ok());
+  EXPECT_EQ(again.SerializeAsString(), first.SerializeAsString());
+  EXPECT_EQ(*store_.Position(), drained) << "still draining";
+}
+
+TEST_F(ServiceTest, ATrialDoesNotUseUpItsRequestId) {
+  v1::CreateSiteRequest create;
+  create.set_site_id("ams-ix");
+  create.set_request_id("try-then-do");
+  create.set_validate_only(true);
+  create.mutable_site()->set_kind(common::v1::SITE_KIND_IX);
+  v1::Site site;
+  ASSERT_TRUE(Do(&v1::RegistryService::Stub::CreateSite, create, site).ok());
+  create.set_validate_only(false);
+  ASSERT_TRUE(Do(&v1::RegistryService::Stub::CreateSite, create, site).ok());
+  EXPECT_TRUE(GetSite("sites/ams-ix").ok());
+}
+
 TEST_F(ServiceTest, AWriteThatLosesAgainstAnotherIsPlannedAgain) {
   store_.FailCommits(3, absl::AbortedError("somebody was faster"), /*but_write=*/false);
   Fill();

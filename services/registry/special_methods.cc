@@ -87,7 +87,8 @@ absl::Status SpecialMethods::ApplyFleet(const std::string& principal, const v1::
           if (shown > kMaxFieldChangeBytes) change.clear_fields();
         }
         WritePlan planned;
-        if (!request.dry_run()) planned.writes = std::move(plan.writes);
+        planned.trial = request.dry_run();
+        if (!planned.trial) planned.writes = std::move(plan.writes);
         return planned;
       },
       [](const WritePlan&) {});
@@ -115,6 +116,11 @@ absl::Status SpecialMethods::SetAdminState(const std::string& principal, const v
         if (result->value.admin_state == wanted) return planned;
         Appliance value = result->value;
         value.admin_state = wanted;
+        if (wanted == AdminState::kRetired) {
+          // Whoever has the machine now is nobody: neither its credential nor a token that is still out may come back to life.
+          value.credential_sha256.clear();
+          planned.forget_enrollment = id;
+        }
         const Write<Appliance> write = MakeUpdate(result, std::move(value), rules.now);
         result = write.after;
         planned.writes.push_back(write);

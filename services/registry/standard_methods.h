@@ -131,7 +131,8 @@ class StandardMethods {
           ASSIGN_OR_RETURN(const Write<T> write, plan(fleet, rules));
           result = write.after;
           WritePlan planned;
-          if (mode == Mode::kWrite && write.before != write.after) planned.writes.push_back(write);
+          planned.trial = mode == Mode::kValidate;
+          if (!planned.trial && write.before != write.after) planned.writes.push_back(write);
           return planned;
         },
         [&](const WritePlan& planned) {

@@ -80,6 +80,13 @@ struct Batch {
   std::optional<StoredRequest> request;
   // Replaces what is kept for the appliance.
   std::optional<Enrollment> enrollment;
+  // Forgets what is kept for the appliance.
+  std::optional<ApplianceId> forget_enrollment;
+
+  // Nothing but a request id to remember: no change that anyone must hear of.
+  bool only_request() const {
+    return request.has_value() && writes.empty() && audit.empty() && !enrollment.has_value() && !forget_enrollment.has_value();
+  }
 };
 
 class Store {
@@ -90,9 +97,9 @@ class Store {
   virtual absl::StatusOr<ConfigPosition> Position() = 0;
   // Everything that changed after `since`, as of one moment; the whole if `since` is of another epoch or from the future.
   virtual absl::StatusOr<ChangeSet> ChangesSince(ConfigPosition since) = 0;
-  // Writes all of the batch and raises the version, if the registry still is at `base`; returns the new position. Else ABORTED and
-  // nothing is written: read, plan and try again. ALREADY_EXISTS or FAILED_PRECONDITION if the store's own constraints refuse it.
-  // UNKNOWN if the outcome can't be known; then never try again blindly.
+  // Writes all of the batch and raises the version (not for a mere request id), if the registry still is at `base`; returns the position
+  // afterwards. Else ABORTED and nothing is written: read, plan and try again. ALREADY_EXISTS or FAILED_PRECONDITION if the store's own
+  // constraints refuse it. UNKNOWN if the outcome can't be known; then never try again blindly.
   virtual absl::StatusOr<ConfigPosition> Commit(const Batch& batch) = 0;
   virtual absl::StatusOr<std::optional<StoredRequest>> FindRequest(const std::string& request_id) = 0;
   virtual absl::StatusOr<std::optional<Enrollment>> FindEnrollment(const ApplianceId& appliance) = 0;

@@ -248,6 +248,34 @@ TEST_P(StoreTest, RequestsAreKeptOncePrunedByAgeAndFoundByid) {
   EXPECT_FALSE(store_.FindRequest("r-1")->has_value());
 }
 
+TEST_P(StoreTest, ARequestThatChangedNothingIsKeptAndNobodyHearsOfIt) {
+  Fill();
+  const ConfigPosition before = store_.Position().value();
+  Batch batch = BatchOf({});
+  batch.request = StoredRequest{.request_id = "r-1", .method = "SetAdminState", .body_sha256 = "abc", .result = "x", .time = kTestTime};
+  const auto committed = store_.Commit(batch);
+  ASSERT_TRUE(committed.ok()) << committed.status();
+  EXPECT_EQ(*committed, before);
+  EXPECT_EQ(*store_.Position(), before);
+  EXPECT_TRUE(store_.FindRequest("r-1")->has_value());
+  batch.request->request_id = "r-2";
+  --batch.base.version;
+  EXPECT_EQ(store_.Commit(batch).status().code(), absl::StatusCode::kAborted);
+  EXPECT_FALSE(store_.FindRequest("r-2")->has_value());
+}
+
+TEST_P(StoreTest, AnEnrollmentIsForgottenWhenTheBatchSaysSo) {
+  Fill();
+  const ApplianceId id("oca-1");
+  Batch batch = BatchOf({});
+  batch.enrollment = Enrollment{.appliance = id, .token_sha256 = "hash", .issue_time = kTestTime, .installation_id = "i"};
+  ASSERT_TRUE(store_.Commit(batch).ok());
+  Batch forget = BatchOf({});
+  forget.forget_enrollment = id;
+  ASSERT_TRUE(store_.Commit(forget).ok());
+  EXPECT_FALSE(store_.FindEnrollment(id)->has_value());
+}
+
 TEST_P(StoreTest, AnEnrollmentIsReplacedAndGoesWithItsAppliance) {
   Fill();
   const ApplianceId id("oca-1");

@@ -122,12 +122,13 @@ absl::Status Writer::Write(const WriteCall& call, google::protobuf::Message& res
     ASSIGN_OR_RETURN(WritePlan planned, plan(*fleet, rules));
     AssignUids(planned.writes);
     render(planned);
-    if (planned.empty()) return absl::OkStatus();
+    if (planned.trial || (planned.empty() && call.request_id.empty())) return absl::OkStatus();
     Batch batch{.base = fleet->position(),
                 .writes = planned.writes,
-                .audit = AuditOf(call, planned, rules.now),
+                .audit = planned.empty() ? std::vector<AuditEntry>() : AuditOf(call, planned, rules.now),
                 .request = std::nullopt,
-                .enrollment = planned.enrollment};
+                .enrollment = planned.enrollment,
+                .forget_enrollment = planned.forget_enrollment};
     if (!call.request_id.empty()) {
       batch.request = StoredRequest{.request_id = call.request_id,
                                     .method = call.method,
@@ -137,6 +138,8 @@ absl::Status Writer::Write(const WriteCall& call, google::protobuf::Message& res
     }
     committed = store_.Commit(batch).status();
     if (absl::IsAborted(committed)) continue;
+    // The same request was carried out beside this one: its result is the answer.
+    if (planned.empty() && absl::IsAlreadyExists(committed)) continue;
     // The write is done; if this look fails, the poll loop will see it.
     if (committed.ok()) state_.Refresh().status().IgnoreError();
     return committed;

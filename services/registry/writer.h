@@ -32,10 +32,15 @@ struct WriteCall {
   std::string reason = "";
 };
 
-// What is to be written; nothing at all if `writes` and `enrollment` are empty.
+// What is to be written; nothing at all if `writes` and `enrollment` are empty, but the request id is remembered all the same: a repetition
+// that comes late must not undo what others did meanwhile.
 struct WritePlan {
   std::vector<AnyWrite> writes = {};
   std::optional<Enrollment> enrollment = std::nullopt;
+  // Whose enrollment is void; only with `writes`.
+  std::optional<ApplianceId> forget_enrollment = std::nullopt;
+  // Validation or dry run: not even the request id is kept.
+  bool trial = false;
   // Named in the audit if there are no writes.
   std::string resource = "";
   // Who it was, where only the plan finds out; else the call's.
