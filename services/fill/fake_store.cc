@@ -72,6 +72,18 @@ absl::StatusOr<PlanSummary> FakeStore::SavePlan(const FillPlan& plan, uint64_t e
   return summary;
 }
 
+absl::StatusOr<PlanSummary> FakeStore::KeepPlan(uint64_t expected_current, const RequestKey& request, absl::Time /*now*/) {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(failure_);
+  ASSIGN_OR_RETURN(const StoredRequest* repeated, FindRequest(request, "plan"));
+  if (repeated == nullptr && CurrentPlan() != expected_current) {
+    return absl::AbortedError(absl::StrCat("the plan in force is plans/", CurrentPlan(), ", not plans/", expected_current));
+  }
+  if (plans_.empty()) return absl::NotFoundError("there is no plan yet");
+  if (repeated == nullptr && !request.id.empty()) requests_[request.id] = {"plan", request.fingerprint, false};
+  return Summarise(plans_.rbegin()->second);
+}
+
 absl::StatusOr<PlanSummary> FakeStore::GetPlan(uint64_t number) {
   absl::MutexLock lock(&mu_);
   RETURN_IF_ERROR(failure_);

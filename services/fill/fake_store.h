@@ -20,6 +20,8 @@ class FakeStore final : public Store {
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<PlanSummary> SavePlan(const FillPlan& plan, uint64_t expected_current, const RequestKey& request, absl::Time now) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<PlanSummary> KeepPlan(uint64_t expected_current, const RequestKey& request, absl::Time now) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<PlanSummary> GetPlan(uint64_t number) override ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<PlanSummary>> ListPlans(uint64_t before, int limit) override ABSL_LOCKS_EXCLUDED(mu_);
 

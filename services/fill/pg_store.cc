@@ -364,6 +364,21 @@ absl::StatusOr<PlanSummary> PgStore::SavePlan(const FillPlan& plan, uint64_t exp
   });
 }
 
+absl::StatusOr<PlanSummary> PgStore::KeepPlan(uint64_t expected_current, const RequestKey& request, absl::Time now) {
+  return pool_.Write([&](pqxx::transaction_base& tx) -> absl::StatusOr<PlanSummary> {
+    ReadState(tx, /*for_update=*/true);
+    ASSIGN_OR_RETURN(const std::optional<bool> repeated, FindRequest(tx, request, "plan"));
+    const uint64_t current = CurrentPlan(tx);
+    if (!repeated.has_value() && current != expected_current) {
+      return absl::AbortedError(absl::StrCat("the plan in force is plans/", current, ", not plans/", expected_current));
+    }
+    const std::optional<PlanSummary> summary = ReadSummary(tx, current);
+    if (!summary.has_value()) return absl::NotFoundError("there is no plan yet");
+    if (!repeated.has_value()) WriteRequest(tx, request, "plan", /*created=*/false, now);
+    return *summary;
+  });
+}
+
 absl::StatusOr<PlanSummary> PgStore::GetPlan(uint64_t number) {
   return pool_.Read([&](pqxx::transaction_base& tx) -> absl::StatusOr<PlanSummary> {
     const std::optional<PlanSummary> summary = ReadSummary(tx, number);

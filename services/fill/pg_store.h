@@ -22,6 +22,7 @@ class PgStore final : public Store {
   absl::StatusOr<StoreChanges> Load(FeedPosition since, uint64_t known_plan) override;
   absl::StatusOr<ImportResult> Import(const TitleImport& import, const RequestKey& request, absl::Time now) override;
   absl::StatusOr<PlanSummary> SavePlan(const FillPlan& plan, uint64_t expected_current, const RequestKey& request, absl::Time now) override;
+  absl::StatusOr<PlanSummary> KeepPlan(uint64_t expected_current, const RequestKey& request, absl::Time now) override;
   absl::StatusOr<PlanSummary> GetPlan(uint64_t number) override;
   absl::StatusOr<std::vector<PlanSummary>> ListPlans(uint64_t before, int limit) override;
 

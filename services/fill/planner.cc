@@ -59,6 +59,8 @@ absl::StatusOr<PlanSummary> Planner::CreateLocked(bool validate_only, const Requ
   const FillPlan& current = catalogue->plan() == nullptr ? none : catalogue->plan()->plan();
   CountChanges(current, plan);
   if (catalogue->plan() != nullptr && SameManifests(current, plan)) {
+    // A repetition that comes late, when there is something to change, must not make a plan either.
+    if (!validate_only && !request.id.empty()) RETURN_IF_ERROR(store_.KeepPlan(current.number, request, clock_.Now()).status());
     planned_ = inputs;
     first_change_ = absl::InfiniteDuration();
     metrics_.plans_unchanged.Increment();

@@ -78,6 +78,18 @@ TEST_F(PlannerTest, AnUnchangedPlanIsNoNewPlan) {
   EXPECT_GE(metrics_.plans_unchanged.Value(), 5);
 }
 
+TEST_F(PlannerTest, ALateRetryOfARequestThatChangedNothingMakesNoPlan) {
+  MakePlanner({.interval = absl::ZeroDuration()});
+  Import("a");
+  Configure({"box-1"});
+  ASSERT_EQ(planner_->Create(false, {})->number, 1u);
+  ASSERT_EQ(planner_->Create(/*validate_only=*/true, {"trial", "plan"})->number, 1u);
+  ASSERT_EQ(planner_->Create(false, {"unchanged", "plan"})->number, 1u);
+  Import("b");
+  EXPECT_EQ(planner_->Create(false, {"unchanged", "plan"})->number, 1u);
+  EXPECT_EQ(planner_->Create(false, {"trial", "plan"})->number, 2u) << "a trial uses up no request id";
+}
+
 TEST_F(PlannerTest, ChangesWithoutEndAreWaitedForNoLongerThanTheInterval) {
   MakePlanner({.interval = absl::Seconds(10)});
   Configure({"box-1"});

@@ -58,6 +58,10 @@ class Store {
   virtual absl::StatusOr<PlanSummary> SavePlan(const FillPlan& plan, uint64_t expected_current, const RequestKey& request,
                                                absl::Time now) = 0;
 
+  // Remembers that the request found nothing to change in the plan in force, and returns that plan; the version stays. ABORTED if the plan
+  // in force isn't `expected_current`. A repeated request id as for SavePlan.
+  virtual absl::StatusOr<PlanSummary> KeepPlan(uint64_t expected_current, const RequestKey& request, absl::Time now) = 0;
+
   // NOT_FOUND if it was never made or is forgotten.
   virtual absl::StatusOr<PlanSummary> GetPlan(uint64_t number) = 0;
   // Newest first, those with a number below `before` (0: all), at most `limit`.

@@ -205,6 +205,19 @@ TEST_P(StoreContract, ARepeatedPlanRequestMakesNoSecondPlan) {
   EXPECT_EQ(store_->GetPlan(2).status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST_P(StoreContract, ARequestThatKeptThePlanIsRememberedAndNobodyHearsOfIt) {
+  ASSERT_TRUE(store_->SavePlan(MakeFillPlan(1), 0, {}, kNow).ok());
+  const FeedPosition before = MustLoad().position;
+  EXPECT_EQ(store_->KeepPlan(0, {"req-1", "plan"}, kNow).status().code(), absl::StatusCode::kAborted);
+  const absl::StatusOr<PlanSummary> kept = store_->KeepPlan(1, {"req-1", "plan"}, kNow);
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  EXPECT_EQ(kept->number, 1u);
+  EXPECT_EQ(MustLoad().position, before);
+  EXPECT_TRUE(store_->KeepPlan(1, {"req-1", "plan"}, kNow).ok()) << "again";
+  EXPECT_EQ(store_->SavePlan(MakeFillPlan(2), 1, {"req-1", "plan"}, kNow)->number, 1u);
+  EXPECT_EQ(MustLoad().position, before);
+}
+
 TEST_P(StoreContract, PlansAreListedNewestFirstAndOldOnesAreForgotten) {
   constexpr int kPlans = Store::kMaxPlansKept + 3;
   for (uint64_t i = 0; i < kPlans; ++i) ASSERT_TRUE(store_->SavePlan(MakeFillPlan(1), i, {}, kNow).ok());
