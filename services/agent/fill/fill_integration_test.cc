@@ -253,6 +253,18 @@ TEST_F(FillIntegrationTest, APreloadedFileIsTakenOverIfItIsRightAndReplacedIfNot
   EXPECT_EQ(filler->Status().bytes_fetched, static_cast<int64_t>(kSize + 8));
 }
 
+TEST_F(FillIntegrationTest, AMissingPlaylistIsFetchedAlone) {
+  OnlyFirst();
+  temp_.Write("disk/" + wanted_[0].media.path, contents_[1]);
+  auto filler = MakeFiller();
+  ASSERT_TRUE(filler->Start().ok());
+  filler->SetManifest("g1", wanted_);
+  ASSERT_TRUE(Full(*filler, 1)) << filler->Status().detail;
+  EXPECT_EQ(filler->Status().bytes_fetched, 8);
+  EXPECT_EQ(ReadFile(temp_.path() + "/disk/" + wanted_[0].playlist.path).value_or("missing"), "#EXTM3U\n");
+  EXPECT_EQ(ContentOf(1), contents_[1]);
+}
+
 TEST_F(FillIntegrationTest, APathThatLeadsOutIsRefused) {
   OnlyFirst();
   wanted_[0].media.path = "../../evil/media.mp4";

@@ -195,29 +195,24 @@ absl::Status Filler::Obtain(const HeldFile& file) {
     RETURN_IF_ERROR(ContentPath::Parse(stored->path, "file.path").status());
     if (stored->sha256.size() != 32 || stored->size_bytes < 0) return InvalidField("file", stored->path, "has no SHA-256 or size");
   }
-  if (Adopt(file)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<StoredFile> missing, Missing(file));
+  if (missing.empty()) return index_.Add(file);
   RETURN_IF_ERROR(CheckRoom(file));
-  const absl::Status fetched = FetchFromSources(file);
+  const absl::Status fetched = FetchFromSources(file, missing);
   absl::MutexLock lock(&mu_);
   reserved_[file.tier] -= file.stored_bytes();
   return fetched;
 }
 
 // A box arrives pre-loaded: what is in its place and right needs no fetching. What is wrong there is taken away.
-bool Filler::Adopt(const HeldFile& file) {
-  const std::string& folder = options_.folders.at(file.tier);
-  const std::string media = folder + "/" + file.media.path;
-  if (access(media.c_str(), F_OK) != 0) return false;
-  const bool good = [&] {
-    for (const StoredFile* stored : {&file.media, &file.playlist}) {
-      if (stored->path.empty()) continue;
-      const auto hash = HashFile(folder + "/" + stored->path);
-      if (!hash.ok() || *hash != stored->sha256) return false;
-    }
-    return index_.Add(file).ok();
-  }();
-  if (!good) unlink(media.c_str());
-  return good;
+absl::StatusOr<std::vector<StoredFile>> Filler::Missing(const HeldFile& file) const {
+  std::vector<StoredFile> missing;
+  for (const StoredFile* stored : {&file.media, &file.playlist}) {
+    if (stored->path.empty()) continue;
+    ASSIGN_OR_RETURN(const bool in_place, IsInPlace(*stored, options_.folders.at(file.tier)));
+    if (!in_place) missing.push_back(*stored);
+  }
+  return missing;
 }
 
 absl::Status Filler::CheckRoom(const HeldFile& file) {
@@ -261,7 +256,7 @@ absl::StatusOr<std::vector<FillSource>> Filler::SourcesOf(const HeldFile& file) 
   return found[file.number];
 }
 
-absl::Status Filler::FetchFromSources(const HeldFile& file) {
+absl::Status Filler::FetchFromSources(const HeldFile& file, const std::vector<StoredFile>& missing) {
   ASSIGN_OR_RETURN(const std::vector<FillSource> sources, SourcesOf(file));
   if (sources.empty()) return absl::UnavailableError("no source has it");
   std::string failures;
@@ -274,7 +269,7 @@ absl::Status Filler::FetchFromSources(const HeldFile& file) {
       if (bad != attempt.bad_until.end() && now < bad->second) continue;
       if (now - attempt.first_try < source.wait) continue;
     }
-    const absl::Status fetched = FetchFrom(file, source);
+    const absl::Status fetched = FetchFrom(file, missing, source);
     if (fetched.ok()) return fetched;
     if (stop_ || IsOurDiskFull(fetched)) return fetched;
     absl::StrAppend(&failures, failures.empty() ? "" : "; ", source.appliance, ": ", fetched.message());
@@ -287,16 +282,15 @@ absl::Status Filler::FetchFromSources(const HeldFile& file) {
   return absl::UnavailableError(failures.empty() ? "all sources failed lately or are to be waited for" : failures);
 }
 
-absl::Status Filler::FetchFrom(const HeldFile& file, const FillSource& source) {
+absl::Status Filler::FetchFrom(const HeldFile& file, const std::vector<StoredFile>& missing, const FillSource& source) {
   FileProgress progress;
   progress.number = file.number;
   progress.source = source.appliance;
   progress.source_class = source.source_class;
   Note(progress);
   const std::string& folder = options_.folders.at(file.tier);
-  RETURN_IF_ERROR(FetchOne(file.media, folder, source, file));
-  if (!file.playlist.path.empty()) RETURN_IF_ERROR(FetchOne(file.playlist, folder, source, file));
-  return Publish(file);
+  for (const StoredFile& stored : missing) RETURN_IF_ERROR(FetchOne(stored, folder, source, file));
+  return Publish(file, missing);
 }
 
 absl::Status Filler::FetchOne(const StoredFile& stored, const std::string& folder, const FillSource& source, const HeldFile& file) {
@@ -306,7 +300,7 @@ absl::Status Filler::FetchOne(const StoredFile& stored, const std::string& folde
   request.size_bytes = stored.size_bytes;
   // A cap far below the limit of slowness would make every source look slow.
   if (limiter_.rate() > 0) request.slow_bytes = std::min<int64_t>(request.slow_bytes, limiter_.rate() / 8 / 10);
-  const bool is_media = &stored == &file.media;
+  const bool is_media = stored.path == file.media.path;
   RETURN_IF_ERROR(Fetch(request, limiter_, stop_, [&](int64_t bytes) {
     if (!is_media) return;
     absl::MutexLock lock(&mu_);
@@ -323,11 +317,10 @@ absl::Status Filler::FetchOne(const StoredFile& stored, const std::string& folde
   return absl::DataLossError(absl::StrCat("SHA-256 of '", stored.path, "' is wrong"));
 }
 
-absl::Status Filler::Publish(const HeldFile& file) {
+absl::Status Filler::Publish(const HeldFile& file, const std::vector<StoredFile>& fetched) {
   const std::string& folder = options_.folders.at(file.tier);
   // The playlist first: who finds the file finds its playlist too.
-  for (const StoredFile* stored : {&file.playlist, &file.media}) {
-    if (stored->path.empty()) continue;
+  for (auto stored = fetched.rbegin(); stored != fetched.rend(); ++stored) {
     const std::string part = PartPath(folder, file.number, *stored);
     const std::string target = folder + "/" + stored->path;
     RETURN_IF_ERROR(MakeFolder(FolderOf(target)));

@@ -118,11 +118,13 @@ class Filler {
   bool Next(HeldFile& file) ABSL_LOCKS_EXCLUDED(mu_);
   void Finish(const HeldFile& file, const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Obtain(const HeldFile& file);
-  absl::Status FetchFromSources(const HeldFile& file);
-  absl::Status FetchFrom(const HeldFile& file, const FillSource& source);
+  absl::Status FetchFromSources(const HeldFile& file, const std::vector<StoredFile>& missing);
+  absl::Status FetchFrom(const HeldFile& file, const std::vector<StoredFile>& missing, const FillSource& source);
   absl::Status FetchOne(const StoredFile& stored, const std::string& folder, const FillSource& source, const HeldFile& file);
-  absl::Status Publish(const HeldFile& file);
-  bool Adopt(const HeldFile& file);
+  // `fetched` in the order of Missing().
+  absl::Status Publish(const HeldFile& file, const std::vector<StoredFile>& fetched);
+  // The media file before the playlist.
+  absl::StatusOr<std::vector<StoredFile>> Missing(const HeldFile& file) const;
   absl::Status CheckRoom(const HeldFile& file) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::vector<FillSource>> SourcesOf(const HeldFile& file) ABSL_LOCKS_EXCLUDED(mu_);
   void Note(FileProgress progress) ABSL_LOCKS_EXCLUDED(mu_);

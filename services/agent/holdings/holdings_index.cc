@@ -42,11 +42,10 @@ bool Unchanged(const StoredFile& file, const std::string& folder) {
 // Hashes a file whose facts differ; takes over the new facts if the content is right.
 bool Reverify(StoredFile& file, const std::string& folder) {
   if (Unchanged(file, folder)) return true;
-  const std::string path = folder + "/" + file.path;
-  const std::optional<FileFacts> facts = Look(path);
-  if (!facts || facts->size_bytes != file.size_bytes) return false;
-  const auto hash = HashFile(path);
-  if (!hash.ok() || *hash != file.sha256) return false;
+  const std::optional<FileFacts> facts = Look(folder + "/" + file.path);
+  const auto right = IsInPlace(file, folder);
+  if (!right.ok()) LogWarning("held file can't be read", {{"path", file.path}, {"error", right.status()}});
+  if (!facts || !right.ok() || !*right) return false;
   file.mtime_nanos = facts->mtime_nanos;
   return true;
 }
@@ -110,6 +109,16 @@ absl::StatusOr<std::string> HashFile(const std::string& path) {
   return hasher.Finish();
 }
 
+absl::StatusOr<bool> IsInPlace(const StoredFile& file, const std::string& folder) {
+  const std::string path = folder + "/" + file.path;
+  const auto hash = HashFile(path);
+  if (absl::IsNotFound(hash.status())) return false;
+  if (!hash.ok()) return hash.status();
+  if (*hash == file.sha256) return true;
+  unlink(path.c_str());
+  return false;
+}
+
 absl::StatusOr<BitmapChange> DiffBitmaps(const std::string& before, const std::string& after) {
   ASSIGN_OR_RETURN(const Roaring old_set, ReadPortable(before));
   ASSIGN_OR_RETURN(const Roaring new_set, ReadPortable(after));
@@ -151,10 +160,7 @@ absl::Status HoldingsIndex::Load() {
 bool HoldingsIndex::VerifyAtStart(HeldFile& file) const {
   const auto folder = tiers_.find(file.tier);
   if (folder == tiers_.end()) return false;
-  const bool good = Reverify(file.media, folder->second) && Reverify(file.playlist, folder->second);
-  // What doesn't match its hash is never served.
-  if (!good) unlink((folder->second + "/" + file.media.path).c_str());
-  return good;
+  return Reverify(file.media, folder->second) && Reverify(file.playlist, folder->second);
 }
 
 absl::Status HoldingsIndex::Rewrite() {

@@ -86,6 +86,10 @@ class HoldingsIndex {
 // The SHA-256 of a file's content, 32 bytes.
 absl::StatusOr<std::string> HashFile(const std::string& path);
 
+// Whether the file is there with its content, by its hash. What has another one is taken away, so that it is never served; a file that
+// can't be read stays, and the error says why.
+absl::StatusOr<bool> IsInPlace(const StoredFile& file, const std::string& folder);
+
 // The log's line for a file, without the line feed; and back. Pure.
 std::string FormatHeldFile(const HeldFile& file);
 absl::StatusOr<HeldFile> ParseHeldFile(absl::string_view line);

@@ -82,6 +82,23 @@ TEST_F(HoldingsIndexTest, AtStartAChangedFileIsHashedAndAWrongOneIsNoLongerHeldN
   EXPECT_FALSE(index->Holds(3, Sha256("content")));
 }
 
+TEST_F(HoldingsIndexTest, AGoodFileStaysWhenOnlyItsPlaylistIsWrongOrItCannotBeRead) {
+  const auto playlist = [this](uint32_t number) { return absl::StrCat(temp_.path(), "/disk/film-", number, "/v1/video/media.m3u8"); };
+  {
+    auto index = Open();
+    for (uint32_t number : {1, 2, 3}) ASSERT_TRUE(index->Add(Put(number)).ok());
+  }
+  temp_.Write("disk/film-1/v1/video/media.m3u8", "#EXTM4U\n");
+  unlink(playlist(2).c_str());
+  // A folder in its place: opened, but not read.
+  unlink(playlist(3).c_str());
+  ASSERT_TRUE(MakeFolder(playlist(3)).ok());
+  EXPECT_EQ(Open()->size(), 0u);
+  for (uint32_t number : {1, 2, 3}) EXPECT_EQ(access(PathOf(number).c_str(), F_OK), 0) << number;
+  EXPECT_NE(access(playlist(1).c_str(), F_OK), 0) << "the wrong one";
+  EXPECT_EQ(access(playlist(3).c_str(), F_OK), 0);
+}
+
 TEST_F(HoldingsIndexTest, ASweepNoticesWhatVanishedWhileRunning) {
   auto index = Open();
   for (uint32_t number : {1, 2}) ASSERT_TRUE(index->Add(Put(number)).ok());
