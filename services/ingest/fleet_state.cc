@@ -46,6 +46,16 @@ bool Matches(const v1::ListRoutesRequest& request, const BookRoute& route) {
   return request.reason().empty() || (!route.admitted() && route.reason() == request.reason());
 }
 
+// Whether the box that shows `credential` is the one that `config` (null: none) registers.
+absl::Status CheckCredential(const BoxConfig* config, const ApplianceId& id, absl::string_view credential) {
+  if (credential.empty()) return absl::UnauthenticatedError("metadata authorization: 'Bearer <credential>' is missing");
+  if (config == nullptr || config->credential_sha256.empty() || !EqualInConstantTime(config->credential_sha256, Sha256Hex(credential))) {
+    return absl::PermissionDeniedError(absl::StrCat("hello.appliance '", id.name(), "': no such appliance, or not its credential"));
+  }
+  if (!config->may_report) return absl::PermissionDeniedError(absl::StrCat("hello.appliance '", id.name(), "': is retired"));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 FleetState::FleetState(FleetOptions options, const Clock& clock, TrafficBuffer* traffic, IngestMetrics& metrics)
@@ -93,12 +103,12 @@ void FleetState::Reconfigure(const ApplianceId& id, std::shared_ptr<const BoxCon
   }
 }
 
-void FleetState::Remove(const ApplianceId& id) {
+void FleetState::Remove(const ApplianceId& id, const Slot* only) {
   std::shared_ptr<Slot> slot;
   {
     absl::MutexLock lock(&boxes_mu_);
     const auto found = boxes_.find(id);
-    if (found == boxes_.end()) return;
+    if (found == boxes_.end() || (only != nullptr && found->second.get() != only)) return;
     slot = std::move(found->second);
     boxes_.erase(found);
   }
@@ -150,36 +160,33 @@ absl::StatusOr<std::shared_ptr<const BoxConfig>> FleetState::Authenticate(const 
     if (!config_.received()) return absl::UnavailableError("the configuration has not been received yet; try again");
     config = config_.Find(id);
   }
-  if (credential.empty()) return absl::UnauthenticatedError("metadata authorization: 'Bearer <credential>' is missing");
-  if (config == nullptr || config->credential_sha256.empty() || !EqualInConstantTime(config->credential_sha256, Sha256Hex(credential))) {
-    return absl::PermissionDeniedError(absl::StrCat("hello.appliance '", id.name(), "': no such appliance, or not its credential"));
-  }
-  if (!config->may_report) return absl::PermissionDeniedError(absl::StrCat("hello.appliance '", id.name(), "': is retired"));
+  RETURN_IF_ERROR(CheckCredential(config.get(), id, credential));
   return config;
 }
 
-absl::StatusOr<std::shared_ptr<FleetState::Slot>> FleetState::FindOrAdd(const std::shared_ptr<const BoxConfig>& config) {
-  FleetPolicy policy;
-  std::string manifest;
-  {
-    absl::MutexLock lock(&config_mu_);
-    policy = config_.policy();
-    const auto found = manifests_.find(config->id);
-    if (found != manifests_.end()) manifest = found->second;
-  }
+absl::StatusOr<std::pair<std::shared_ptr<FleetState::Slot>, bool>> FleetState::FindOrAdd(const std::shared_ptr<const BoxConfig>& config) {
+  const absl::Time now = Now();
   absl::MutexLock lock(&boxes_mu_);
   std::shared_ptr<Slot>& slot = boxes_[config->id];
-  if (slot == nullptr) {
-    if (boxes_.size() > options_.most_appliances) {
-      boxes_.erase(config->id);
-      metrics_.refused_appliances.Increment();
-      return absl::ResourceExhaustedError(absl::StrCat(options_.cell, " takes at most ", options_.most_appliances, " appliances"));
-    }
-    slot = std::make_shared<Slot>(Box(config, options_.cell, options_.routes, policy, Now()));
-    absl::MutexLock slot_lock(&slot->mu);
-    slot->box.SetManifestGeneration(manifest);
+  if (slot != nullptr) return std::make_pair(slot, false);
+  if (boxes_.size() > options_.most_appliances) {
+    boxes_.erase(config->id);
+    metrics_.refused_appliances.Increment();
+    return absl::ResourceExhaustedError(absl::StrCat(options_.cell, " takes at most ", options_.most_appliances, " appliances"));
   }
-  return slot;
+  slot = std::make_shared<Slot>(Box(config, options_.cell, options_.routes, FleetPolicy(), now));
+  return std::make_pair(slot, true);
+}
+
+absl::Status FleetState::CatchUp(Slot& slot, const ApplianceId& id, absl::string_view credential) {
+  absl::MutexLock lock(&config_mu_);
+  const std::shared_ptr<const BoxConfig> newest = config_.Find(id);
+  RETURN_IF_ERROR(CheckCredential(newest.get(), id, credential));
+  slot.box.SetPolicy(config_.policy());
+  if (newest.get() != &slot.box.config()) slot.box.Configure(newest);
+  const auto manifest = manifests_.find(id);
+  slot.box.SetManifestGeneration(manifest == manifests_.end() ? "" : manifest->second);
+  return absl::OkStatus();
 }
 
 std::shared_ptr<FleetState::Slot> FleetState::Find(const ApplianceId& id) const {
@@ -201,15 +208,24 @@ absl::StatusOr<FleetState::Lease> FleetState::Hello(const v1::Report& report, ab
   ASSIGN_OR_RETURN(const CheckedReport checked, CheckReport(report, /*serves=*/true));
   ASSIGN_OR_RETURN(const ApplianceId id, ApplianceId::ParseName(report.hello().appliance(), "report.hello.appliance"));
   ASSIGN_OR_RETURN(const std::shared_ptr<const BoxConfig> config, Authenticate(id, credential));
-  ASSIGN_OR_RETURN(const std::shared_ptr<Slot> slot, FindOrAdd(config));
-  absl::MutexLock lock(&slot->mu);
-  if (slot->gone) return absl::UnavailableError(absl::StrCat(id.name(), ": its configuration is changing; try again"));
+  ASSIGN_OR_RETURN(const auto found, FindOrAdd(config));
+  const auto& [slot, fresh] = found;
+  absl::Status refused;
   {
-    // What was changed since the box was looked up missed a box that wasn't in the table yet.
-    absl::MutexLock config_lock(&config_mu_);
-    const std::shared_ptr<const BoxConfig> newest = config_.Find(id);
-    if (newest != nullptr && newest.get() != &slot->box.config()) slot->box.Configure(newest);
+    absl::MutexLock lock(&slot->mu);
+    if (slot->gone) return absl::UnavailableError(absl::StrCat(id.name(), ": its configuration is changing; try again"));
+    refused = CatchUp(*slot, id, credential);
+    if (refused.ok()) return Attach(slot, checked, std::move(link));
+    // Nobody may come in between: it goes from the table at once.
+    if (fresh && slot->link == nullptr) slot->gone = true;
+    if (!slot->gone) return refused;
   }
+  Remove(id, slot.get());
+  return refused;
+}
+
+absl::StatusOr<FleetState::Lease> FleetState::Attach(const std::shared_ptr<Slot>& slot, const CheckedReport& checked,
+                                                     std::shared_ptr<Link> link) {
   ASSIGN_OR_RETURN(const Outgoing outgoing, slot->box.Hello(checked, Now()));
   if (slot->link != nullptr) {
     metrics_.replaced_streams.Increment();

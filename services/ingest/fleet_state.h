@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -118,11 +119,21 @@ class FleetState {
 
   absl::Time Now() const { return absl::UnixEpoch() + clock_.Monotonic(); }
   absl::StatusOr<std::shared_ptr<const BoxConfig>> Authenticate(const ApplianceId& id, absl::string_view credential) const;
-  absl::StatusOr<std::shared_ptr<Slot>> FindOrAdd(const std::shared_ptr<const BoxConfig>& config) ABSL_LOCKS_EXCLUDED(boxes_mu_);
+  // The box's slot, and whether it was made for this call.
+  absl::StatusOr<std::pair<std::shared_ptr<Slot>, bool>> FindOrAdd(const std::shared_ptr<const BoxConfig>& config)
+      ABSL_LOCKS_EXCLUDED(boxes_mu_);
+  // Brings the slot up to the newest state: what was changed since the box was looked up missed a slot that wasn't in the table yet. The
+  // errors of Authenticate, by its rule.
+  absl::Status CatchUp(Slot& slot, const ApplianceId& id, absl::string_view credential) ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.mu)
+      ABSL_LOCKS_EXCLUDED(config_mu_);
   std::shared_ptr<Slot> Find(const ApplianceId& id) const ABSL_LOCKS_EXCLUDED(boxes_mu_);
   std::vector<std::shared_ptr<Slot>> AllSlots() const ABSL_LOCKS_EXCLUDED(boxes_mu_);
   void Reconfigure(const ApplianceId& id, std::shared_ptr<const BoxConfig> config, const FleetPolicy& policy);
-  void Remove(const ApplianceId& id) ABSL_LOCKS_EXCLUDED(boxes_mu_);
+  // The stream of `link` is the box's from now on.
+  absl::StatusOr<Lease> Attach(const std::shared_ptr<Slot>& slot, const CheckedReport& checked, std::shared_ptr<Link> link)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot->mu);
+  // With `only` nothing happens unless it is the box's slot.
+  void Remove(const ApplianceId& id, const Slot* only = nullptr) ABSL_LOCKS_EXCLUDED(boxes_mu_);
 
   const FleetOptions options_;
   const Clock& clock_;
