@@ -19,6 +19,16 @@ uint64_t TakeTag(bgp::PathAttributes& attributes) {
   return tag;
 }
 
+// Whether two of BIRD's texts name one moment. BIRD works it out anew from two clocks each time, and shows it a millisecond off now and
+// then; two sessions that came up within half a second of each other are one to us.
+bool SameMoment(const std::string& one, const std::string& other) {
+  if (one == other) return true;
+  absl::Time one_time, other_time;
+  constexpr char kFormat[] = "%Y-%m-%d %H:%M:%E*S";
+  if (!absl::ParseTime(kFormat, one, &one_time, nullptr) || !absl::ParseTime(kFormat, other, &other_time, nullptr)) return false;
+  return absl::AbsDuration(one_time - other_time) <= absl::Milliseconds(500);
+}
+
 }  // namespace
 
 void RouteReporter::SetSessions(const std::vector<BgpSessionId>& sessions) {
@@ -91,7 +101,8 @@ void RouteReporter::OnProtocols(const std::vector<BirdProtocol>& protocols, absl
 
 void RouteReporter::Judge(Session& session, const BirdProtocol* protocol, absl::Duration now) {
   const bool established = protocol != nullptr && protocol->established();
-  const bool same = established && protocol->since == session.since;
+  const bool same = established && SameMoment(protocol->since, session.since);
+  if (same) session.since = protocol->since;  // So that clocks that drift slowly apart don't matter.
   if (!same && session.phase != Phase::kDown && !(established && session.phase == Phase::kUnknown)) {
     const std::string error = protocol == nullptr ? "not running in BIRD" : protocol->last_error;
     Leave(session,

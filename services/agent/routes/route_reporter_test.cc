@@ -63,6 +63,19 @@ class RouteReporterTest : public ::testing::Test {
   absl::Duration now_ = absl::Seconds(100);
 };
 
+TEST_F(RouteReporterTest, AMillisecondInBirdsClocksIsNoNewSession) {
+  const auto look = [this](const std::string& since) {
+    reporter_.OnProtocols({Up(kOne, 0, since), Down(kTwo, "")}, now_);
+    now_ += RouteReporter::kSettleEmpty;
+  };
+  for (int i = 0; i < 2; ++i) look("2026-11-22 14:29:59.999");
+  ASSERT_THAT(Take(), SizeIs(2));
+  for (const char* since : {"2026-11-22 14:30:00.000", "2026-11-22 14:29:59.998"}) look(since);
+  EXPECT_THAT(Take(), IsEmpty());
+  look("2026-11-22 14:30:01.000");
+  EXPECT_THAT(Take(), SizeIs(1)) << "lost, and up anew";
+}
+
 TEST_F(RouteReporterTest, ASessionIsSilentUntilItsTableIsWholeAndThenReportedAtOnce) {
   reporter_.OnUpdate(Announce(kOne, {Key("198.51.100.0/24", 1)}));
   reporter_.OnProtocols({Up(kOne, 2), Down(kTwo, "")}, now_);
