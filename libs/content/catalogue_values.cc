@@ -120,6 +120,36 @@ absl::Status MergeRendition(const Rendition& given, TitleVersion& version, Impor
   return absl::OkStatus();
 }
 
+// At least what the title takes in a message, but for its own few fields.
+size_t EncodedBytes(const Title& title) {
+  // Tags, lengths, numbers and durations of a rendition with its file and its playlist: eleven numbers of up to ten bytes.
+  constexpr size_t kRenditionOverhead = 192;
+  constexpr size_t kVersionOverhead = 16;
+  size_t bytes = 0;
+  for (const TitleVersion& version : title.versions) {
+    bytes += kVersionOverhead + version.version.size();
+    for (const Rendition& rendition : version.renditions) {
+      const MediaFile& file = rendition.file;
+      bytes += kRenditionOverhead + rendition.id.size() + rendition.codecs.size() + rendition.language.size() + file.path.size() +
+               file.sha256.size() + file.playlist.path.size() + file.playlist.sha256.size();
+    }
+  }
+  return bytes;
+}
+
+absl::Status CheckSize(const Title& title) {
+  size_t files = 0;
+  for (const TitleVersion& version : title.versions) files += version.renditions.size();
+  if (files > Title::kMaxFiles) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("title '", title.id.value(), "' would have ", files, " files over all its versions, at most ", Title::kMaxFiles));
+  }
+  const size_t bytes = EncodedBytes(title);
+  if (bytes <= Title::kMaxEncodedBytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("title '", title.id.value(), "' with ", files, " files would take ", bytes,
+                                                   " bytes in the catalogue feed, at most ", Title::kMaxEncodedBytes));
+}
+
 }  // namespace
 
 absl::string_view ToString(RenditionKind kind) {
@@ -193,6 +223,7 @@ absl::StatusOr<ImportOutcome> ApplyImport(const std::optional<Title>& existing, 
   std::sort(given.begin(), given.end(), ById);
   TitleVersion& version = ReachVersion(outcome.title, import.version.version);
   for (const Rendition& rendition : given) RETURN_IF_ERROR(MergeRendition(rendition, version, outcome));
+  RETURN_IF_ERROR(CheckSize(outcome.title));
   outcome.changed = !existing.has_value() || *existing != outcome.title;
   return outcome;
 }

@@ -74,6 +74,10 @@ struct TitleVersion {
 };
 
 struct Title {
+  // Of all versions together. A title is told in one feed message, of at most 3 MiB.
+  static constexpr size_t kMaxFiles = 5000;
+  static constexpr size_t kMaxEncodedBytes = 2'900'000;
+
   TitleId id;
   std::string display_name;
   double popularity = 0;  // Bytes served ÷ bytes stored, relative.
@@ -110,7 +114,8 @@ struct ImportOutcome {
 // The title after the import. Files whose hashes are known keep their numbers; new renditions of a known version are added, and
 // those that the import doesn't name stay. ALREADY_EXISTS, naming the path, if a hash or size differs under the same version.
 // A new version becomes the current one; confirming an old version doesn't.
-// RESOURCE_EXHAUSTED if the numbers (32 bits) run out.
+// RESOURCE_EXHAUSTED if the numbers (32 bits) run out, or, naming the title and the figures, if it would have more than Title::kMaxFiles
+// files or be told in more than about Title::kMaxEncodedBytes.
 absl::StatusOr<ImportOutcome> ApplyImport(const std::optional<Title>& existing, const TitleImport& import, uint32_t next_number,
                                           absl::Time now);
 

@@ -115,6 +115,39 @@ TEST(ApplyImport, NumbersNeverWrapAround) {
             absl::StatusCode::kResourceExhausted);
 }
 
+TEST(ApplyImport, ATitleGrowsOnlyToWhatOneFeedMessageCanTell) {
+  std::optional<Title> title;
+  for (int v = 0; v < 3; ++v) {
+    TitleImport import = Import(absl::StrCat("v", v));
+    import.version.renditions.clear();
+    for (size_t i = 0; i < TitleImport::kMaxRenditions; ++i) {
+      import.version.renditions.push_back(MakeRendition("big-film", absl::StrCat("v", v), absl::StrCat("r", i), 'h'));
+    }
+    const absl::StatusOr<ImportOutcome> outcome = ApplyImport(title, import, 1, kNow);
+    if (v < 2) {
+      ASSERT_TRUE(outcome.ok()) << outcome.status();
+      title = outcome->title;
+    } else {
+      EXPECT_EQ(outcome.status().code(), absl::StatusCode::kResourceExhausted);
+      EXPECT_THAT(std::string(outcome.status().message()),
+                  HasSubstr("'big-film' would have 6000 files over all its versions, at most 5000"));
+    }
+  }
+}
+
+TEST(ApplyImport, ATitleOfLongNamesIsBoundedByItsBytes) {
+  TitleImport import = Import();
+  import.version.renditions.clear();
+  for (size_t i = 0; i < TitleImport::kMaxRenditions; ++i) {
+    Rendition rendition = MakeRendition("big-film", "v1", absl::StrCat("r", i), 'h');
+    rendition.codecs = std::string(1500, 'c');
+    import.version.renditions.push_back(rendition);
+  }
+  const absl::Status status = ApplyImport(std::nullopt, import, 1, kNow).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("'big-film' with 2000 files would take"));
+}
+
 TEST(ValidateImport, AGoodImportPasses) {
   EXPECT_TRUE(ValidateImport(Import()).ok()) << ValidateImport(Import());
 }

@@ -6,6 +6,7 @@
 #define FAIRLEAD_SERVICES_FILL_CATALOGUE_H_
 
 #include <memory>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -24,7 +25,8 @@ class Catalogue {
   // All must outlive it.
   Catalogue(Store& store, FillMetrics& metrics);
 
-  // Blocks on the store. After an error the view stays as it was.
+  // Blocks on the store. After an error the view stays as it was. FAILED_PRECONDITION if the store went back to an older position: after a
+  // restore its epoch must be raised.
   absl::Status Refresh() ABSL_LOCKS_EXCLUDED(refresh_mu_);
 
   // Never null; not loaded() before the first Refresh that succeeded.
@@ -36,6 +38,9 @@ class Catalogue {
 
  private:
   void PublishFeeds(const StoreChanges& changes, const CatalogueView& view) ABSL_EXCLUSIVE_LOCKS_REQUIRED(refresh_mu_);
+
+  // What the feeds can tell; an entry that is too large must not hold back the others.
+  std::vector<EncodedEntry> Encode(const std::vector<content::v1::CatalogEntry>& entries);
 
   Store& store_;
   FillMetrics& metrics_;

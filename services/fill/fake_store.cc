@@ -14,6 +14,16 @@ void FakeStore::Fail(absl::Status status) {
   failure_ = std::move(status);
 }
 
+void FakeStore::GoBack(FeedPosition position) {
+  absl::MutexLock lock(&mu_);
+  position_ = position;
+}
+
+void FakeStore::RaiseEpoch() {
+  absl::MutexLock lock(&mu_);
+  ++position_.epoch;
+}
+
 absl::StatusOr<const FakeStore::StoredRequest*> FakeStore::FindRequest(const RequestKey& request, const std::string& kind) const {
   const auto at = request.id.empty() ? requests_.end() : requests_.find(request.id);
   if (at == requests_.end()) return nullptr;

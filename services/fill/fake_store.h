@@ -27,6 +27,9 @@ class FakeStore final : public Store {
 
   // While not OK every verb returns it and does nothing.
   void Fail(absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
+  // As after a restore: the position only. RaiseEpoch is what the operator should do then.
+  void GoBack(FeedPosition position) ABSL_LOCKS_EXCLUDED(mu_);
+  void RaiseEpoch() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   struct StoredTitle {

@@ -35,6 +35,7 @@ struct FillMetrics {
         cells_connected(metrics.Gauge("fairlead_fill_cells_connected", "Fleet feeds that are up")),
         cells(metrics.Gauge("fairlead_fill_cells", "Fleet feeds that there should be")),
         bad_records(metrics.Gauge("fairlead_fill_bad_records", "Records of feeds that were left out because they make no sense")),
+        feed_left_out(metrics.Counter("fairlead_fill_feed_left_out_total", "Entries too large for the catalogue feed, left out of it")),
         feed_subscribers(metrics.Gauge("fairlead_fill_feed_subscribers", "Subscribers of the catalogue feed")) {}
 
   prometheus::Counter& imports_new;
@@ -62,6 +63,7 @@ struct FillMetrics {
   prometheus::Gauge& cells_connected;
   prometheus::Gauge& cells;
   prometheus::Gauge& bad_records;
+  prometheus::Counter& feed_left_out;
   prometheus::Gauge& feed_subscribers;
 };
 
