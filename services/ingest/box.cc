@@ -110,6 +110,11 @@ Outgoing Box::Configure(std::shared_ptr<const BoxConfig> config) {
   return outgoing;
 }
 
+void Box::SetVrps(std::shared_ptr<const VrpTable> vrps) {
+  routes_.SetVrps(std::move(vrps));
+  state_dirty_ = true;  // It counts the drops.
+}
+
 Outgoing Box::SetManifestGeneration(const std::string& generation) {
   Outgoing outgoing;
   if (generation == manifest_wanted_) return outgoing;

@@ -76,6 +76,7 @@ class Box {
   // New configuration of this box; what to tell it.
   Outgoing Configure(std::shared_ptr<const BoxConfig> config);
   void SetPolicy(const FleetPolicy& policy);
+  void SetVrps(std::shared_ptr<const VrpTable> vrps);
   Outgoing SetManifestGeneration(const std::string& generation);
 
   // A new stream began with this report. FAILED_PRECONDITION if its incarnation is older than what is known.

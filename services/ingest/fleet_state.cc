@@ -153,6 +153,17 @@ absl::Status FleetState::ApplyCatalog(const FeedChange<content::v1::CatalogEntry
   return absl::OkStatus();
 }
 
+void FleetState::SetVrps(std::shared_ptr<const VrpTable> vrps) {
+  {
+    absl::MutexLock lock(&config_mu_);
+    vrps_ = vrps;
+  }
+  for (const std::shared_ptr<Slot>& slot : AllSlots()) {
+    absl::MutexLock lock(&slot->mu);
+    if (!slot->gone) slot->box.SetVrps(vrps);
+  }
+}
+
 absl::StatusOr<std::shared_ptr<const BoxConfig>> FleetState::Authenticate(const ApplianceId& id, absl::string_view credential) const {
   std::shared_ptr<const BoxConfig> config;
   {
@@ -183,6 +194,7 @@ absl::Status FleetState::CatchUp(Slot& slot, const ApplianceId& id, absl::string
   const std::shared_ptr<const BoxConfig> newest = config_.Find(id);
   RETURN_IF_ERROR(CheckCredential(newest.get(), id, credential));
   slot.box.SetPolicy(config_.policy());
+  slot.box.SetVrps(vrps_);
   if (newest.get() != &slot.box.config()) slot.box.Configure(newest);
   const auto manifest = manifests_.find(id);
   slot.box.SetManifestGeneration(manifest == manifests_.end() ? "" : manifest->second);

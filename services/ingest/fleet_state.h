@@ -33,6 +33,7 @@
 #include "libs/base/ids.h"
 #include "libs/feed/feed_replica.h"
 #include "libs/feed/feed_table.h"
+#include "libs/routing/rpki.h"
 #include "services/ingest/box.h"
 #include "services/ingest/box_config.h"
 #include "services/ingest/metrics.h"
@@ -82,6 +83,9 @@ class FleetState {
 
   absl::Status ApplyConfig(const FeedChange<registry::v1::ConfigEntry>& change) ABSL_LOCKS_EXCLUDED(config_mu_, boxes_mu_);
   absl::Status ApplyCatalog(const FeedChange<content::v1::CatalogEntry>& change) ABSL_LOCKS_EXCLUDED(config_mu_, boxes_mu_);
+
+  // Routes are judged by these VRPs from now on; null: by none. Judges all routes of all boxes again, one box after the other.
+  void SetVrps(std::shared_ptr<const VrpTable> vrps) ABSL_LOCKS_EXCLUDED(config_mu_, boxes_mu_);
 
   // The first report of a stream. UNAVAILABLE before the configuration is known, UNAUTHENTICATED without a credential, PERMISSION_DENIED
   // for a wrong one (or an unknown box: which of them isn't told), FAILED_PRECONDITION if it is no Hello. An older stream of the box is
@@ -143,6 +147,7 @@ class FleetState {
   mutable absl::Mutex config_mu_;
   ConfigTable config_ ABSL_GUARDED_BY(config_mu_);
   absl::flat_hash_map<ApplianceId, std::string> manifests_ ABSL_GUARDED_BY(config_mu_);
+  std::shared_ptr<const VrpTable> vrps_ ABSL_GUARDED_BY(config_mu_);
 
   mutable absl::Mutex boxes_mu_;
   absl::btree_map<ApplianceId, std::shared_ptr<Slot>> boxes_ ABSL_GUARDED_BY(boxes_mu_);

@@ -390,6 +390,8 @@ class IngestTest : public ::testing::Test {
     options.publish_interval = absl::Milliseconds(10);
     options.feed_heartbeat = absl::Milliseconds(500);
     options.traffic_interval = absl::Milliseconds(20);
+    options.vrp_file = vrp_file_;
+    options.vrp_interval = absl::Milliseconds(20);
     options.clock = &clock_;
     options.traffic_store = &traffic_;
     options.most_appliances = most_appliances_;
@@ -455,6 +457,7 @@ class IngestTest : public ::testing::Test {
   FakeClock clock_;
   FakeTrafficStore traffic_;
   std::string state_dir_;
+  std::string vrp_file_;
   int port_ = 0;
   size_t most_appliances_ = 100;
   size_t most_streams_ = 100;

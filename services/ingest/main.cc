@@ -17,6 +17,8 @@ ABSL_FLAG(std::string, cell, "", "id of this cell");
 ABSL_FLAG(std::string, registry, "127.0.0.1:7001", "gRPC target of registryd");
 ABSL_FLAG(std::string, fill, "", "gRPC target of filld, for manifest generations; empty = none");
 ABSL_FLAG(std::string, database, "", "postgresql:// URI of the traffic store; empty = traffic isn't stored");
+ABSL_FLAG(std::string, vrp_file, "",
+          "CSV of VRPs as RPKI validators export them, read again when it changes; empty = origins aren't validated");
 ABSL_FLAG(std::string, state_dir, "", "existing folder for the epoch file");
 ABSL_FLAG(uint32_t, max_appliances, 20'000, "most boxes that this cell takes");
 ABSL_FLAG(uint32_t, max_streams, 19'000, "most streams at once; keep it below the limit on file descriptors");
@@ -35,6 +37,7 @@ int main(int argc, char** argv) {
   options.registry = absl::GetFlag(FLAGS_registry);
   options.fill = absl::GetFlag(FLAGS_fill);
   options.database = absl::GetFlag(FLAGS_database);
+  options.vrp_file = absl::GetFlag(FLAGS_vrp_file);
   options.state_dir = absl::GetFlag(FLAGS_state_dir);
   options.most_appliances = absl::GetFlag(FLAGS_max_appliances);
   options.most_streams = absl::GetFlag(FLAGS_max_streams);

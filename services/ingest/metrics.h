@@ -44,6 +44,8 @@ struct IngestMetrics {
         feed_cut_off_subscribers(
             metrics.Gauge("fairlead_ingest_feed_cut_off_subscribers", "Subscribers that took nothing, since the start")),
         feed_failures(metrics.Counter("fairlead_ingest_feed_failures_total", "Changes that could not be published")),
+        vrps(metrics.Gauge("fairlead_ingest_vrps", "Validated ROA payloads in use")),
+        vrp_file_failures(metrics.Counter("fairlead_ingest_vrp_file_failures_total", "VRP files that were refused or not readable")),
         config_age(metrics.Gauge("fairlead_ingest_config_age_seconds", "Since the registry last confirmed the configuration; -1 = never")),
         traffic_waiting(metrics.Gauge("fairlead_ingest_traffic_waiting_rows", "Sums of traffic on their way to the store")),
         traffic_written(metrics.Counter("fairlead_ingest_traffic_written_rows_total", "Sums of traffic written to the store")),
@@ -90,6 +92,8 @@ struct IngestMetrics {
   prometheus::Gauge& feed_refused_subscribers;
   prometheus::Gauge& feed_cut_off_subscribers;
   prometheus::Counter& feed_failures;
+  prometheus::Gauge& vrps;
+  prometheus::Counter& vrp_file_failures;
   prometheus::Gauge& config_age;
   prometheus::Gauge& traffic_waiting;
   prometheus::Counter& traffic_written;

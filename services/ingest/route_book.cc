@@ -48,13 +48,13 @@ void RouteBook::SetSession(Bucket& bucket, const SessionConfig* config) {
     }
     bucket.dirty.clear();
     bucket.session = next;
-    bucket.table.Reconfigure(config == nullptr ? NoSession() : config->record, nullptr);
+    bucket.table.Reconfigure(config == nullptr ? NoSession() : config->record, config == nullptr ? nullptr : vrps_);
     if (!next.empty()) {
       for (const auto& [key, kept] : bucket.table.routes()) bucket.dirty.insert(key);
       dirty_routes_ += bucket.dirty.size();
     }
   } else if (config != nullptr) {
-    for (const RouteKey& key : bucket.table.Reconfigure(config->record, nullptr)) {
+    for (const RouteKey& key : bucket.table.Reconfigure(config->record, vrps_)) {
       if (bucket.dirty.insert(key).second) ++dirty_routes_;
     }
   }
@@ -110,6 +110,17 @@ bool RouteBook::Configure(const std::vector<SessionConfig>& sessions, const Loss
     now_known = unknown_.erase(id) > 0 || now_known;
   }
   return now_known;
+}
+
+void RouteBook::SetVrps(std::shared_ptr<const VrpTable> vrps) {
+  if (vrps == vrps_) return;
+  vrps_ = std::move(vrps);
+  for (auto& [id, feed] : feeds_) {
+    for (uint16_t i = 0; i < feed.buckets.size(); ++i) {
+      Bucket& bucket = *feed.buckets[i];
+      if (!bucket.session.empty()) Dirty(feed, i, bucket.table.Reconfigure(bucket.table.session(), vrps_));
+    }
+  }
 }
 
 RouteBook::Bucket* RouteBook::BucketFor(Feed& feed, const AnnouncedRoute& announced) {

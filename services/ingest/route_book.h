@@ -32,6 +32,7 @@
 #include "libs/base/vocabulary.h"
 #include "libs/net/ip_address.h"
 #include "libs/routing/route.h"
+#include "libs/routing/rpki.h"
 #include "libs/routing/session_table.h"
 #include "services/ingest/box_config.h"
 
@@ -108,6 +109,8 @@ class RouteBook {
   // The box's sessions as registered; a changed loss policy counts for tables made from then on. True if a session of which updates were
   // dropped as unknown is now known.
   bool Configure(const std::vector<SessionConfig>& sessions, const LossPolicy& loss);
+  // The validated ROA payloads by which origins are judged from now on, null: none; all routes are judged again, O(routes).
+  void SetVrps(std::shared_ptr<const VrpTable> vrps);
   // True if the change doesn't follow on anything known: the whole table should be asked for.
   bool Apply(RouteChange change, absl::Time now);
   // What the box's heartbeat says of a session.
@@ -165,6 +168,7 @@ class RouteBook {
 
   RouteLimits limits_;
   LossPolicy loss_;
+  std::shared_ptr<const VrpTable> vrps_;
   absl::btree_map<BgpSessionId, Feed> feeds_;
   absl::btree_map<BgpSessionId, int64_t> unknown_;
   std::vector<std::pair<BgpSessionId, RouteKey>> removed_;

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
@@ -53,6 +55,29 @@ TEST_F(IngestTest, EveryDropReasonIsVisibleInTheRouteReport) {
   ASSERT_EQ(response.routes_size(), 1);
   EXPECT_FALSE(response.routes(0).drop_detail().empty());
   EXPECT_EQ(response.routes(0).route().session(), "bgpSessions/s1");
+}
+
+TEST_F(IngestTest, RoutesThatTheVrpFileCallsInvalidAreDroppedAndComeBackWithItsNextVersion) {
+  vrp_file_ = state_dir_ + "/vrps.csv";
+  const auto write = [this](const std::string& rows) {
+    std::ofstream(vrp_file_ + ".new") << "ASN,IP Prefix,Max Length,Trust Anchor\n" << rows;
+    ASSERT_EQ(std::rename((vrp_file_ + ".new").c_str(), vrp_file_.c_str()), 0);
+  };
+  write("AS64999,198.51.1.0/24,24,ripe\nAS64500,198.51.2.0/24,24,ripe\n");
+  StartConfigured();
+  Subscriber subscriber(server_->target());
+  const auto agent = Connected();
+  agent->Routes("s1", {MakeRoute("198.51.1.0/24", {64500}), MakeRoute("198.51.2.0/24", {64500}), MakeRoute("198.51.3.0/24", {64500})},
+                /*restart=*/true);
+  ASSERT_TRUE(agent->Acked());
+  EXPECT_THAT(Verdicts(), UnorderedElementsAre("198.51.1.0/24 RPKI_INVALID", "198.51.2.0/24 ADMITTED", "198.51.3.0/24 ADMITTED"));
+  EXPECT_TRUE(Eventually([&] { return subscriber.Has("route/s1/198.51.2.0/24/0"); }));
+  EXPECT_FALSE(subscriber.Has("route/s1/198.51.1.0/24/0"));
+  write("nonsense\n");
+  EXPECT_TRUE(Eventually([&] { return server_->MetricsText().find("fairlead_ingest_vrp_file_failures_total 1") != std::string::npos; }));
+  EXPECT_THAT(Verdicts(), ::testing::Contains("198.51.1.0/24 RPKI_INVALID")) << "the file before stays";
+  write("AS64999,198.51.2.0/24,24,ripe\n");
+  EXPECT_TRUE(Eventually([&] { return subscriber.Has("route/s1/198.51.1.0/24/0") && !subscriber.Has("route/s1/198.51.2.0/24/0"); }));
 }
 
 TEST_F(IngestTest, RoutesArePublishedWithdrawnAndPaged) {

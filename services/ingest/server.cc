@@ -1,5 +1,6 @@
 #include "services/ingest/server.h"
 
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -29,6 +30,7 @@
 #include "services/ingest/service.h"
 #include "services/ingest/traffic_buffer.h"
 #include "services/ingest/traffic_writer.h"
+#include "services/ingest/vrp_file.h"
 
 namespace fairlead::ingest {
 namespace {
@@ -94,6 +96,8 @@ class IngestServer::Impl {
   void FollowCatalog();
   void Loop();
   void Publish();
+  absl::Status PollVrps();
+  void VrpLoop();
   void SlowTick();
 
   std::unique_ptr<pg::Pool> pool_;
@@ -106,6 +110,8 @@ class IngestServer::Impl {
   absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::thread loop_;
+  std::optional<VrpFile> vrp_file_;
+  std::thread vrp_loop_;  // Not the publishing loop: a table of half a million takes a while.
 };
 
 IngestServer::Impl::~Impl() {
@@ -116,6 +122,7 @@ IngestServer::Impl::~Impl() {
     stopping_ = true;
   }
   if (loop_.joinable()) loop_.join();
+  if (vrp_loop_.joinable()) vrp_loop_.join();
   links.CloseAll();
   publisher.Shutdown();
   if (rpc != nullptr) rpc->Shutdown(kShutdownGrace);
@@ -124,6 +131,10 @@ IngestServer::Impl::~Impl() {
 
 absl::Status IngestServer::Impl::Start() {
   RETURN_IF_ERROR(StartTraffic());
+  if (!options.vrp_file.empty()) {
+    vrp_file_.emplace(options.vrp_file);
+    RETURN_IF_ERROR(PollVrps());
+  }
   RpcServerOptions rpc_options;
   rpc_options.program = "ingestd";
   rpc_options.listen = options.listen;
@@ -136,6 +147,7 @@ absl::Status IngestServer::Impl::Start() {
   FollowConfig();
   if (!options.fill.empty()) FollowCatalog();
   loop_ = std::thread([this] { Loop(); });
+  if (vrp_file_.has_value()) vrp_loop_ = std::thread([this] { VrpLoop(); });
   return absl::OkStatus();
 }
 
@@ -203,6 +215,28 @@ void IngestServer::Impl::Loop() {
     if (system_clock.Monotonic() < next_slow_tick) continue;
     next_slow_tick = system_clock.Monotonic() + kSlowTick;
     SlowTick();
+  }
+}
+
+absl::Status IngestServer::Impl::PollVrps() {
+  ASSIGN_OR_RETURN(const bool changed, vrp_file_->Poll());
+  if (!changed) return absl::OkStatus();
+  fleet.SetVrps(vrp_file_->table());
+  series.vrps.Set(static_cast<double>(vrp_file_->table()->size()));
+  LogInfo("a VRP file is in use", {{"file", options.vrp_file}, {"vrps", vrp_file_->table()->size()}});
+  return absl::OkStatus();
+}
+
+void IngestServer::Impl::VrpLoop() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (mu_.AwaitWithTimeout(absl::Condition(&stopping_), options.vrp_interval)) return;
+    }
+    const absl::Status polled = PollVrps();
+    if (polled.ok()) continue;
+    series.vrp_file_failures.Increment();
+    LogWarning("a VRP file is refused; the one before stays in use", {{"why", polled}});
   }
 }
 

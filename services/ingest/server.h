@@ -31,6 +31,9 @@ struct IngestOptions {
   // An existing folder: the epoch file.
   std::string state_dir = "";
 
+  // CSV of VRPs (vrp_file.h), read again when it changes; a bad or missing one at the start is an error. Empty: origins aren't validated.
+  std::string vrp_file = "";
+
   size_t most_appliances = 20'000;
   size_t most_streams = 19'000;  // Below the limit on file descriptors.
   RouteLimits routes = {};
@@ -38,6 +41,7 @@ struct IngestOptions {
   absl::Duration publish_interval = absl::Milliseconds(100);
   absl::Duration feed_heartbeat = absl::Seconds(2);
   absl::Duration traffic_interval = absl::Seconds(5);
+  absl::Duration vrp_interval = absl::Seconds(1);
 
   // For tests. Null: the machine's clock; the database.
   const Clock* clock = nullptr;
