@@ -112,7 +112,7 @@ absl::Status Agent::StartLoops() {
     RETURN_IF_ERROR(filler_->Start());
   }
   reporter_ = std::make_unique<Reporter>(
-      ReporterParts{clock_, *link_, metrics_, serving_.get(), routing_.get(), filler_.get(), holdings_.get(), tiers_});
+      ReporterParts{clock_, *link_, metrics_, serving_.get(), routing_.get(), filler_.get(), holdings_.get(), tiers_, options_.shared_host});
   return absl::OkStatus();
 }
 

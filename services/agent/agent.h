@@ -49,6 +49,8 @@ struct AgentOptions {
   std::string flash_dir = {};         // Empty = no flash tier.
   std::string nginx = "/usr/sbin/nginx";
   std::string bird = "/usr/sbin/bird";
+  // Other boxes run on this machine: how busy its processors are says nothing about this one, so it isn't reported.
+  bool shared_host = false;
   // How long a generation that nobody announced stays unnoticed.
   absl::Duration config_poll = absl::Seconds(30);
   absl::Duration manifest_poll = absl::Seconds(60);

@@ -30,6 +30,7 @@ ABSL_FLAG(std::string, flash_dir, "", "folder of the flash tier; empty = none");
 ABSL_FLAG(std::string, metrics_listen, "", "address of the /metrics page, host:port; empty = none");
 ABSL_FLAG(std::string, nginx, "/usr/sbin/nginx", "the nginx binary");
 ABSL_FLAG(std::string, bird, "/usr/sbin/bird", "the bird binary");
+ABSL_FLAG(bool, shared_host, false, "other boxes run on this machine: leave its processors out of the reports");
 ABSL_FLAG(bool, debug, false, "log more");
 
 namespace fairlead::agent {
@@ -75,6 +76,7 @@ absl::Status Run() {
   options.enrollment_token = *token;
   options.disk_dir = absl::GetFlag(FLAGS_disk_dir);
   options.flash_dir = absl::GetFlag(FLAGS_flash_dir);
+  options.shared_host = absl::GetFlag(FLAGS_shared_host);
   options.nginx = absl::GetFlag(FLAGS_nginx);
   options.bird = absl::GetFlag(FLAGS_bird);
   options.on_fatal = [&](const absl::Status& status) {

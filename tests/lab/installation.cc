@@ -178,6 +178,7 @@ absl::StatusOr<std::string> Installation::StartBoxes() {
       spec.argv.push_back(absl::StrCat("--", name, "=", value));
     };
     flag("role", Role(box.kind));
+    flag("shared_host", "true");
     flag("serial", absl::StrCat("SN-", box.id));
     flag("registry", layout_.registryd);
     flag("enrollment_token_file", folder + "/enrollment-token");

@@ -180,8 +180,9 @@ void Filler::Finish(const HeldFile& file, const absl::Status& status) {
     if (running_.empty()) detail_.clear();
   } else if (!stop_) {
     Attempt& attempt = attempts_[file.number];
-    attempt.delay = std::clamp(attempt.delay * 2, options_.retry_first, options_.retry_most);
-    attempt.retry_at = now + attempt.delay;
+    const bool waiting = absl::IsNotFound(status);
+    if (!waiting) attempt.delay = std::clamp(attempt.delay * 2, options_.retry_first, options_.retry_most);
+    attempt.retry_at = now + (waiting ? options_.retry_waiting : attempt.delay);
     detail_ = absl::StrCat(file.media.path, ": ", status.message());
     if (IsOurDiskFull(status)) paused_until_ = now + options_.full_disk_pause;
   }
@@ -251,14 +252,18 @@ absl::StatusOr<std::vector<FillSource>> Filler::SourcesOf(const HeldFile& file) 
   }
   ASSIGN_OR_RETURN(FillSources found, resolver_.Resolve(numbers));
   absl::MutexLock lock(&mu_);
-  const absl::Duration until = clock_.Monotonic() + options_.sources_valid;
-  for (const uint32_t number : numbers) sources_[number] = {found[number], until};
+  const absl::Duration now = clock_.Monotonic();
+  for (const uint32_t number : numbers) {
+    const std::vector<FillSource>& sources = found[number];
+    sources_[number] = {sources, now + (sources.empty() ? options_.retry_waiting : options_.sources_valid)};
+  }
   return found[file.number];
 }
 
+// NOT_FOUND: nobody to ask now; waiting helps.
 absl::Status Filler::FetchFromSources(const HeldFile& file, const std::vector<StoredFile>& missing) {
   ASSIGN_OR_RETURN(const std::vector<FillSource> sources, SourcesOf(file));
-  if (sources.empty()) return absl::UnavailableError("no source has it");
+  if (sources.empty()) return absl::NotFoundError("no source has it");
   std::string failures;
   for (const FillSource& source : sources) {
     {
@@ -279,7 +284,8 @@ absl::Status Filler::FetchFromSources(const HeldFile& file, const std::vector<St
     attempts_[file.number].bad_until[source.appliance] = clock_.Monotonic() + bad_time;
     sources_.erase(file.number);
   }
-  return absl::UnavailableError(failures.empty() ? "all sources failed lately or are to be waited for" : failures);
+  if (failures.empty()) return absl::NotFoundError("all sources failed lately or are to be waited for");
+  return absl::UnavailableError(failures);
 }
 
 absl::Status Filler::FetchFrom(const HeldFile& file, const std::vector<StoredFile>& missing, const FillSource& source) {

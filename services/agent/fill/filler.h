@@ -73,6 +73,8 @@ struct FillerOptions {
   int workers = 2;
   absl::Duration retry_first = absl::Seconds(2);
   absl::Duration retry_most = absl::Minutes(1);
+  // A file that nobody has yet, or only sources that are to be waited for, is no failure: asked for again after this, without doubling.
+  absl::Duration retry_waiting = absl::Seconds(5);
   absl::Duration bad_source_time = absl::Minutes(5);     // After wrong bytes,
   absl::Duration failed_source_time = absl::Seconds(5);  // after any other failure.
   absl::Duration full_disk_pause = absl::Seconds(30);

@@ -96,9 +96,11 @@ void Reporter::SendHeartbeat(const Config& config, absl::Duration now) {
   *heartbeat.mutable_time() = ToTimestamp(parts_.clock.Now());
   heartbeat.set_config_generation(ConfigInForce());
   const HostSample host = host_.Sample();
-  heartbeat.mutable_cpu()->set_cores(host.cores);
-  heartbeat.mutable_cpu()->set_utilisation(host.cpu_utilisation);
-  heartbeat.mutable_cpu()->set_load_average_1m(host.load_average);
+  if (!parts_.shared_host) {
+    heartbeat.mutable_cpu()->set_cores(host.cores);
+    heartbeat.mutable_cpu()->set_utilisation(host.cpu_utilisation);
+    heartbeat.mutable_cpu()->set_load_average_1m(host.load_average);
+  }
   heartbeat.mutable_memory()->set_total_bytes(host.memory.total_bytes);
   heartbeat.mutable_memory()->set_available_bytes(host.memory.available_bytes);
   if (host.temperature_celsius) heartbeat.set_temperature_celsius(*host.temperature_celsius);

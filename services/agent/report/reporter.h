@@ -32,6 +32,7 @@ struct ReporterParts {
   Filler* filler = nullptr;
   HoldingsIndex* holdings = nullptr;
   TierFolders tiers;
+  bool shared_host = false;  // Leaves the machine's processors out of the report.
 };
 
 class Reporter {
