@@ -111,8 +111,8 @@ absl::Status Agent::StartLoops() {
     filler_ = std::make_unique<Filler>(std::move(fill), *holdings_, *control_plane_, clock_);
     RETURN_IF_ERROR(filler_->Start());
   }
-  reporter_ = std::make_unique<Reporter>(
-      ReporterParts{clock_, *link_, metrics_, serving_.get(), routing_.get(), filler_.get(), holdings_.get(), tiers_, options_.shared_host});
+  reporter_ = std::make_unique<Reporter>(ReporterParts{clock_, *link_, metrics_, serving_.get(), routing_.get(), filler_.get(),
+                                                       holdings_.get(), tiers_, options_.shared_host});
   return absl::OkStatus();
 }
 

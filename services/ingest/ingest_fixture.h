@@ -30,8 +30,8 @@
 #include "libs/rpc/channel.h"
 #include "libs/rpc/principal.h"
 #include "libs/rpc/server.h"
-#include "roaring/roaring.hh"
 #include "libs/signing/digest.h"
+#include "roaring/roaring.hh"
 #include "services/ingest/fake_traffic_store.h"
 #include "services/ingest/server.h"
 
