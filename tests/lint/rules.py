@@ -25,7 +25,7 @@ OWNERS = {
     "YAML": (("yaml-cpp/",), ("libs/config", "libs/importdir")),
     "Prometheus": (("prometheus/",), ("libs/metrics",)),
     "logging": (("spdlog/", "fmt/"), ("libs/log",)),
-    "cryptography": (("openssl/",), ("libs/signing", "libs/tls")),
+    "cryptography": (("openssl/",), ("libs/signing",)),
     "downloads": (("curl/",), ("libs/http", "services/agent")),
     "command line": (("CLI/",), ("services/cli",)),
     "GoogleTest": (("gtest/", "gmock/"), ("libs/testing",)),

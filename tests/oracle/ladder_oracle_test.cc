@@ -2,15 +2,20 @@
 // take it out, run again.
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "libs/net/prefix.h"
+#include "libs/net/prefix_table.h"
 #include "libs/steering/ladder.h"
 #include "libs/steering/ladder_table.h"
 #include "tests/generator/routes.h"
+#include "tests/oracle/full_table.h"
 #include "tests/oracle/random_fleet.h"
 
 namespace fairlead {
@@ -237,6 +242,61 @@ TEST(LadderOracle, TheTableGivesEachClientTheLadderOfItsCoveringRoutes) {
       }
     }
   }
+}
+
+// Some windows of the full table, so that real more-specifics stand in real covering chains; attributes are random, and tie often.
+std::vector<RouteView> RoutesOverRealPrefixes(const std::vector<Prefix>& table, const SteeringInputs& in, SeededRandom& random) {
+  constexpr size_t kWindows = 20;
+  constexpr size_t kWindow = 200;
+  std::vector<RouteView> routes;
+  for (size_t window = 0; window < kWindows; ++window) {
+    const size_t first = random.Below(table.size() - kWindow);
+    for (size_t i = first; i < first + kWindow; ++i) {
+      for (uint64_t paths = 1 + random.Below(3); paths > 0; --paths) {
+        routes.push_back({.prefix = table[i],
+                          .session = static_cast<uint32_t>(random.Below(in.sessions.size())),
+                          .neighbour_as = static_cast<uint32_t>(1 + random.Below(3)),
+                          .med = static_cast<uint32_t>(random.Below(3)),
+                          .as_path_length = static_cast<uint16_t>(1 + random.Below(3)),
+                          .demoted = random.OneIn(8)});
+      }
+    }
+  }
+  return routes;
+}
+
+TEST(LadderOracle, OnAFullTableEachClientGetsTheLadderOfItsCoveringRoutesInEveryOrderOfArrival) {
+  const std::vector<Prefix> full = LoadFullTable();
+  auto everything = std::make_shared<PrefixTable<std::monostate>>();
+  for (const char* all : {"0.0.0.0/0", "::/0"}) everything->Insert(Prefix::Parse(all).value(), {});
+  SeededRandom random(4);
+  RouteGenerator addresses(5);
+  size_t deepest = 0;
+  for (int round = 0; round < 10; ++round) {
+    SteeringInputs in = RandomFleet(random, 8, 0);
+    in.policy = RandomPolicy(random);
+    for (SessionView& session : in.sessions) session.allowed = everything;
+    in.routes = RoutesOverRealPrefixes(full, in, random);
+    const auto fleet = Fleet::Build(in.sites, in.appliances, in.links);
+    const auto table = LadderTable::Build(*fleet, in.sessions, in.routes, nullptr, in.policy);
+    Shuffle(in.routes, random);
+    const auto shuffled = LadderTable::Build(*fleet, in.sessions, in.routes, nullptr, in.policy);
+    for (int i = 0; i < 300; ++i) {
+      const IpAddress client = addresses.AddressIn(in.routes[random.Below(in.routes.size())].prefix);
+      const LadderTable::Found found = table->Find(client);
+      ASSERT_EQ(Bytes(*found.ladder), Bytes(*shuffled->Find(client).ladder)) << client;
+      std::vector<RouteView> covering;
+      std::set<Prefix> chain;
+      for (const RouteView& route : in.routes) {
+        if (!route.prefix.Contains(client)) continue;
+        covering.push_back(route);
+        chain.insert(route.prefix);
+      }
+      deepest = std::max(deepest, chain.size());
+      ASSERT_EQ(ToRungs(*fleet, *found.ladder), NaiveLadder(in, found.place).Build(covering)) << "round " << round << " client " << client;
+    }
+  }
+  EXPECT_GE(deepest, 3u) << "some client must stand under several covering prefixes";
 }
 
 }  // namespace

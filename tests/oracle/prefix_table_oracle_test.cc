@@ -1,10 +1,8 @@
 // The prefix table against a linear scan, on a full Internet table: the real one of $FAIRLEAD_DATA if it is there, else a generated one.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <iostream>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -14,22 +12,10 @@
 #include "libs/net/prefix.h"
 #include "libs/net/prefix_table.h"
 #include "tests/generator/routes.h"
+#include "tests/oracle/full_table.h"
 
 namespace fairlead {
 namespace {
-
-std::vector<Prefix> LoadTable() {
-  const char* folder = std::getenv("FAIRLEAD_DATA");
-  const std::string path = absl::StrCat(folder == nullptr ? "" : folder, "/bart-prefixes.txt.gz");
-  const absl::StatusOr<std::vector<Prefix>> real = ReadPrefixes(path);
-  if (real.ok()) {
-    std::cout << "TABLE real: " << real->size() << " prefixes of " << path << "\n";
-    return *real;
-  }
-  EXPECT_EQ(real.status().code(), absl::StatusCode::kNotFound) << real.status();
-  std::cout << "TABLE generated (" << real.status().message() << "): 901899 + 160147 prefixes\n";
-  return RouteGenerator(20240101).Table(901'899, 160'147);
-}
 
 // Wraps around within the family, and folds to nothing where ±1 would leave it.
 std::optional<IpAddress> Neighbour(const IpAddress& address, int by) {
@@ -43,7 +29,7 @@ std::optional<IpAddress> Neighbour(const IpAddress& address, int by) {
 class PrefixTableOracle : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    prefixes_ = new std::vector<Prefix>(LoadTable());
+    prefixes_ = new std::vector<Prefix>(LoadFullTable());
     table_ = new PrefixTable<uint32_t>();
     set_ = new absl::flat_hash_set<Prefix>(prefixes_->begin(), prefixes_->end());
     for (uint32_t i = 0; i < prefixes_->size(); ++i) ASSERT_TRUE(table_->Insert((*prefixes_)[i], i)) << (*prefixes_)[i];
