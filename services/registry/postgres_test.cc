@@ -77,7 +77,7 @@ class PostgresTest : public ::testing::Test {
 
   TestPostgres& postgres_ = SharedPostgres({"registry"});
   const std::string uri_ = postgres_.NewDatabase().value();
-  const SystemClock clock_;
+  const SystemClock clock_{};  // clang wants the braces.
   Metrics metrics_;
   std::unique_ptr<pg::Pool> pool_;
   std::unique_ptr<PgStore> store_;

@@ -155,6 +155,23 @@ TEST_F(FillIntegrationTest, EveryWantedFileArrivesVerifiedInItsTier) {
   EXPECT_EQ(filler->Status().bytes_missing, 0);
 }
 
+TEST_F(FillIntegrationTest, AFileToldOfOnItsWayStillTellsItsSourceWhenItIsDone) {
+  OnlyFirst();
+  auto filler = MakeFiller();
+  filler->SetLimits(4'000'000, {});  // 500 kB/s: time to look while it comes.
+  ASSERT_TRUE(filler->Start().ok());
+  filler->SetManifest("g1", wanted_);
+  bool seen_running = false;
+  ASSERT_TRUE(WaitFor([&] {
+    Collect(*filler);  // Takes what there is, each time.
+    seen_running = seen_running || progress_[1].state == FileProgress::State::kRunning;
+    return progress_[1].state == FileProgress::State::kDone;
+  }));
+  EXPECT_TRUE(seen_running);
+  EXPECT_EQ(progress_[1].source, "appliances/good");
+  EXPECT_EQ(progress_[1].source_class, "ORIGIN");
+}
+
 TEST_F(FillIntegrationTest, AnInterruptedDownloadGoesOnWhereItStopped) {
   OnlyFirst();
   {

@@ -169,11 +169,11 @@ void Filler::Finish(const HeldFile& file, const absl::Status& status) {
   absl::MutexLock lock(&mu_);
   running_.erase(file.number);
   if (status.ok()) {
-    // Who it came from was noted when it began.
-    const auto noted = progress_.find(file.number);
-    if (noted != progress_.end()) {
-      progress.source = noted->second.source;
-      progress.source_class = noted->second.source_class;
+    // Not from progress_, which may have been taken while the file was on its way.
+    const auto attempt = attempts_.find(file.number);
+    if (attempt != attempts_.end()) {
+      progress.source = attempt->second.source;
+      progress.source_class = attempt->second.source_class;
     }
     attempts_.erase(file.number);
     sources_.erase(file.number);
@@ -255,7 +255,9 @@ absl::StatusOr<std::vector<FillSource>> Filler::SourcesOf(const HeldFile& file) 
   const absl::Duration now = clock_.Monotonic();
   for (const uint32_t number : numbers) {
     const std::vector<FillSource>& sources = found[number];
-    sources_[number] = {sources, now + (sources.empty() ? options_.retry_waiting : options_.sources_valid)};
+    // Where all are to be waited for, somebody nearer may get the file at any moment.
+    const bool at_once = std::any_of(sources.begin(), sources.end(), [](const FillSource& s) { return s.wait <= absl::ZeroDuration(); });
+    sources_[number] = {sources, now + (at_once ? options_.sources_valid : options_.retry_waiting)};
   }
   return found[file.number];
 }
@@ -294,6 +296,12 @@ absl::Status Filler::FetchFrom(const HeldFile& file, const std::vector<StoredFil
   progress.source = source.appliance;
   progress.source_class = source.source_class;
   Note(progress);
+  {
+    absl::MutexLock lock(&mu_);
+    Attempt& attempt = attempts_[file.number];
+    attempt.source = source.appliance;
+    attempt.source_class = source.source_class;
+  }
   const std::string& folder = options_.folders.at(file.tier);
   for (const StoredFile& stored : missing) RETURN_IF_ERROR(FetchOne(stored, folder, source, file));
   return Publish(file, missing);

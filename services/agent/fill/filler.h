@@ -109,6 +109,8 @@ class Filler {
     absl::Duration retry_at = absl::ZeroDuration();
     absl::Duration delay = absl::ZeroDuration();
     std::map<std::string, absl::Duration> bad_until;  // By appliance.
+    std::string source;                               // Asked last.
+    std::string source_class;
   };
   struct KnownSources {
     std::vector<FillSource> sources;
