@@ -30,6 +30,7 @@
 #include "libs/rpc/channel.h"
 #include "libs/rpc/principal.h"
 #include "libs/rpc/server.h"
+#include "libs/rpc/status.h"
 #include "libs/signing/digest.h"
 #include "roaring/roaring.hh"
 #include "services/ingest/fake_traffic_store.h"
@@ -57,6 +58,8 @@ class FakeSources {
     explicit Config(FeedPublisher& publisher) : publisher_(publisher) {}
     FeedReactor* WatchConfig(grpc::CallbackServerContext* context, const grpc::ByteBuffer* raw) override {
       const auto request = ParseFeedRequest<registry::v1::WatchConfigRequest>(*raw);
+      // A call that was cancelled before it was read has no message.
+      if (!request.ok()) return RefuseFeed(ToGrpcStatus(request.status()));
       EXPECT_EQ(request->scope(), registry::v1::CONFIG_SCOPE_CELL);
       return publisher_.Subscribe(context, FeedPositionFromProto(request->held()), request->subscriber());
     }
@@ -68,6 +71,8 @@ class FakeSources {
     explicit Catalog(FeedPublisher& publisher) : publisher_(publisher) {}
     FeedReactor* WatchCatalog(grpc::CallbackServerContext* context, const grpc::ByteBuffer* raw) override {
       const auto request = ParseFeedRequest<content::v1::WatchCatalogRequest>(*raw);
+      // A call that was cancelled before it was read has no message.
+      if (!request.ok()) return RefuseFeed(ToGrpcStatus(request.status()));
       EXPECT_EQ(request->scope(), content::v1::CATALOG_SCOPE_CELL);
       return publisher_.Subscribe(context, FeedPositionFromProto(request->held()), request->subscriber());
     }

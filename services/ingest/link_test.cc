@@ -38,7 +38,12 @@ TEST_F(IngestTest, CredentialsDecideWhoMayReport) {
   sources_.Set("appliances/unbound", "site: 'sites/lhr001'");
   AddBox("retired", "admin_state: ADMIN_STATE_RETIRED");
   AddBox("last");
-  (void)Connected("last");  // The configuration is through.
+  // Once it is taken, the configuration is through.
+  ASSERT_TRUE(Eventually([this] {
+    Agent last(server_->target(), "last");
+    last.Hello();
+    return last.Greeted();
+  }));
   const auto refusal = [this](const std::string& id, const std::string& credential) {
     Agent agent(server_->target(), id, 1, credential);
     agent.Hello();

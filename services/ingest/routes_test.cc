@@ -237,7 +237,7 @@ TEST_F(IngestTest, GarbageInHoldingsEndsOnlyTheStreamThatSentIt) {
   ASSERT_TRUE(Eventually([&] {
     bad = std::make_unique<Agent>(server_->target(), "oca-2");
     bad->Hello();
-    return bad->Acked();
+    return bad->Greeted();
   }));
   v1::Report report = bad->Next();
   report.mutable_holdings_update()->set_full(true);
