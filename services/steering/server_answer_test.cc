@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -164,6 +165,18 @@ TEST_F(SteeringServerTest, ExplainAnswersExactlyAsSteerDoes) {
   sources_->PutState(0, "oca-2", 1, 2, "HEALTH_STATE_DEGRADED");
   sources_->PutHoldings(0, "oca-1", 1, 2, {1, 3});
   ASSERT_TRUE(Eventually([&] { return Boxes(kInside).size() == 4; }));
+  // The last change has to be in the table, or it would come between an answer and its explanation.
+  ASSERT_TRUE(Eventually([&] {
+    sv1::SteerRequest all = Request(kInside);
+    all.set_max_urls(8);
+    const sv1::SteerResponse answer = MustSteer(all);
+    for (const sv1::FileAnswer& file : answer.files()) {
+      const bool named =
+          std::any_of(file.urls().begin(), file.urls().end(), [](const auto& url) { return url.appliance() == "appliances/oca-1"; });
+      if (named != (file.file_number() != 2)) return false;
+    }
+    return true;
+  }));
   std::mt19937_64 random(20260131);
   google::protobuf::util::MessageDifferencer differencer;
   differencer.IgnoreField(sv1::SteerResponse::descriptor()->FindFieldByName("sources"));  // Ages go on.
