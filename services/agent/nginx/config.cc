@@ -78,29 +78,6 @@ http {
                                '"rank":"$rank","position":"$position","cause":"$cause","scope":"$scope","refused":"$refused"}';
 
   server {
-    listen unix:@RUN@/verdict.sock;
-    access_log off;
-    location / {
-      js_content token_check.check;
-    }
-  }
-
-  server {
-    listen unix:@RUN@/status.sock;
-    access_log off;
-    location = /status {
-      stub_status;
-    }
-    location = /fingerprint {
-      default_type text/plain;
-      return 200 "@FINGERPRINT@";
-    }
-    location / {
-      return 404;
-    }
-  }
-
-  server {
 @LISTENS@    server_name _;
     root /;
     access_log syslog:server=unix:@RUN@/log.sock,nohostname,tag=nginx facts;
@@ -163,6 +140,30 @@ http {
       add_header Access-Control-Allow-Origin "*" always;
       add_header X-Fairlead-Refused $refused always;
       return 403;
+    }
+  }
+
+  # Behind the viewers' server: sockets are opened and closed in this order, so who has left these has left all (workers.h).
+  server {
+    listen unix:@RUN@/verdict.sock;
+    access_log off;
+    location / {
+      js_content token_check.check;
+    }
+  }
+
+  server {
+    listen unix:@RUN@/status.sock;
+    access_log off;
+    location = /status {
+      stub_status;
+    }
+    location = /fingerprint {
+      default_type text/plain;
+      return 200 "@FINGERPRINT@";
+    }
+    location / {
+      return 404;
     }
   }
 }

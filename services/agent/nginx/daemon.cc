@@ -18,6 +18,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/log/log.h"
 #include "services/agent/files.h"
+#include "services/agent/nginx/workers.h"
 
 namespace fairlead::agent {
 namespace {
@@ -47,6 +48,11 @@ std::string ModulesFolder(absl::string_view version_text) {
   if (at == absl::string_view::npos) return "/usr/lib/nginx/modules";
   const absl::string_view rest = version_text.substr(at + kOption.size());
   return std::string(rest.substr(0, rest.find_first_of(" \n")));
+}
+
+bool NoneListens(const std::vector<pid_t>& workers, const std::string& socket, pid_t master) {
+  const std::vector<pid_t> listening = WorkersListeningOn(socket, master);
+  return std::find_first_of(workers.begin(), workers.end(), listening.begin(), listening.end()) == workers.end();
 }
 
 // Beyond the hard limit an NGINX that isn't root raises an alert and goes on with what it has.
@@ -136,10 +142,13 @@ absl::Status NginxDaemon::Test(const NginxConfig& config, const std::string& can
 
 absl::Status NginxDaemon::Reload(const std::string& fingerprint) {
   const absl::Time deadline = absl::Now() + kReloadTimeout;
+  const std::string status_socket = NginxStatusSocket(options_.run_folder);
+  const std::vector<pid_t> old_workers = WorkersListeningOn(status_socket, child_->pid());
   child_->Signal(SIGHUP);
   while (absl::Now() < deadline) {
-    const auto running = HttpGetOverUnixSocket(NginxStatusSocket(options_.run_folder), "/fingerprint", kStatusTimeout);
-    if (running.ok() && *running == fingerprint) {
+    const auto running = HttpGetOverUnixSocket(status_socket, "/fingerprint", kStatusTimeout);
+    // The old workers would still let in by the old keys whoever connects to them.
+    if (running.ok() && *running == fingerprint && NoneListens(old_workers, status_socket, child_->pid())) {
       absl::MutexLock lock(&mu_);
       ++reloads_;
       return absl::OkStatus();

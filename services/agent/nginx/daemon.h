@@ -1,7 +1,8 @@
 // Keeps one NGINX running with the newest configuration that it accepts.
 //
 // A candidate is tested (`nginx -t`) before it replaces the one in force; a refused one changes nothing and its message is reported.
-// It is reloaded only when its text changed. A dead NGINX is restarted with back-off, after what is left of its process group was ended.
+// It is reloaded only when its text changed, and is in force only when no worker of the one before takes connections any more. A dead
+// NGINX is restarted with back-off, after what is left of its process group was ended.
 // Not thread-safe: one thread calls everything but Status(), which any thread may call.
 //
 //   NginxDaemon nginx({.binary = "/usr/sbin/nginx", .work_folder = state + "/nginx", .run_folder = run});

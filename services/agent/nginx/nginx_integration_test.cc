@@ -211,6 +211,21 @@ TEST_F(NginxIntegrationTest, ARevokedKeyClosesWhatItOpenedBefore) {
   EXPECT_EQ(daemon_->Report().reloads, 1) << "an equal text is no reason to reload";
 }
 
+// The old workers accept for another 100 ms and more after the new ones answer.
+TEST_F(NginxIntegrationTest, AConfigurationInForceIsTheOnlyOneThatTakesConnections) {
+  Run(Input());
+  const std::string token = Sign(Claims());
+  ASSERT_EQ(Get(token).status, 200);
+  NginxConfigInput revoked = Input();
+  revoked.keys = {{"k-2", GenerateEcKeyPair()->public_pem}};
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(daemon_->Apply(revoked).ok());
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(Refusal(token), "UNKNOWN_KEY") << "round " << round << ", request " << i;
+    ASSERT_TRUE(daemon_->Apply(Input()).ok());
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(Get(token).status, 200) << "round " << round << ", request " << i;
+  }
+}
+
 TEST_F(NginxIntegrationTest, ARefusedConfigurationIsReportedAndTheOneBeforeServesOn) {
   Run(Input());
   NginxConfigInput input = Input();
