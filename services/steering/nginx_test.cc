@@ -203,6 +203,28 @@ TEST_F(NginxTest, ErrorsOfTheFrontAreCanonicalToo) {
   EXPECT_THAT(Get(kTrusted, Query(kInside), kPlayback), HasSubstr("no steering server answers"));
 }
 
+TEST_F(NginxTest, ErrorsOfTheFrontAreErrorsOfGrpcToo) {
+  const auto stub = Stub();
+  sv1::SteerRequest request;
+  request.set_title("titles/movie");
+  request.set_client_address(kInside);
+  const auto steer = [&] {
+    grpc::ClientContext context;
+    SetTimeout(context, kPatience);
+    SetPrincipal(context, "service/playback");
+    sv1::SteerResponse response;
+    return stub->Steer(&context, request, &response);
+  };
+  EXPECT_TRUE(steer().ok());
+  request.set_session_id(std::string(100'000, 's'));
+  EXPECT_EQ(steer().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  request.clear_session_id();
+  server_->Shutdown(absl::ZeroDuration());
+  const grpc::Status dead = steer();
+  EXPECT_EQ(dead.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(dead.error_message(), "no steering server answers");
+}
+
 class LimitedNginxTest : public NginxTest {
  protected:
   LimitedNginxTest() : NginxTest("1") {}
