@@ -20,9 +20,9 @@ constexpr int kMaxPages = 1000;
 // One call: the method of the stub, the request, the response or what went wrong.
 template <typename Response, typename Stub, typename Request>
 absl::StatusOr<Response> Call(Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                              const Request& request) {
+                              const Request& request, absl::Duration timeout = kTimeout) {
   grpc::ClientContext context;
-  SetTimeout(context, kTimeout);
+  SetTimeout(context, timeout);
   SetPrincipal(context, "operator/lab");
   Response response;
   RETURN_IF_ERROR(FromGrpcStatus((stub.*method)(&context, request, &response)));
@@ -78,6 +78,19 @@ absl::Status ControlPlane::SetAdminState(const std::string& appliance, common::v
   return Call(*registry_, &registry::v1::RegistryService::Stub::SetAdminState, request).status();
 }
 
+absl::StatusOr<std::vector<registry::v1::Appliance>> ControlPlane::ListAppliances() {
+  return List<registry::v1::Appliance>(*registry_, &registry::v1::RegistryService::Stub::ListAppliances,
+                                       registry::v1::ListAppliancesRequest(), [](const auto& response) { return response.appliances(); });
+}
+
+absl::Status ControlPlane::SetContractCap(const std::string& link, int64_t contract_cap_bps) {
+  registry::v1::UpdateLinkRequest request;
+  request.mutable_link()->set_name(link);
+  request.mutable_link()->set_contract_cap_bps(contract_cap_bps);
+  request.mutable_update_mask()->add_paths("contract_cap_bps");
+  return Call(*registry_, &registry::v1::RegistryService::Stub::UpdateLink, request).status();
+}
+
 absl::StatusOr<std::vector<ingest::v1::ApplianceState>> ControlPlane::ListApplianceStates() {
   return List<ingest::v1::ApplianceState>(*fleet_, &ingest::v1::FleetQueryService::Stub::ListApplianceStates,
                                           ingest::v1::ListApplianceStatesRequest(),
@@ -105,8 +118,8 @@ absl::StatusOr<std::vector<fill::v1::ApplianceProgress>> ControlPlane::ListFillP
                                            [](const auto& response) { return response.appliances(); });
 }
 
-absl::StatusOr<steering::v1::SteerResponse> ControlPlane::Steer(const steering::v1::SteerRequest& request) {
-  return Call(*steering_, &steering::v1::SteeringService::Stub::Steer, request);
+absl::StatusOr<steering::v1::SteerResponse> ControlPlane::Steer(const steering::v1::SteerRequest& request, absl::Duration timeout) {
+  return Call(*steering_, &steering::v1::SteeringService::Stub::Steer, request, timeout);
 }
 
 }  // namespace fairlead

@@ -32,6 +32,9 @@ class ControlPlane {
   absl::StatusOr<registry::v1::SigningKey> CreateSigningKey();
   absl::StatusOr<std::string> IssueEnrollmentToken(const std::string& appliance);
   absl::Status SetAdminState(const std::string& appliance, common::v1::AdminState state, const std::string& reason);
+  absl::StatusOr<std::vector<registry::v1::Appliance>> ListAppliances();
+  // Of the link's fields only the contract cap; 0 = none.
+  absl::Status SetContractCap(const std::string& link, int64_t contract_cap_bps);
   absl::StatusOr<std::vector<ingest::v1::ApplianceState>> ListApplianceStates();
   // Admitted and dropped.
   absl::StatusOr<std::vector<ingest::v1::ReportedRoute>> ListRoutes(const std::string& appliance);
@@ -39,7 +42,7 @@ class ControlPlane {
   absl::StatusOr<fill::v1::Plan> CreatePlan();
   absl::StatusOr<std::vector<fill::v1::ApplianceProgress>> ListFillProgress();
   // Through the NGINX in front of steerd, as a playback service would.
-  absl::StatusOr<steering::v1::SteerResponse> Steer(const steering::v1::SteerRequest& request);
+  absl::StatusOr<steering::v1::SteerResponse> Steer(const steering::v1::SteerRequest& request, absl::Duration timeout = absl::Seconds(20));
 
  private:
   std::unique_ptr<registry::v1::RegistryService::Stub> registry_;

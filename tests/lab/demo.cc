@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "libs/base/status_macros.h"
+#include "tests/lab/resilience.h"
 #include "tests/lab/viewers.h"
 
 namespace fairlead {
@@ -79,6 +80,12 @@ absl::Status ShowViewers(Installation& installation, const RoutePlan& plan, Repo
         return std::string("told");
       }));
   return absl::OkStatus();
+}
+
+absl::Status ShowResilience(Installation& installation, Report& report, const absl::Notification& stop) {
+  Resilience resilience(installation, report, stop);
+  RETURN_IF_ERROR(resilience.ShowFaults());
+  return resilience.ShowOutages();
 }
 
 absl::Status ShowSummary(Installation& installation, const RoutePlan& plan, Report& report) {

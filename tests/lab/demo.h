@@ -1,10 +1,9 @@
-// What `./run demo` shows: an installation, viewers from everywhere, refusals, one decision explained.
-//
-// Steps follow each other in one list, so that later ones (failures under running viewers) are added at its end.
+// What `./run demo` shows: an installation, viewers from everywhere, refusals, one decision explained, failures under running viewers.
 #ifndef FAIRLEAD_TESTS_LAB_DEMO_H_
 #define FAIRLEAD_TESTS_LAB_DEMO_H_
 
 #include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
 #include "tests/lab/installation.h"
 #include "tests/lab/report.h"
 #include "tests/lab/routes.h"
@@ -16,6 +15,9 @@ absl::Status BringUp(Installation& installation);
 
 // Sends viewers to it and checks what they get; adds checks that failed to the report.
 absl::Status ShowViewers(Installation& installation, const RoutePlan& plan, Report& report);
+
+// Breaks things while viewers play, and shows what they saw of it.
+absl::Status ShowResilience(Installation& installation, Report& report, const absl::Notification& stop);
 
 // Commands to try, with where everything is.
 absl::Status ShowSummary(Installation& installation, const RoutePlan& plan, Report& report);

@@ -126,7 +126,8 @@ std::string Sessions(const Layout& layout) {
 std::string Cells(const Layout& layout) {
   std::vector<std::string> sites;
   for (const LabSite& site : layout.sites) sites.push_back(site.id);
-  return absl::StrCat("cells:\n  - {id: cell-1, address: \"", layout.ingestd, "\", sites: [", absl::StrJoin(sites, ", "), "]}\n");
+  return absl::StrCat("cells:\n  - {id: cell-1, address: \"", layout.Relayed(layout.ingestd), "\", sites: [", absl::StrJoin(sites, ", "),
+                      "]}\n");
 }
 
 }  // namespace

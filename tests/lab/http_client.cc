@@ -9,7 +9,6 @@ namespace fairlead {
 namespace {
 
 constexpr size_t kMostBytes = size_t{64} << 20;
-constexpr long kTimeoutSeconds = 20;
 
 size_t Append(char* data, size_t size, size_t count, void* target) {
   std::string& body = *static_cast<std::string*>(target);
@@ -20,7 +19,7 @@ size_t Append(char* data, size_t size, size_t count, void* target) {
 
 }  // namespace
 
-HttpClient::HttpClient() : curl_(curl_easy_init()) {}
+HttpClient::HttpClient(HttpPatience patience) : patience_(patience), curl_(curl_easy_init()) {}
 
 HttpClient::~HttpClient() {
   curl_easy_cleanup(static_cast<CURL*>(curl_));
@@ -44,7 +43,8 @@ absl::StatusOr<HttpReply> HttpClient::Perform(const std::string& url, const std:
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
   curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT, kTimeoutSeconds);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(patience_.connect)));
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(patience_.total)));
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Append);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &reply.body);
   if (body != nullptr) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace fairlead {
 
@@ -20,9 +21,14 @@ struct HttpReply {
   std::string body;
 };
 
+struct HttpPatience {
+  absl::Duration connect = absl::Seconds(20);
+  absl::Duration total = absl::Seconds(20);
+};
+
 class HttpClient {
  public:
-  HttpClient();
+  explicit HttpClient(HttpPatience patience = {});
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
@@ -33,6 +39,7 @@ class HttpClient {
  private:
   absl::StatusOr<HttpReply> Perform(const std::string& url, const std::vector<std::string>& headers, const std::string* body);
 
+  const HttpPatience patience_;
   void* const curl_;
 };
 

@@ -73,9 +73,9 @@ ExpectedRoutes Expect(const Layout& layout, const RoutePlan& plan, const LabBox&
 
 }  // namespace
 
-Installation::Installation(const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Report& report,
+Installation::Installation(const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Relay& relay, Report& report,
                            const absl::Notification& stop)
-    : layout_(layout), plan_(plan), supervisor_(supervisor), report_(report), stop_(stop), plane_(layout) {}
+    : layout_(layout), plan_(plan), supervisor_(supervisor), relay_(relay), report_(report), stop_(stop), plane_(layout) {}
 
 absl::StatusOr<std::string> Installation::Fairlead(const std::vector<std::string>& arguments) {
   ProcessSpec spec = {.name = absl::StrCat("fairlead-", ++commands_), .argv = {layout_.Program("services/cli/fairlead")}};
@@ -125,10 +125,14 @@ absl::StatusOr<std::string> Installation::StartServices() {
     fs::create_directories(layout_.Run(absl::StrCat("state/", name)), error);
     return absl::StrCat("--state_dir=", layout_.Run(absl::StrCat("state/", name)));
   };
-  const std::string database = absl::StrCat("--database=", database_), registry = absl::StrCat("--registry=", layout_.registryd);
-  const std::string fill = absl::StrCat("--fill=", layout_.filld), key_dir = absl::StrCat("--signing_key_dir=", keys);
+  RETURN_IF_ERROR(relay_.Carry("registryd", layout_.Relayed(layout_.registryd), layout_.registryd));
+  RETURN_IF_ERROR(relay_.Carry("ingestd", layout_.Relayed(layout_.ingestd), layout_.ingestd));
+  RETURN_IF_ERROR(relay_.Carry("filld", layout_.Relayed(layout_.filld), layout_.filld));
+  const std::string database = absl::StrCat("--database=", database_), key_dir = absl::StrCat("--signing_key_dir=", keys);
+  const std::string registry = absl::StrCat("--registry=", layout_.Relayed(layout_.registryd));
+  const std::string fill = absl::StrCat("--fill=", layout_.Relayed(layout_.filld));
   RETURN_IF_ERROR(start("registryd", "services/registry/registryd", layout_.registryd, 0,
-                        {database, key_dir, absl::StrCat("--fill_addresses=", layout_.filld)}));
+                        {database, key_dir, absl::StrCat("--fill_addresses=", layout_.Relayed(layout_.filld))}));
   RETURN_IF_ERROR(start("filld", "services/fill/filld", layout_.filld, 2, {database, registry, key_dir}));
   RETURN_IF_ERROR(
       start("ingestd", "services/ingest/ingestd", layout_.ingestd, 1, {"--cell=cell-1", database, registry, fill, state("ingestd")}));
@@ -180,7 +184,7 @@ absl::StatusOr<std::string> Installation::StartBoxes() {
     flag("role", Role(box.kind));
     flag("shared_host", "true");
     flag("serial", absl::StrCat("SN-", box.id));
-    flag("registry", layout_.registryd);
+    flag("registry", layout_.Relayed(layout_.registryd));
     flag("enrollment_token_file", folder + "/enrollment-token");
     flag("metrics_listen", absl::StrCat(box.address, ":9100"));
     for (const char* part : {"state", "disk", "flash"}) {

@@ -17,6 +17,7 @@
 #include "tests/lab/control_plane.h"
 #include "tests/lab/fill_watch.h"
 #include "tests/lab/layout.h"
+#include "tests/lab/relay.h"
 #include "tests/lab/report.h"
 #include "tests/lab/routes.h"
 #include "tests/lab/supervisor.h"
@@ -25,7 +26,8 @@ namespace fairlead {
 
 class Installation {
  public:
-  Installation(const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Report& report, const absl::Notification& stop);
+  Installation(const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Relay& relay, Report& report,
+               const absl::Notification& stop);
 
   // PostgreSQL, registryd, ingestd, filld, steerd and the NGINX in front of it; a signing key; the fleet file.
   absl::Status StartControlPlane();
@@ -38,6 +40,9 @@ class Installation {
   absl::StatusOr<std::string> AwaitSteering();
 
   ControlPlane& plane() { return plane_; }
+  Supervisor& supervisor() { return supervisor_; }
+  Relay& relay() { return relay_; }
+  const RoutePlan& plan() const { return plan_; }
   const Layout& layout() const { return layout_; }
   // The operators' command line against this installation: its output.
   absl::StatusOr<std::string> Fairlead(const std::vector<std::string>& arguments);
@@ -63,6 +68,7 @@ class Installation {
   const Layout& layout_;
   const RoutePlan& plan_;
   Supervisor& supervisor_;
+  Relay& relay_;
   Report& report_;
   const absl::Notification& stop_;
   ControlPlane plane_;

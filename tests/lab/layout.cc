@@ -94,6 +94,9 @@ bool IsFree(const Layout& layout) {
   for (const int port : {7001, 7002, 7003, 7004, 7080, 8080, 8081, 9100, 9101, 9102, 9103}) {
     if (!IsFreeV4(layout.Address(0, 1), port)) return false;
   }
+  for (const int port : {7001, 7002, 7003}) {
+    if (!IsFreeV4(layout.Address(0, 2), port)) return false;
+  }
   for (const LabBox& box : layout.boxes) {
     if (!IsFreeV4(box.address, kBgpPort) || !IsFreeV4(box.address, kHttpPort)) return false;
   }
@@ -107,6 +110,10 @@ bool IsFree(const Layout& layout) {
 
 std::string Layout::Address(int net, int host) const {
   return absl::StrCat("127.", block, ".", net, ".", host);
+}
+
+std::string Layout::Relayed(const std::string& service) const {
+  return absl::StrCat(Address(0, 2), service.substr(service.find(':')));
 }
 
 std::string Layout::RouterV6Of(const LabPartner& partner) const {

@@ -69,6 +69,8 @@ struct Layout {
   std::vector<LabBox> boxes;  // Collector and origin included.
 
   std::string Address(int net, int host) const;
+  // Where other processes reach the service at this address: through the lab's relay, which can be cut.
+  std::string Relayed(const std::string& service) const;
   std::string RouterOf(const LabPartner& partner) const { return Address(partner.net, 1); }
   // The next hop of a partner's IPv6 routes, which ride on its IPv4 sessions.
   std::string RouterV6Of(const LabPartner& partner) const;

@@ -2,6 +2,7 @@
 //
 //   lab demo|up [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR [--run_dir=DIR]
 //   lab down|status [--run_dir=DIR]
+//   lab kill|stop|cont|restart|hold|release|partition|heal … (faults.h)
 //
 // Exit code 0 only if every step and check held; 130 after Ctrl-C before the end.
 #include <signal.h>
@@ -25,9 +26,12 @@
 #include "absl/time/clock.h"
 #include "libs/base/status_macros.h"
 #include "tests/generator/routes.h"
+#include "tests/lab/control.h"
 #include "tests/lab/demo.h"
+#include "tests/lab/faults.h"
 #include "tests/lab/installation.h"
 #include "tests/lab/layout.h"
+#include "tests/lab/relay.h"
 #include "tests/lab/report.h"
 #include "tests/lab/routes.h"
 #include "tests/lab/run_folder.h"
@@ -39,6 +43,7 @@ ABSL_FLAG(std::string, src_dir, "", "the source tree");
 ABSL_FLAG(bool, once, false, "demo: stop everything at the end instead of waiting for Ctrl-C");
 ABSL_FLAG(std::string, routes, "", "a prefix list to announce instead of generated prefixes, one a line");
 ABSL_FLAG(uint64_t, seed, 1, "of the generated routes");
+ABSL_FLAG(bool, hold, false, "kill: don't start it again until it is released");
 
 namespace fairlead {
 namespace {
@@ -105,11 +110,14 @@ class StopWatch {
   std::thread thread_;
 };
 
-absl::Status ShowAll(bool with_viewers, const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Report& report,
+absl::Status ShowAll(bool with_viewers, const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Relay& relay, Report& report,
                      const absl::Notification& stop) {
-  Installation installation(layout, plan, supervisor, report, stop);
+  Installation installation(layout, plan, supervisor, relay, report, stop);
   RETURN_IF_ERROR(BringUp(installation));
-  if (with_viewers) RETURN_IF_ERROR(ShowViewers(installation, plan, report));
+  if (with_viewers) {
+    RETURN_IF_ERROR(ShowViewers(installation, plan, report));
+    RETURN_IF_ERROR(ShowResilience(installation, report, stop));
+  }
   return ShowSummary(installation, plan, report);
 }
 
@@ -124,8 +132,15 @@ absl::Status Demo(bool with_viewers, const absl::Notification& stop, Report& rep
   report.Line(absl::StrCat("Fairlead on loopback: addresses 127.", layout.block, ".0.0/16 and ::1, everything else in ", folder->path()));
   if (leftovers > 0) report.Line(absl::StrCat("   (an earlier lab was killed; ended the ", leftovers, " processes that it left)"));
   Supervisor supervisor(*folder);
+  Relay relay([&supervisor] {
+    std::vector<std::pair<std::string, pid_t>> processes;
+    for (const ProcessStatus& process : supervisor.List()) processes.push_back({process.name, process.pid});
+    return processes;
+  });
+  ASSIGN_OR_RETURN(const std::unique_ptr<ControlServer> control,
+                   ControlServer::Open(folder->path(), [&](const auto& words) { return Inflict(supervisor, relay, words); }));
   const StopWatch watch(supervisor, stop);
-  const absl::Status shown = ShowAll(with_viewers, layout, plan, supervisor, report, stop);
+  const absl::Status shown = ShowAll(with_viewers, layout, plan, supervisor, relay, report, stop);
   report.Line("");
   if (stop.HasBeenNotified()) return absl::CancelledError("stopped");
   // A step that failed has told why.
@@ -170,16 +185,21 @@ absl::Status Down() {
 
 absl::Status ShowStatus() {
   const std::string path = RunDir();
-  if (!RunningLab(path).has_value()) {
+  const std::optional<ProcessRecord> lab = RunningLab(path);
+  if (!lab.has_value()) {
     std::printf("nothing runs in %s\n", path.c_str());
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(const RunState state, ReadState(path));
-  Table table = {{"PROCESS", "PID", "RESTARTS"}, {}};
-  table.rows.push_back({state.lab.name, absl::StrCat(state.lab.pid), "0"});
-  for (const ProcessRecord& record : state.processes)
-    table.rows.push_back({record.name, absl::StrCat(record.pid), absl::StrCat(record.restarts)});
-  std::printf("%s\nLogs: %s/logs\n", FormatTable(table).c_str(), path.c_str());
+  ASSIGN_OR_RETURN(const std::string table, AskLab(path, {"status"}));
+  std::printf("%s\nlab: pid %d; logs: %s/logs\n", table.c_str(), lab->pid, path.c_str());
+  return absl::OkStatus();
+}
+
+// A fault, for the running lab to inflict on itself.
+absl::Status Fault(std::vector<std::string> words) {
+  if (absl::GetFlag(FLAGS_hold)) words.push_back("--hold");
+  ASSIGN_OR_RETURN(const std::string told, AskLab(RunDir(), words));
+  std::printf("%s", told.c_str());
   return absl::OkStatus();
 }
 
@@ -191,11 +211,14 @@ int Finish(const absl::Status& status) {
 }
 
 int Main(const std::vector<char*>& arguments) {
-  const std::string command = arguments.size() == 2 ? arguments[1] : "";
-  if (command == "down") return Finish(Down());
-  if (command == "status") return Finish(ShowStatus());
-  if (command != "demo" && command != "up") {
-    std::fprintf(stderr, "usage: lab demo|up|down|status [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR\n");
+  const std::vector<std::string> words(arguments.begin() + 1, arguments.end());
+  const std::string command = words.empty() ? "" : words[0];
+  if (words.size() == 1 && command == "down") return Finish(Down());
+  if (words.size() == 1 && command == "status") return Finish(ShowStatus());
+  if (words.size() != 1 || (command != "demo" && command != "up")) {
+    if (IsFault(command)) return Finish(Fault(words));
+    std::fprintf(stderr, "usage: lab demo|up|down|status [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR\n%s",
+                 std::string(kFaultUsage).c_str());
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);  // Whoever reads our output may go; what we started must still be stopped.
@@ -210,6 +233,8 @@ int Main(const std::vector<char*>& arguments) {
 }  // namespace fairlead
 
 int main(int argc, char** argv) {
+  // What gRPC writes about connections that are broken on purpose would bury the report. Not if someone asks for it.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   absl::SetProgramUsageMessage("lab demo|up|down|status");
   return fairlead::Main(absl::ParseCommandLine(argc, argv));
 }

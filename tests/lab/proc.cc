@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <system_error>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
@@ -33,6 +35,8 @@ absl::StatusOr<ProcessInfo> ReadProcess(pid_t pid) {
     return absl::InternalError(absl::StrCat("/proc/", pid, "/stat has an unknown form: '", stat, "'"));
   }
   info.zombie = fields[0] == "Z" || fields[0] == "X";
+  const size_t name = stat.find('(');
+  info.program = stat.substr(name + 1, end - name - 1);
   return info;
 }
 
@@ -46,6 +50,24 @@ std::vector<ProcessInfo> ListProcesses() {
     if (info.ok()) processes.push_back(*info);
   }
   return processes;
+}
+
+std::vector<pid_t> ProcessesBelow(const std::vector<ProcessInfo>& processes, pid_t root, absl::string_view path) {
+  std::set<pid_t> level = {root};
+  const bool all = path == "**";
+  for (const absl::string_view program : absl::StrSplit(path, '/')) {
+    // A child may stand before its parent, so "everything below" is looked for until nothing is added.
+    for (size_t before = 0; before != level.size();) {
+      before = level.size();
+      std::set<pid_t> next = all ? level : std::set<pid_t>();
+      for (const ProcessInfo& process : processes) {
+        if (!process.zombie && level.contains(process.parent) && (all || process.program == program)) next.insert(process.pid);
+      }
+      level = std::move(next);
+      if (!all) break;
+    }
+  }
+  return {level.begin(), level.end()};
 }
 
 bool HasEnvironment(pid_t pid, const std::string& entry) {

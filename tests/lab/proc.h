@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace fairlead {
 
@@ -21,6 +22,7 @@ struct ProcessInfo {
   pid_t session = 0;
   uint64_t start_time = 0;  // Clock ticks since boot.
   bool zombie = false;
+  std::string program;  // Its name, as the kernel cuts it: at most 15 characters.
 };
 
 // NOT_FOUND if there is no such process (any more).
@@ -28,6 +30,10 @@ absl::StatusOr<ProcessInfo> ReadProcess(pid_t pid);
 
 // Every process visible now, zombies included.
 std::vector<ProcessInfo> ListProcesses();
+
+// The processes below `root` that `path` leads to: "nginx" are its children that run nginx, "nginx/nginx" the children of those that do,
+// "**" it and everything below. Pure; by pid, zombies left out.
+std::vector<pid_t> ProcessesBelow(const std::vector<ProcessInfo>& processes, pid_t root, absl::string_view path);
 
 // Whether the process was started with exactly this "NAME=value" in its environment. False too where we may not look, and for
 // programs that write their title over it.

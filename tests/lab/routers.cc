@@ -69,14 +69,24 @@ std::string RenderAnnouncing(const Layout& layout, const LabPartner& partner, ab
                       filter, "; next hop address ", layout.RouterV6Of(partner), "; };\n}\n");
 }
 
-absl::Status StartBird(Supervisor& supervisor, const Layout& layout, const std::string& name, const std::string& config) {
-  const std::string base = layout.Run(absl::StrCat("routers/", name));
-  std::error_code error;
-  std::filesystem::create_directories(layout.Run("routers"), error);
+// Where the router's files are, without their endings.
+std::string Base(const Layout& layout, const std::string& name) {
+  return layout.Run(absl::StrCat("routers/", name));
+}
+
+absl::Status WriteConfig(const std::string& base, const std::string& config) {
   std::ofstream file(base + ".conf", std::ios::trunc);
   file << config;
   file.close();
   if (!file) return absl::InternalError(absl::StrCat("can't write '", base, ".conf'"));
+  return absl::OkStatus();
+}
+
+absl::Status StartBird(Supervisor& supervisor, const Layout& layout, const std::string& name, const std::string& config) {
+  const std::string base = Base(layout, name);
+  std::error_code error;
+  std::filesystem::create_directories(layout.Run("routers"), error);
+  RETURN_IF_ERROR(WriteConfig(base, config));
   return supervisor.Start({.name = absl::StrCat("router-", name),
                            .argv = {"/usr/sbin/bird", "-f", "-c", base + ".conf", "-s", base + ".ctl", "-P", base + ".pid"},
                            .stage = 1});
@@ -116,6 +126,13 @@ absl::Status StartRouters(Supervisor& supervisor, const Layout& layout, const Ro
     RETURN_IF_ERROR(StartBird(supervisor, layout, partner.id, RenderPartnerRouter(layout, partner, plan.partners[i])));
   }
   return StartBird(supervisor, layout, "edge", RenderEdgeRouter(layout));
+}
+
+absl::Status Announce(Supervisor& supervisor, const Layout& layout, const LabPartner& partner, const PartnerRoutes& routes) {
+  const std::string base = Base(layout, partner.id);
+  RETURN_IF_ERROR(WriteConfig(base, RenderPartnerRouter(layout, partner, routes)));
+  return supervisor.Run({.name = absl::StrCat("birdc-", partner.id), .argv = {"/usr/sbin/birdc", "-s", base + ".ctl", "configure"}},
+                        absl::Seconds(10));
 }
 
 }  // namespace fairlead

@@ -25,6 +25,9 @@ std::string RenderEdgeRouter(const Layout& layout);
 // run/routers/<name>.ctl.
 absl::Status StartRouters(Supervisor& supervisor, const Layout& layout, const RoutePlan& plan);
 
+// Makes a running partner's router announce these routes from now on: what isn't among them any more is withdrawn.
+absl::Status Announce(Supervisor& supervisor, const Layout& layout, const LabPartner& partner, const PartnerRoutes& routes);
+
 }  // namespace fairlead
 
 #endif  // FAIRLEAD_TESTS_LAB_ROUTERS_H_

@@ -16,6 +16,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "libs/base/status_macros.h"
 #include "tests/lab/proc.h"
@@ -187,11 +188,47 @@ absl::Status Supervisor::Run(ProcessSpec spec, absl::Duration timeout) {
   return absl::InternalError(absl::StrCat("'", name, "' failed (", DescribeExit(wait_status), "):\n", Tail(LogPath(name))));
 }
 
-absl::Status Supervisor::Signal(const std::string& name, int signal) {
-  absl::MutexLock lock(&mu_);
+absl::StatusOr<Supervisor::Child*> Supervisor::FindChild(const std::string& name) {
   const auto it = children_.find(name);
-  if (it == children_.end() || it->second.pid == 0) return absl::NotFoundError(absl::StrCat("no process '", name, "' runs"));
-  kill(it->second.pid, signal);
+  if (it == children_.end()) return absl::NotFoundError(absl::StrCat("no process '", name, "'"));
+  return &it->second;
+}
+
+absl::StatusOr<int> Supervisor::Signal(const std::string& target, int signal) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(target, absl::MaxSplits('/', 1));
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(const Child* child, FindChild(parts.first));
+  std::vector<pid_t> pids;
+  if (child->pid != 0) {
+    pids = parts.second.empty() ? std::vector<pid_t>{child->pid} : ProcessesBelow(ListProcesses(), child->pid, parts.second);
+  }
+  if (pids.empty()) return absl::NotFoundError(absl::StrCat("no process '", target, "' runs"));
+  for (const pid_t pid : pids) kill(pid, signal);
+  return static_cast<int>(pids.size());
+}
+
+absl::Status Supervisor::Restart(const std::string& name) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(Child * child, FindChild(name));
+  if (child->pid == 0) return absl::NotFoundError(absl::StrCat("no process '", name, "' runs"));
+  kill(child->pid, child->spec.stop_signal);
+  child->kill_at = absl::Now() + child->spec.stop_patience;
+  return absl::OkStatus();
+}
+
+absl::Status Supervisor::Hold(const std::string& name) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(Child * child, FindChild(name));
+  child->held = true;
+  child->start_at = absl::InfiniteFuture();
+  return absl::OkStatus();
+}
+
+absl::Status Supervisor::Release(const std::string& name) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(Child * child, FindChild(name));
+  child->held = false;
+  if (child->pid == 0 && child->keep_running) child->start_at = absl::Now();
   return absl::OkStatus();
 }
 
@@ -250,7 +287,7 @@ std::vector<ProcessStatus> Supervisor::List() const {
   for (const auto& [name, child] : children_) ordered.push_back(&child);
   std::sort(ordered.begin(), ordered.end(), [](const Child* a, const Child* b) { return a->order < b->order; });
   std::vector<ProcessStatus> list;
-  for (const Child* child : ordered) list.push_back({child->spec.name, child->pid, child->restarts, child->last_exit});
+  for (const Child* child : ordered) list.push_back({child->spec.name, child->pid, child->restarts, child->last_exit, child->held});
   return list;
 }
 
@@ -286,7 +323,7 @@ void Supervisor::Ended(Child& child, int wait_status) {
   child.kill_at = absl::InfiniteFuture();
   child.wait_status = wait_status;
   child.last_exit = DescribeExit(wait_status);
-  if (child.keep_running) {
+  if (child.keep_running && !child.held) {
     const absl::Time now = absl::Now();
     if (now - child.started >= kHealthyRun) child.backoff.Reset();
     child.start_at = now + child.backoff.Next();

@@ -57,6 +57,7 @@ struct ProcessStatus {
   pid_t pid = 0;  // 0 while it waits to be restarted.
   int restarts = 0;
   std::string last_exit;  // "exit 1", "signal 9"; empty before the first.
+  bool held = false;
 };
 
 class Supervisor {
@@ -72,8 +73,14 @@ class Supervisor {
   absl::Status Start(ProcessSpec spec) ABSL_LOCKS_EXCLUDED(mu_);
   // Runs a command to its end. INTERNAL with the end of its log if it fails, DEADLINE_EXCEEDED (and it is killed) if it takes longer.
   absl::Status Run(ProcessSpec spec, absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
-  // Sends a signal to a process (not its group), as an operator would. NOT_FOUND if it doesn't run.
-  absl::Status Signal(const std::string& name, int signal) ABSL_LOCKS_EXCLUDED(mu_);
+  // Sends a signal to what `target` names, as a fault would: "ocad-x" that process alone (not its group), "ocad-x/nginx" its children that
+  // run nginx, "ocad-x/nginx/nginx" their workers, "ocad-x/**" it and everything below. Returns to how many. NOT_FOUND if there is none.
+  absl::StatusOr<int> Signal(const std::string& target, int signal) ABSL_LOCKS_EXCLUDED(mu_);
+  // Asks a process to end in its orderly way; it is started again as after any end. NOT_FOUND if it doesn't run.
+  absl::Status Restart(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  // From now on it isn't started again when it ends, until Release, which starts it at once. NOT_FOUND if there is none of that name.
+  absl::Status Hold(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Release(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
   // Stops one process and forgets it. NOT_FOUND if there is none of that name.
   absl::Status Stop(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
   // Stops all, stage by stage; returns when none is left. Nothing can be started afterwards (CANCELLED).
@@ -91,6 +98,7 @@ class Supervisor {
     int order = 0;
     bool keep_running = true;  // False for Run and once it is to stop.
     bool waited_for = false;   // By a Run().
+    bool held = false;         // Not to be started again for now.
     pid_t pid = 0;
     uint64_t start_time = 0;
     absl::Time started;
@@ -103,6 +111,7 @@ class Supervisor {
   };
 
   absl::StatusOr<Child*> Add(ProcessSpec spec, bool keep_running) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<Child*> FindChild(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Spawn(Child& child) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The state file must know a process before anything else can happen to us.
   void Record() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

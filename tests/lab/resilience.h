@@ -1,0 +1,70 @@
+// The demo's last two steps: parts of a running lab break one after the other while viewers play and others begin to, and each time it
+// is shown how long new answers still named what is gone, what the viewers saw, and how long it took until all was as before.
+//
+//   Resilience resilience(installation, report, stop);
+//   RETURN_IF_ERROR(resilience.ShowFaults());
+//   RETURN_IF_ERROR(resilience.ShowOutages());
+#ifndef FAIRLEAD_TESTS_LAB_RESILIENCE_H_
+#define FAIRLEAD_TESTS_LAB_RESILIENCE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "tests/lab/installation.h"
+#include "tests/lab/lab_state.h"
+#include "tests/lab/players.h"
+#include "tests/lab/prober.h"
+#include "tests/lab/report.h"
+
+namespace fairlead {
+
+class Resilience {
+ public:
+  // All three must outlive it.
+  Resilience(Installation& installation, Report& report, const absl::Notification& stop);
+
+  // Begins to play and to ask; from here on everything is counted.
+  absl::Status Start();
+  // A box killed whole, an NGINX that hangs, a prefix withdrawn, a router killed, a link at its cap.
+  absl::Status ShowFaults();
+  // The whole control plane, then its parts one by one.
+  absl::Status ShowOutages();
+
+ private:
+  struct Fault {
+    std::string what;
+    std::function<absl::Status()> inflict;
+    std::function<absl::Status()> heal;
+    Prober::Who gone = {};  // Who must not be named any more; no name: nobody may change.
+  };
+  struct Outage {
+    std::string what;
+    std::vector<std::string> processes;
+    absl::Duration lasts;
+  };
+
+  std::vector<Fault> Faults();
+  absl::Status Show(const Fault& fault, Table& table);
+  absl::Status Show(const Outage& outage, Table& table);
+  // How long it takes until everything is as it was at the start.
+  absl::StatusOr<absl::Duration> AwaitAsBefore();
+  // Takes back, or announces again, every prefix that covers the viewer.
+  absl::Status Withdraw(size_t partner, const LabViewer& viewer);
+  const LabViewer& ViewerAt(const std::string& site) const;
+
+  Installation& installation_;
+  Report& report_;
+  const absl::Notification& stop_;
+  LabState before_;
+  std::unique_ptr<Players> players_;
+  std::unique_ptr<Prober> prober_;
+};
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_TESTS_LAB_RESILIENCE_H_
