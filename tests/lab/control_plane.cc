@@ -14,6 +14,7 @@ namespace fairlead {
 namespace {
 
 constexpr absl::Duration kTimeout = absl::Seconds(20);
+constexpr absl::Duration kWriteTimeout = absl::Seconds(5);
 constexpr int kPageSize = 1000;
 constexpr int kMaxPages = 1000;
 
@@ -81,6 +82,22 @@ absl::Status ControlPlane::SetAdminState(const std::string& appliance, common::v
 absl::StatusOr<std::vector<registry::v1::Appliance>> ControlPlane::ListAppliances() {
   return List<registry::v1::Appliance>(*registry_, &registry::v1::RegistryService::Stub::ListAppliances,
                                        registry::v1::ListAppliancesRequest(), [](const auto& response) { return response.appliances(); });
+}
+
+absl::Status ControlPlane::SetDisplayName(const std::string& partner, const std::string& display_name, const std::string& request_id) {
+  registry::v1::UpdatePartnerRequest request;
+  request.mutable_partner()->set_name(partner);
+  request.mutable_partner()->set_display_name(display_name);
+  request.mutable_update_mask()->add_paths("display_name");
+  request.set_request_id(request_id);
+  return Call(*registry_, &registry::v1::RegistryService::Stub::UpdatePartner, request, kWriteTimeout).status();
+}
+
+absl::StatusOr<std::vector<registry::v1::AuditRecord>> ControlPlane::ListAuditRecords(const std::string& resource) {
+  registry::v1::ListAuditRecordsRequest request;
+  request.set_resource(resource);
+  return List<registry::v1::AuditRecord>(*registry_, &registry::v1::RegistryService::Stub::ListAuditRecords, request,
+                                         [](const auto& response) { return response.audit_records(); });
 }
 
 absl::Status ControlPlane::SetContractCap(const std::string& link, int64_t contract_cap_bps) {

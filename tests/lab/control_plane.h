@@ -33,6 +33,10 @@ class ControlPlane {
   absl::StatusOr<std::string> IssueEnrollmentToken(const std::string& appliance);
   absl::Status SetAdminState(const std::string& appliance, common::v1::AdminState state, const std::string& reason);
   absl::StatusOr<std::vector<registry::v1::Appliance>> ListAppliances();
+  // A partner's display name alone. Fails in seconds, so that it can be repeated with the same request id.
+  absl::Status SetDisplayName(const std::string& partner, const std::string& display_name, const std::string& request_id);
+  // Of one resource, newest first.
+  absl::StatusOr<std::vector<registry::v1::AuditRecord>> ListAuditRecords(const std::string& resource);
   // Of the link's fields only the contract cap; 0 = none.
   absl::Status SetContractCap(const std::string& link, int64_t contract_cap_bps);
   absl::StatusOr<std::vector<ingest::v1::ApplianceState>> ListApplianceStates();

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/base/status_macros.h"
 #include "libs/signing/digest.h"
+#include "tests/lab/http_client.h"
 
 namespace fairlead {
 namespace {
@@ -43,6 +44,18 @@ absl::Status ReadBoxes(ControlPlane& plane, LabState& state) {
     state[absl::StrCat("routes ", ShortName(box.appliance()))] = absl::StrCat(lines.size(), ", ", Hash(absl::StrJoin(lines, "\n")));
   }
   return absl::OkStatus();
+}
+
+// Whether each box's NGINX answers; it refuses, because no token is shown.
+void ReadServers(const Layout& layout, LabState& state) {
+  HttpClient http({.connect = absl::Seconds(1), .total = absl::Seconds(1)});
+  for (const LabBox& box : layout.boxes) {
+    if (box.kind == ApplianceKind::kCollector) continue;
+    for (const std::string& url : {absl::StrCat("http://", box.address, ":", kHttpPort), absl::StrCat("http://[::1]:", box.port_v6)}) {
+      const absl::StatusOr<HttpReply> reply = http.Get(url + "/");
+      state[absl::StrCat("server ", box.id, ", ", url)] = reply.ok() ? absl::StrCat("status ", reply->status) : "doesn't answer";
+    }
+  }
 }
 
 absl::Status ReadFill(ControlPlane& plane, LabState& state) {
@@ -89,8 +102,9 @@ absl::Status ReadAnswers(ControlPlane& plane, const std::vector<LabViewer>& view
 
 }  // namespace
 
-absl::StatusOr<LabState> ReadLabState(ControlPlane& plane, const std::vector<LabViewer>& viewers) {
+absl::StatusOr<LabState> ReadLabState(const Layout& layout, ControlPlane& plane, const std::vector<LabViewer>& viewers) {
   LabState state;
+  ReadServers(layout, state);
   RETURN_IF_ERROR(ReadBoxes(plane, state));
   RETURN_IF_ERROR(ReadFill(plane, state));
   RETURN_IF_ERROR(ReadRegistry(plane, state));

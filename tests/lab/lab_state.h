@@ -1,9 +1,9 @@
 // Everything of a lab that must be as before when a fault is healed, as facts with names, so that two readings can be compared and what
 // differs can be said.
 //
-//   ASSIGN_OR_RETURN(const LabState before, ReadLabState(plane, viewers));
+//   ASSIGN_OR_RETURN(const LabState before, ReadLabState(layout, plane, viewers));
 //   … faults …
-//   EXPECT_EQ(Differences(before, *ReadLabState(plane, viewers)), "");
+//   EXPECT_EQ(Differences(before, *ReadLabState(layout, plane, viewers)), "");
 #ifndef FAIRLEAD_TESTS_LAB_LAB_STATE_H_
 #define FAIRLEAD_TESTS_LAB_LAB_STATE_H_
 
@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "tests/lab/control_plane.h"
+#include "tests/lab/layout.h"
 #include "tests/lab/routes.h"
 
 namespace fairlead {
@@ -22,7 +23,7 @@ namespace fairlead {
 // positions of feeds) is left out.
 using LabState = std::map<std::string, std::string>;
 
-absl::StatusOr<LabState> ReadLabState(ControlPlane& plane, const std::vector<LabViewer>& viewers);
+absl::StatusOr<LabState> ReadLabState(const Layout& layout, ControlPlane& plane, const std::vector<LabViewer>& viewers);
 
 // A line for each fact that differs; "" if none does.
 std::string Differences(const LabState& before, const LabState& now);

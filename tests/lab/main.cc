@@ -1,6 +1,7 @@
 // lab: a whole installation on one machine, for ./run.
 //
 //   lab demo|up [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR [--run_dir=DIR]
+//   lab faults [--moments=N] [--most=N] [--frozen=20s] [--seed=N] [--json=FILE] --bin_dir=DIR --src_dir=DIR [--run_dir=DIR]
 //   lab down|status [--run_dir=DIR]
 //   lab kill|stop|cont|restart|hold|release|partition|heal … (faults.h)
 //
@@ -28,6 +29,7 @@
 #include "tests/generator/routes.h"
 #include "tests/lab/control.h"
 #include "tests/lab/demo.h"
+#include "tests/lab/fault_matrix.h"
 #include "tests/lab/faults.h"
 #include "tests/lab/installation.h"
 #include "tests/lab/layout.h"
@@ -43,6 +45,10 @@ ABSL_FLAG(std::string, src_dir, "", "the source tree");
 ABSL_FLAG(bool, once, false, "demo: stop everything at the end instead of waiting for Ctrl-C");
 ABSL_FLAG(std::string, routes, "", "a prefix list to announce instead of generated prefixes, one a line");
 ABSL_FLAG(uint64_t, seed, 1, "of the generated routes");
+ABSL_FLAG(int, moments, 10, "faults: how often each fault of each process");
+ABSL_FLAG(absl::Duration, frozen, absl::Seconds(20), "faults: how long a frozen process stays so");
+ABSL_FLAG(int, most, 0, "faults: stop after so many; 0 = all");
+ABSL_FLAG(std::string, json, "", "faults: where the results are written");
 ABSL_FLAG(bool, hold, false, "kill: don't start it again until it is released");
 
 namespace fairlead {
@@ -110,18 +116,31 @@ class StopWatch {
   std::thread thread_;
 };
 
-absl::Status ShowAll(bool with_viewers, const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Relay& relay, Report& report,
+enum class Programme { kUp, kDemo, kFaults };
+
+absl::Status RunFaults(Installation& installation, Report& report, const absl::Notification& stop) {
+  FaultMatrix matrix(installation, report, stop,
+                     {.moments = absl::GetFlag(FLAGS_moments),
+                      .frozen = absl::GetFlag(FLAGS_frozen),
+                      .seed = absl::GetFlag(FLAGS_seed),
+                      .most = absl::GetFlag(FLAGS_most),
+                      .json = absl::GetFlag(FLAGS_json)});
+  return matrix.Run();
+}
+
+absl::Status ShowAll(Programme programme, const Layout& layout, const RoutePlan& plan, Supervisor& supervisor, Relay& relay, Report& report,
                      const absl::Notification& stop) {
   Installation installation(layout, plan, supervisor, relay, report, stop);
   RETURN_IF_ERROR(BringUp(installation));
-  if (with_viewers) {
+  if (programme == Programme::kFaults) return RunFaults(installation, report, stop);
+  if (programme == Programme::kDemo) {
     RETURN_IF_ERROR(ShowViewers(installation, plan, report));
     RETURN_IF_ERROR(ShowResilience(installation, report, stop));
   }
   return ShowSummary(installation, plan, report);
 }
 
-absl::Status Demo(bool with_viewers, const absl::Notification& stop, Report& report) {
+absl::Status RunLab(Programme programme, const absl::Notification& stop, Report& report) {
   ASSIGN_OR_RETURN(const std::unique_ptr<RunFolder> folder, RunFolder::Acquire(RunDir()));
   ASSIGN_OR_RETURN(const int leftovers, folder->KillLeftovers());
   RETURN_IF_ERROR(folder->Clear());
@@ -140,7 +159,7 @@ absl::Status Demo(bool with_viewers, const absl::Notification& stop, Report& rep
   ASSIGN_OR_RETURN(const std::unique_ptr<ControlServer> control,
                    ControlServer::Open(folder->path(), [&](const auto& words) { return Inflict(supervisor, relay, words); }));
   const StopWatch watch(supervisor, stop);
-  const absl::Status shown = ShowAll(with_viewers, layout, plan, supervisor, relay, report, stop);
+  const absl::Status shown = ShowAll(programme, layout, plan, supervisor, relay, report, stop);
   report.Line("");
   if (stop.HasBeenNotified()) return absl::CancelledError("stopped");
   // A step that failed has told why.
@@ -148,7 +167,7 @@ absl::Status Demo(bool with_viewers, const absl::Notification& stop, Report& rep
   const bool held = shown.ok() && report.failures() == 0;
   report.Line(
       absl::StrFormat("%s after %.0f s", held ? "Every step held" : "NOT every step held", absl::ToDoubleSeconds(report.elapsed())));
-  if (shown.ok() && !absl::GetFlag(FLAGS_once)) {
+  if (shown.ok() && programme != Programme::kFaults && !absl::GetFlag(FLAGS_once)) {
     report.Line("Stays up until Ctrl-C or ./run down");
     stop.WaitForNotification();
   }
@@ -215,16 +234,17 @@ int Main(const std::vector<char*>& arguments) {
   const std::string command = words.empty() ? "" : words[0];
   if (words.size() == 1 && command == "down") return Finish(Down());
   if (words.size() == 1 && command == "status") return Finish(ShowStatus());
-  if (words.size() != 1 || (command != "demo" && command != "up")) {
+  if (words.size() != 1 || (command != "demo" && command != "up" && command != "faults")) {
     if (IsFault(command)) return Finish(Fault(words));
-    std::fprintf(stderr, "usage: lab demo|up|down|status [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR\n%s",
+    std::fprintf(stderr, "usage: lab demo|up|faults|down|status [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR\n%s",
                  std::string(kFaultUsage).c_str());
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);  // Whoever reads our output may go; what we started must still be stopped.
   const StopOnSignal stop;
   Report report;
-  const absl::Status status = Demo(command == "demo", stop.notification(), report);
+  const Programme programme = command == "demo" ? Programme::kDemo : command == "faults" ? Programme::kFaults : Programme::kUp;
+  const absl::Status status = RunLab(programme, stop.notification(), report);
   if (!absl::IsCancelled(status) && report.failures() > 0) return 1;
   return Finish(status);
 }

@@ -53,7 +53,7 @@ Resilience::Resilience(Installation& installation, Report& report, const absl::N
 absl::Status Resilience::Start() {
   const std::vector<LabViewer>& viewers = installation_.plan().viewers;
   ASSIGN_OR_RETURN(const std::vector<content::v1::Title> titles, installation_.plane().ListTitles());
-  ASSIGN_OR_RETURN(before_, ReadLabState(installation_.plane(), viewers));
+  ASSIGN_OR_RETURN(before_, ReadLabState(installation_.layout(), installation_.plane(), viewers));
   players_ = std::make_unique<Players>(installation_.layout(), viewers, titles, installation_.plane(), PlayerOptions());
   prober_ = std::make_unique<Prober>(viewers, titles, installation_.plane());
   return report_.Step("viewers begin to play in real time, others ask for new plays all the while", [&]() -> absl::StatusOr<std::string> {
@@ -121,7 +121,7 @@ absl::StatusOr<absl::Duration> Resilience::AwaitAsBefore() {
   const absl::Time start = absl::Now();
   RETURN_IF_ERROR(AwaitNothing(
       [&] {
-        const absl::StatusOr<LabState> now = ReadLabState(installation_.plane(), installation_.plan().viewers);
+        const absl::StatusOr<LabState> now = ReadLabState(installation_.layout(), installation_.plane(), installation_.plan().viewers);
         return now.ok() ? Differences(before_, *now) : std::string(now.status().message());
       },
       kAsBeforePatience, stop_));
@@ -140,7 +140,7 @@ absl::Status Resilience::Show(const Fault& fault, Table& table) {
   }
   stop_.WaitForNotificationWithTimeout(start + kLasts - absl::Now());
   if (fault.gone.name.empty()) {
-    ASSIGN_OR_RETURN(const LabState now, ReadLabState(installation_.plane(), installation_.plan().viewers));
+    ASSIGN_OR_RETURN(const LabState now, ReadLabState(installation_.layout(), installation_.plane(), installation_.plan().viewers));
     for (const auto& [name, fact] : before_) {
       const bool moved = name.rfind("viewer ", 0) == 0 && now.at(name) != fact;
       if (moved) report_.Check(false, absl::StrCat(fault.what, ": ", name, ": was ", fact, "; is ", now.at(name)));
