@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "libs/base/status_macros.h"
 #include "tests/lab/players.h"
@@ -37,19 +38,19 @@ absl::Duration Median(std::vector<absl::Duration> values) {
   return values[values.size() / 2];
 }
 
-// New plays go through these.
-bool IsWayToSteerd(const std::string& target) {
-  return absl::StartsWith(target, "steerd") || absl::StartsWith(target, "nginx-front");
+// New plays go through these. A steerd that is merely cut off from its sources answers from what it knows.
+bool IsWayToSteerd(const std::string& target, FaultKind kind) {
+  return kind != FaultKind::kPartition && (absl::StartsWith(target, "steerd") || absl::StartsWith(target, "nginx-front"));
 }
 
 // "ocad" of all boxes are one row of the summary.
 std::string Group(const std::string& target) {
-  const size_t slash = target.find('/');
-  std::string name = target.substr(0, slash);
+  const size_t end = target.find_first_of("/ ");
+  std::string name = target.substr(0, end);
   for (const char* kind : {"ocad", "router"}) {
     if (absl::StartsWith(name, kind)) name = kind;
   }
-  return slash == std::string::npos ? name : absl::StrCat(name, target.substr(slash));
+  return end == std::string::npos ? name : absl::StrCat(name, target.substr(end));
 }
 
 }  // namespace
@@ -62,6 +63,8 @@ absl::string_view ToString(FaultKind kind) {
       return "FROZEN";
     case FaultKind::kRestart:
       return "RESTARTED";
+    case FaultKind::kPartition:
+      return "PARTITIONED";
   }
   return "?";
 }
@@ -97,12 +100,23 @@ std::vector<std::string> FaultMatrix::Targets() const {
   return targets;
 }
 
+// Who talks to whom through the relay.
+std::vector<std::string> FaultMatrix::Pairs() const {
+  std::vector<std::string> pairs = {"steerd registryd", "steerd ingestd",  "steerd filld", "ingestd registryd",
+                                    "ingestd filld",    "filld registryd", "filld ingestd"};
+  for (const LabBox& box : installation_.layout().boxes) {
+    for (const char* service : {"registryd", "ingestd", "filld"}) pairs.push_back(absl::StrCat("ocad-", box.id, " ", service));
+  }
+  return pairs;
+}
+
 std::vector<FaultMatrix::Planned> FaultMatrix::Plan() const {
   std::vector<Planned> plan;
-  for (const std::string& target : Targets()) {
-    for (const FaultKind kind : {FaultKind::kKill, FaultKind::kFreeze, FaultKind::kRestart}) {
-      for (int moment = 0; moment < options_.moments; ++moment) plan.push_back({target, kind});
+  for (int moment = 0; moment < options_.moments; ++moment) {
+    for (const std::string& target : Targets()) {
+      for (const FaultKind kind : {FaultKind::kKill, FaultKind::kFreeze, FaultKind::kRestart}) plan.push_back({target, kind});
     }
+    for (const std::string& pair : Pairs()) plan.push_back({pair, FaultKind::kPartition});
   }
   std::shuffle(plan.begin(), plan.end(), std::mt19937_64(options_.seed));
   if (options_.most > 0 && plan.size() > static_cast<size_t>(options_.most)) plan.resize(static_cast<size_t>(options_.most));
@@ -112,6 +126,12 @@ std::vector<FaultMatrix::Planned> FaultMatrix::Plan() const {
 absl::Status FaultMatrix::Break(const Planned& fault) {
   Supervisor& supervisor = installation_.supervisor();
   if (fault.kind == FaultKind::kKill) return supervisor.Signal(fault.target, SIGKILL).status();
+  if (fault.kind == FaultKind::kPartition) {
+    const std::pair<std::string, std::string> pair = absl::StrSplit(fault.target, ' ');
+    RETURN_IF_ERROR(installation_.relay().Partition(pair.first, pair.second));
+    stop_.WaitForNotificationWithTimeout(options_.frozen);
+    return installation_.relay().Heal(pair.first, pair.second);
+  }
   if (fault.kind == FaultKind::kRestart) {
     // What the lab didn't start itself is asked to end as its own parent would ask.
     return absl::StrContains(fault.target, '/') ? supervisor.Signal(fault.target, SIGTERM).status() : supervisor.Restart(fault.target);
@@ -147,7 +167,7 @@ absl::StatusOr<FaultResult> FaultMatrix::Inflict(const Planned& fault, Load& loa
   if (!healed.ok()) result.broken.push_back(absl::StrCat("not as before: ", std::string(healed.message())));
   if (seen.stalled > absl::ZeroDuration())
     result.broken.push_back(absl::StrCat("viewers stalled for ", Seconds(seen.stalled), ": ", seen.last_problem));
-  if (!IsWayToSteerd(fault.target) && result.failed_plays > 0)
+  if (!IsWayToSteerd(fault.target, fault.kind) && result.failed_plays > 0)
     result.broken.push_back(absl::StrCat(result.failed_plays, " new plays failed: ", asked.last_problem));
   if (healed.ok()) {
     for (std::string& broken : load.invariants.Check()) result.broken.push_back(std::move(broken));
@@ -161,8 +181,9 @@ absl::Status FaultMatrix::Run() {
   ASSIGN_OR_RETURN(const std::vector<content::v1::Title> titles, installation_.plane().ListTitles());
   ASSIGN_OR_RETURN(before_, ReadLabState(installation_.layout(), installation_.plane(), installation_.plan().viewers));
   const std::vector<Planned> plan = Plan();
-  report_.Line(absl::StrCat("   ", plan.size(), " faults: ", Targets().size(), " processes × 3 kinds × ", options_.moments, " moments",
-                            options_.most > 0 ? ", cut short" : "", "; seed ", options_.seed));
+  report_.Line(absl::StrCat("   ", plan.size(), " faults: (", Targets().size(), " processes × 3 kinds + ", Pairs().size(),
+                            " partitions) × ", options_.moments, " moments", options_.most > 0 ? ", cut short" : "", "; seed ",
+                            options_.seed));
   Load load(installation_, titles);
   std::mt19937_64 chance(options_.seed);
   std::vector<FaultResult> results;

@@ -1,4 +1,5 @@
-// The fault matrix: every process of a lab × {killed, frozen, restarted} × several moments, one after the other in a seeded order, while
+// The fault matrix: every process of a lab × {killed, frozen, restarted}, and every pair that talks through the relay × {partitioned}, each
+// at several moments, one after the other in a seeded order, while
 // viewers play, others begin to, and an operator writes. After each fault the lab must be as before within two minutes, the viewers must
 // not have stalled, new plays must not have failed (where the fault wasn't the way to steerd itself), and the invariants must hold.
 //
@@ -23,7 +24,7 @@
 
 namespace fairlead {
 
-enum class FaultKind { kKill, kFreeze, kRestart };
+enum class FaultKind { kKill, kFreeze, kRestart, kPartition };
 absl::string_view ToString(FaultKind kind);
 
 struct FaultMatrixOptions {
@@ -36,7 +37,7 @@ struct FaultMatrixOptions {
 
 // A fault and what was seen of it.
 struct FaultResult {
-  std::string target;  // As Supervisor::Signal takes it.
+  std::string target;  // As Supervisor::Signal takes it; of a partition "process service".
   FaultKind kind = FaultKind::kKill;
   absl::Duration healed = {};  // From the end of the fault until all was as before; infinite: never.
   int64_t new_plays = 0;
@@ -62,6 +63,7 @@ class FaultMatrix {
   struct Load;
 
   std::vector<std::string> Targets() const;
+  std::vector<std::string> Pairs() const;
   std::vector<Planned> Plan() const;
   absl::StatusOr<FaultResult> Inflict(const Planned& fault, Load& load);
   absl::Status Break(const Planned& fault);

@@ -21,7 +21,7 @@ std::string ShowStatus(const Supervisor& supervisor, const Relay& relay) {
     table.rows.push_back({process.name, process.pid == 0 ? "–" : absl::StrCat(process.pid), absl::StrCat(process.restarts),
                           process.last_exit.empty() ? "–" : process.last_exit, process.held ? "held" : ""});
   }
-  std::string text = FormatTable(table);
+  std::string text = FormatTable(table) + "\n";
   for (const auto& [process, service] : relay.Partitions()) absl::StrAppend(&text, "partitioned: ", process, " and ", service, "\n");
   return text;
 }

@@ -35,13 +35,17 @@ absl::StatusOr<sockaddr_in> ParseAddress(const std::string& text) {
   return address;
 }
 
-// The inode of the socket whose own end is `address`, "socket:[N]"; empty if there is none. Source: proc(5), /proc/net/tcp.
+// The inode of the socket whose own end is `address`, "socket:[N]"; empty if there is none. gRPC connects to IPv4 addresses by IPv6
+// sockets, whose ends are ::ffff:a.b.c.d. Source: proc(5), /proc/net/tcp.
 std::string SocketAt(const sockaddr_in& address) {
-  const std::string wanted = absl::StrFormat("%08X:%04X", address.sin_addr.s_addr, ntohs(address.sin_port));
-  std::ifstream table("/proc/net/tcp");
-  for (std::string line; std::getline(table, line);) {
-    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
-    if (words.size() > 9 && words[1] == wanted) return absl::StrCat("socket:[", words[9], "]");
+  const std::string end = absl::StrFormat("%08X:%04X", address.sin_addr.s_addr, ntohs(address.sin_port));
+  const std::pair<const char*, std::string> tables[] = {{"/proc/net/tcp", end}, {"/proc/net/tcp6", "0000000000000000FFFF0000" + end}};
+  for (const auto& [path, wanted] : tables) {
+    std::ifstream table(path);
+    for (std::string line; std::getline(table, line);) {
+      const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+      if (words.size() > 9 && words[1] == wanted) return absl::StrCat("socket:[", words[9], "]");
+    }
   }
   return "";
 }

@@ -122,6 +122,21 @@ TEST_F(RelayTest, NothingPassesBetweenPartitionedOnesUntilTheyAreHealed) {
   EXPECT_TRUE(late_service->Gets("hello"));
 }
 
+TEST_F(RelayTest, AClientIsKnownAlsoWhenItComesByAnIPv6Socket) {
+  ASSERT_TRUE(relay_.Partition("tester", "service").ok());
+  const Socket client(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in6 address = {};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(static_cast<uint16_t>(port_));
+  ASSERT_EQ(inet_pton(AF_INET6, "::ffff:127.0.0.1", &address.sin6_addr), 1);
+  ASSERT_EQ(connect(client.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const Socket service(accept4(server_->fd(), nullptr, nullptr, SOCK_CLOEXEC));
+  client.Send("lost?");
+  EXPECT_FALSE(Eventually([&] { return service.Receive() != ""; }, absl::Milliseconds(300)));
+  relay_.HealAll();
+  EXPECT_TRUE(service.Gets("lost?"));
+}
+
 TEST_F(RelayTest, OthersAreNotCutOff) {
   ASSERT_TRUE(relay_.Partition("somebody-else", "service").ok());
   const auto [client, service] = Open();
