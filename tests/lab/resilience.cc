@@ -173,22 +173,38 @@ absl::Status Resilience::ShowFaults() {
   return shown;
 }
 
+absl::StatusOr<absl::Duration> Resilience::AwaitAnswer() {
+  const absl::Time start = absl::Now();
+  const int64_t answers = prober_->Totals().answers;
+  RETURN_IF_ERROR(AwaitNothing([&] { return prober_->Totals().answers == answers ? std::string("steerd doesn't answer") : std::string(); },
+                               kGonePatience, stop_));
+  return absl::Now() - start;
+}
+
 absl::Status Resilience::Show(const Outage& outage, Table& table) {
   Supervisor& supervisor = installation_.supervisor();
   const bool steers = std::find(outage.processes.begin(), outage.processes.end(), "steerd") == outage.processes.end();
   const PlayerTotals seen_before = players_->Totals();
-  const ProbeTotals asked_before = prober_->Totals();
   for (const std::string& process : outage.processes) {
     RETURN_IF_ERROR(supervisor.Hold(process));
     RETURN_IF_ERROR(supervisor.Signal(process, SIGKILL).status());
   }
+  std::string back;
+  if (outage.restart_steerd) {
+    RETURN_IF_ERROR(supervisor.Signal("steerd", SIGKILL).status());
+    ASSIGN_OR_RETURN(const absl::Duration answered, AwaitAnswer());
+    back = absl::StrCat(", after ", Seconds(answered));
+  }
+  const ProbeTotals asked_before = prober_->Totals();
   stop_.WaitForNotificationWithTimeout(outage.lasts);
   const ProbeTotals asked = prober_->Totals() - asked_before;
-  // In the order of the start; each waits for what it needs by itself.
-  for (const std::string& process : outage.processes) RETURN_IF_ERROR(supervisor.Release(process));
+  // Against the order of the start: each waits for what it needs by itself.
+  for (auto process = outage.processes.rbegin(); process != outage.processes.rend(); ++process) {
+    RETURN_IF_ERROR(supervisor.Release(*process));
+  }
   ASSIGN_OR_RETURN(const absl::Duration healed, AwaitAsBefore());
   const PlayerTotals seen = players_->Totals() - seen_before;
-  table.rows.push_back(Row(outage.what, Seconds(outage.lasts), asked, seen, Seconds(healed)));
+  table.rows.push_back(Row(outage.what + back, Seconds(outage.lasts), asked, seen, Seconds(healed)));
   if (steers && !Begun(asked)) report_.Check(false, absl::StrCat(outage.what, ": new plays failed: ", asked.last_problem));
   if (!PlayedOn(seen)) report_.Check(false, absl::StrCat(outage.what, ": running viewers were disturbed: ", seen.last_problem));
   return absl::OkStatus();
@@ -198,6 +214,7 @@ absl::Status Resilience::ShowOutages() {
   report_.Section("The control plane goes, viewers don't notice");
   const std::vector<Outage> outages = {
       {"everything: database and four services", {"postgresql", "registryd", "filld", "ingestd", "steerd"}, absl::Seconds(20)},
+      {"everything; steerd alone comes back, from its disk", {"postgresql", "registryd", "filld", "ingestd"}, absl::Seconds(10), true},
       {"PostgreSQL", {"postgresql"}, absl::Seconds(10)},
       {"registryd", {"registryd"}, absl::Seconds(5)},
       {"filld", {"filld"}, absl::Seconds(5)},

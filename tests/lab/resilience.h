@@ -46,11 +46,14 @@ class Resilience {
     std::string what;
     std::vector<std::string> processes;
     absl::Duration lasts;
+    bool restart_steerd = false;  // Killed too, but started again at once: from its disk, with nobody to ask.
   };
 
   std::vector<Fault> Faults();
   absl::Status Show(const Fault& fault, Table& table);
   absl::Status Show(const Outage& outage, Table& table);
+  // How long it takes until a new play is answered again.
+  absl::StatusOr<absl::Duration> AwaitAnswer();
   // How long it takes until everything is as it was at the start.
   absl::StatusOr<absl::Duration> AwaitAsBefore();
   // Takes back, or announces again, every prefix that covers the viewer.
