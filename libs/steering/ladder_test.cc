@@ -191,6 +191,18 @@ TEST_F(LadderTest, DemotedRoutesComeBehindAllOthersAndBeforeTheOpenSites) {
   EXPECT_EQ(Text(), "0:lon[lon-1] 1:emb[emb-1]! 2:par[par-1]~ 3:nyc[nyc-1]~");
 }
 
+TEST_F(LadderTest, ALostSessionOfOneOfTwoBoxesLeavesTheSiteAtItsRankByTheOther) {
+  const uint32_t first = Session(TransportClass::kEmbedded, "emb", "emb-1"), second = Session(TransportClass::kEmbedded, "emb", "emb-2");
+  Route("80.0.1.0/24", first);
+  Route("80.0.1.0/24", second);
+  Route("80.0.0.0/16", Session(TransportClass::kPublicPeering, "lon"), 5);
+  EXPECT_EQ(Text(), "0:emb[emb-1,emb-2] 1:lon[lon-1] 2:par[par-1]~ 3:nyc[nyc-1]~");
+  routes_[0].demoted = true;  // The grace time is over.
+  EXPECT_EQ(Text(), "0:emb[emb-2] 1:lon[lon-1] 2:emb[emb-1]! 3:par[par-1]~ 4:nyc[nyc-1]~");
+  routes_[1].demoted = true;  // The other's too: nothing is left but what was heard last.
+  EXPECT_EQ(Text(), "0:lon[lon-1] 1:emb[emb-1,emb-2]! 2:par[par-1]~ 3:nyc[nyc-1]~");
+}
+
 TEST_F(LadderTest, SessionsThatReferToNothingKnownAreIgnored) {
   Route("80.0.0.0/16", Session(TransportClass::kEmbedded, "nowhere"));
   Route("80.0.0.0/16", Session(TransportClass::kEmbedded, "emb", "lon-1"));  // A box of another site.
