@@ -42,7 +42,7 @@ bool Speaks(const GuardedBox& box) {
 }
 
 std::string Seconds(absl::Duration duration) {
-  return absl::FormatDuration(absl::Trunc(duration, absl::Seconds(1)));
+  return duration < absl::Seconds(1) ? "0s" : absl::FormatDuration(absl::Trunc(duration, absl::Seconds(1)));
 }
 
 class Step {
@@ -69,20 +69,23 @@ class Step {
  private:
   // One memory for each configured box, and none for others.
   void Remember() {
-    absl::flat_hash_map<ApplianceId, GuardMemory> kept;
-    kept.reserve(input_.boxes.size());
-    cases_.reserve(input_.boxes.size());
+    auto& memories = out_.state.boxes;
     for (const GuardedBox& box : input_.boxes) {
-      const auto before = out_.state.boxes.find(box.id);
-      if (before == out_.state.boxes.end()) first_seen_.insert(box.id);
-      kept.try_emplace(box.id, before == out_.state.boxes.end() ? GuardMemory() : std::move(before->second));
+      if (memories.try_emplace(box.id).second) first_seen_.insert(box.id);
     }
-    out_.state.boxes = std::move(kept);
-    for (const GuardedBox& box : input_.boxes) cases_.push_back({.box = &box, .memory = &out_.state.boxes.at(box.id)});
+    if (memories.size() > input_.boxes.size()) Forget();
+    cases_.reserve(input_.boxes.size());
+    for (const GuardedBox& box : input_.boxes) cases_.push_back({.box = &box, .memory = &memories.at(box.id)});
     out_.fleet = static_cast<size_t>(std::count_if(cases_.begin(), cases_.end(), [](const Case& each) { return each.box->serves; }));
     out_.limit = RemovalLimit(policy_, out_.fleet);
     std::erase_if(out_.state.removals, [&](absl::Duration at) { return !IsRecent(at); });
     std::erase_if(out_.state.corroborated, [&](const auto& site) { return !IsRecent(site.second); });
+  }
+
+  void Forget() {
+    absl::flat_hash_set<ApplianceId> configured;
+    for (const GuardedBox& box : input_.boxes) configured.insert(box.id);
+    absl::erase_if(out_.state.boxes, [&](const auto& memory) { return !configured.contains(memory.first); });
   }
 
   bool IsRecent(absl::Duration at) const { return now_ - at < policy_.window; }
@@ -128,7 +131,7 @@ class Step {
     const bool newer = !memory.heard || std::tie(box.incarnation, box.sequence) > std::tie(memory.incarnation, memory.sequence);
     memory.cell = box.cell;
     // Looked at again, an old report is no younger; sent again with another age, it may be older than was thought.
-    if (newer || now_ - box.report_age < memory.spoke_at) memory.spoke_at = now_ - box.report_age;
+    if (newer || memory.spoke_at == kLongAgo || now_ - box.report_age < memory.spoke_at) memory.spoke_at = now_ - box.report_age;
     if (!newer) return;
     memory.heard = true;
     memory.incarnation = box.incarnation;
@@ -240,16 +243,20 @@ class Step {
   }
 
   std::map<std::string, Group> Groups() {
-    std::map<std::string, Group> groups;
+    absl::flat_hash_map<CellId, Group> cells;  // Looked up for each box, and therefore not by a name that has to be made first.
+    absl::flat_hash_map<absl::string_view, Group> paths;
     for (Case& each : cases_) {
       if (!each.box->serves || !each.memory->heard) continue;
-      for (const std::string& shared : {each.memory->cell.name(), each.box->path}) {
-        if (shared.empty()) continue;
-        Group& group = groups[shared];
+      const auto add = [&](Group& group) {
         group.cases.push_back(&each);
         group.boxes += Counts(*each.memory) ? 1 : 0;
-      }
+      };
+      add(cells[each.memory->cell]);
+      if (!each.box->path.empty()) add(paths[each.box->path]);
     }
+    std::map<std::string, Group> groups;
+    for (auto& [cell, group] : cells) groups[cell.name()] = std::move(group);
+    for (auto& [path, group] : paths) groups[std::string(path)] = std::move(group);
     return groups;
   }
 
@@ -464,6 +471,28 @@ absl::string_view ToString(GuardVerdict verdict) {
 
 size_t RemovalLimit(const GuardPolicy& policy, size_t boxes) {
   return std::max<size_t>(policy.removable_boxes, boxes * policy.removable_permille / 1000);
+}
+
+std::vector<ApplianceId> GoneBoxes(const GuardState& state) {
+  std::vector<ApplianceId> gone;
+  for (const auto& [id, memory] : state.boxes) {
+    const bool guarded = memory.verdict != GuardVerdict::kNotGuarded && memory.verdict != GuardVerdict::kNeverHeard;
+    if (guarded && memory.standing == Standing::kGone) gone.push_back(id);
+  }
+  std::sort(gone.begin(), gone.end());
+  return gone;
+}
+
+GuardState RestoreGone(const std::vector<ApplianceId>& gone) {
+  GuardState state;
+  for (const ApplianceId& id : gone) {
+    GuardMemory& memory = state.boxes[id];
+    memory.standing = Standing::kGone;
+    memory.verdict = GuardVerdict::kBelieved;
+    memory.heard = true;
+    memory.spoke_at = kLongAgo;
+  }
+  return state;
 }
 
 GuardOutcome GuardSilence(const GuardInput& input, const GuardPolicy& policy, absl::Duration now, GuardState state) {

@@ -162,6 +162,11 @@ struct GuardOutcome {
 // How many of `boxes` silence may remove within a window.
 size_t RemovalLimit(const GuardPolicy& policy, size_t boxes);
 
+// What of a state should outlive the program: the boxes that are believed to be gone, in the order of their ids; and a state to begin with
+// that knows them. Only they are remembered: whatever else is silent when a program starts was held up, or fell silent since.
+std::vector<ApplianceId> GoneBoxes(const GuardState& state);
+GuardState RestoreGone(const std::vector<ApplianceId>& gone);
+
 // One step. `now` must not go back; `policy` is one that ValidatePolicy passes.
 GuardOutcome GuardSilence(const GuardInput& input, const GuardPolicy& policy, absl::Duration now, GuardState state);
 

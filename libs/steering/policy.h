@@ -28,7 +28,7 @@ enum class MedScope : uint8_t { kNeighbourAs = 1, kPartner = 2, kAlways = 3 };
 enum class GuardMode : uint8_t {
   kGuard = 1,        // The rules of the guard.
   kBelieveAll = 2,   // An operator's override: every silence counts at once, and nothing stays frozen.
-  kBelieveNone = 3,  // No silence counts: for work on our own network.
+  kBelieveNone = 3,  // No further silence counts: for work on our own network.
 };
 
 absl::string_view ToString(ProximityStep step);
