@@ -26,8 +26,8 @@ struct Case {
 
 // The boxes of a cell or of a path.
 struct Group {
-  std::vector<Case*> cases;
-  size_t boxes = 0;
+  std::vector<Case*> cases;  // Those that don't report.
+  size_t boxes = 0;          // All that counted before a wave of now.
 };
 
 // Silent boxes of a group, taken together.
@@ -177,16 +177,19 @@ class Step {
       bool corroborated = false;
       absl::Duration first = kNever;
     };
-    std::map<SiteId, Site> sites;
+    absl::flat_hash_map<SiteId, Site> sites;
     for (Case& each : cases_) {
-      if (!each.box->serves) continue;
-      Site& site = sites[each.box->site];
-      ++site.boxes;
       if (!each.silent) continue;
+      Site& site = sites[each.box->site];
       site.silent.push_back(&each);
       site.first = std::min(site.first, *each.memory->silent_since);
       each.evidence = EvidenceOf(each);
       site.corroborated |= !each.evidence.empty();
+    }
+    if (std::none_of(sites.begin(), sites.end(), [](const auto& site) { return site.second.corroborated; })) return;
+    for (const Case& each : cases_) {
+      const auto site = sites.find(each.box->site);
+      if (site != sites.end()) site->second.boxes += each.box->serves ? 1 : 0;
     }
     std::vector<std::tuple<absl::Duration, SiteId, const Site*>> corroborated;
     for (const auto& [id, site] : sites) {
@@ -248,7 +251,7 @@ class Step {
     for (Case& each : cases_) {
       if (!each.box->serves || !each.memory->heard) continue;
       const auto add = [&](Group& group) {
-        group.cases.push_back(&each);
+        if (each.memory->standing != Standing::kReports) group.cases.push_back(&each);
         group.boxes += Counts(*each.memory) ? 1 : 0;
       };
       add(cells[each.memory->cell]);
