@@ -151,6 +151,7 @@ TEST_F(GuardTest, AFreezeOutlivesItsCellsSilence) {
   SilenceSite("a"), SilenceSite("b");
   Step();
   in_.stale_cells[CellId("c1")] = "was last heard 11s ago";
+  Step();
   Step(absl::Hours(1));
   EXPECT_THAT(last_.ended, IsEmpty());
   in_.stale_cells.clear();
