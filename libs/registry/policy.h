@@ -21,6 +21,30 @@ namespace fairlead::registry {
 class Fleet;
 
 // Zero values mean the defaults that resources.proto tells.
+struct GuardPolicy {
+  GuardMode mode = GuardMode::kUnspecified;
+  double removable_share = 0;
+  int32_t removable_boxes = 0;
+  absl::Duration window;
+  int32_t wave_sites = 0;
+  absl::Duration thaw_after;
+  absl::Duration cell_stale_after;
+  int32_t corroborated_sites = 0;
+
+  template <typename Visit>
+  static void Fields(Visit&& visit) {
+    visit(Field("mode", &GuardPolicy::mode));
+    visit(Field("removable_share", &GuardPolicy::removable_share));
+    visit(Field("removable_boxes", &GuardPolicy::removable_boxes));
+    visit(Field("window", &GuardPolicy::window));
+    visit(Field("wave_sites", &GuardPolicy::wave_sites));
+    visit(Field("thaw_after", &GuardPolicy::thaw_after));
+    visit(Field("cell_stale_after", &GuardPolicy::cell_stale_after));
+    visit(Field("corroborated_sites", &GuardPolicy::corroborated_sites));
+  }
+  friend bool operator==(const GuardPolicy&, const GuardPolicy&) = default;
+};
+
 struct SteeringPolicy {
   std::vector<ProximityStep> steps;
   MoreSpecificScope more_specific_scope = MoreSpecificScope::kUnspecified;
@@ -29,6 +53,7 @@ struct SteeringPolicy {
   int32_t max_urls = 0;
   double full_at = 0;
   absl::Duration token_lifetime;
+  std::optional<GuardPolicy> guard;
 
   template <typename Visit>
   static void Fields(Visit&& visit) {
@@ -39,6 +64,7 @@ struct SteeringPolicy {
     visit(Field("max_urls", &SteeringPolicy::max_urls));
     visit(Field("full_at", &SteeringPolicy::full_at));
     visit(Field("token_lifetime", &SteeringPolicy::token_lifetime));
+    visit(Field("guard", &SteeringPolicy::guard));
   }
   friend bool operator==(const SteeringPolicy&, const SteeringPolicy&) = default;
 };

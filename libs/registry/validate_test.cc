@@ -1,3 +1,4 @@
+#include <cmath>
 #include <functional>
 #include <limits>
 
@@ -145,6 +146,35 @@ TEST(ValidateTest, ClustersLinksCellsAndPoliciesHaveTheirBounds) {
   policy.id = PolicyId("other");
   EXPECT_EQ(Blamed<Policy>(policy, [](Policy& p) { p.steering->full_at = 1.5; }), "policy.steering.full_at");
   EXPECT_EQ(Blamed<Policy>(policy, [](Policy& p) { p.steering->max_urls = 9; }), "policy.steering.max_urls");
+}
+
+TEST(ValidateTest, EachFigureOfTheGuardHasItsRange) {
+  Policy policy;
+  policy.id = PolicyId("steering");
+  policy.steering.emplace().guard.emplace();
+  const auto blamed = [&](auto change) { return Blamed<Policy>(policy, [&](Policy& p) { change(*p.steering->guard); }); };
+  const std::string guard = "policy.steering.guard.";
+  for (const double share : {-0.1, 0.0009, 1.001, std::nan("")}) {
+    EXPECT_EQ(blamed([&](GuardPolicy& p) { p.removable_share = share; }), guard + "removable_share") << share;
+  }
+  EXPECT_EQ(blamed([](GuardPolicy& p) { p.removable_boxes = -1; }), guard + "removable_boxes");
+  EXPECT_EQ(blamed([](GuardPolicy& p) { p.window = absl::Milliseconds(999); }), guard + "window");
+  EXPECT_EQ(blamed([](GuardPolicy& p) { p.wave_sites = 1; }), guard + "wave_sites");
+  EXPECT_EQ(blamed([](GuardPolicy& p) { p.wave_sites = -1; }), guard + "wave_sites");
+  EXPECT_EQ(blamed([](GuardPolicy& p) { p.thaw_after = absl::Hours(2); }), guard + "thaw_after");
+  EXPECT_EQ(blamed([](GuardPolicy& p) { p.cell_stale_after = absl::Milliseconds(1); }), guard + "cell_stale_after");
+  EXPECT_EQ(blamed([](GuardPolicy& p) { p.corroborated_sites = -1; }), guard + "corroborated_sites");
+  policy.steering->guard->removable_share = 1.5;
+  EXPECT_THAT(std::string(Canonical(policy, TestRules()).status().message()), HasSubstr("removable_share '1.5': must be in [0.001, 1]"));
+  policy.steering->guard = GuardPolicy{.mode = GuardMode::kBelieveAll,
+                                       .removable_share = 0.001,
+                                       .removable_boxes = 1,
+                                       .window = absl::Seconds(1),
+                                       .wave_sites = 2,
+                                       .thaw_after = absl::Milliseconds(100),
+                                       .cell_stale_after = absl::Seconds(1),
+                                       .corroborated_sites = 1};
+  EXPECT_TRUE(Canonical(policy, TestRules()).ok());
 }
 
 TEST(ValidateTest, BadIdsAreRefused) {

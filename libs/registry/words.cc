@@ -13,6 +13,7 @@ constexpr std::array<absl::string_view, 6> kProximitySteps = {"UNSPECIFIED",    
                                                               "AS_PATH_LENGTH", "MED",           "DISTANCE"};
 constexpr std::array<absl::string_view, 4> kMoreSpecificScopes = {"UNSPECIFIED", "CLASS", "PEERING", "ALL"};
 constexpr std::array<absl::string_view, 4> kMedScopes = {"UNSPECIFIED", "NEIGHBOUR_AS", "PARTNER", "ALWAYS"};
+constexpr std::array<absl::string_view, 4> kGuardModes = {"UNSPECIFIED", "GUARD", "BELIEVE_ALL", "BELIEVE_NONE"};
 constexpr std::array<absl::string_view, 4> kSigningKeyStates = {"UNSPECIFIED", "ACTIVE", "VERIFY_ONLY", "REVOKED"};
 
 template <typename E, size_t N>
@@ -48,6 +49,9 @@ absl::string_view ToString(MoreSpecificScope value) {
 absl::string_view ToString(MedScope value) {
   return Name(kMedScopes, value);
 }
+absl::string_view ToString(GuardMode value) {
+  return Name(kGuardModes, value);
+}
 absl::string_view ToString(SigningKeyState value) {
   return Name(kSigningKeyStates, value);
 }
@@ -66,6 +70,9 @@ bool FromString(absl::string_view text, MoreSpecificScope& value) {
 }
 bool FromString(absl::string_view text, MedScope& value) {
   return Find(kMedScopes, text, value);
+}
+bool FromString(absl::string_view text, GuardMode& value) {
+  return Find(kGuardModes, text, value);
 }
 bool FromString(absl::string_view text, SigningKeyState& value) {
   return Find(kSigningKeyStates, text, value);

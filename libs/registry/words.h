@@ -13,6 +13,7 @@ enum class SessionRole : uint8_t { kUnspecified = 0, kDirect = 1, kViaRouter = 2
 enum class ProximityStep : uint8_t { kUnspecified = 0, kPrefixLength = 1, kTransportClass = 2, kAsPathLength = 3, kMed = 4, kDistance = 5 };
 enum class MoreSpecificScope : uint8_t { kUnspecified = 0, kClass = 1, kPeering = 2, kAll = 3 };
 enum class MedScope : uint8_t { kUnspecified = 0, kNeighbourAs = 1, kPartner = 2, kAlways = 3 };
+enum class GuardMode : uint8_t { kUnspecified = 0, kGuard = 1, kBelieveAll = 2, kBelieveNone = 3 };
 enum class SigningKeyState : uint8_t { kUnspecified = 0, kActive = 1, kVerifyOnly = 2, kRevoked = 3 };
 
 // "SITE_UPLINK", …; "UNSPECIFIED" for the zero value and for numbers that are no value.
@@ -21,6 +22,7 @@ absl::string_view ToString(SessionRole value);
 absl::string_view ToString(ProximityStep value);
 absl::string_view ToString(MoreSpecificScope value);
 absl::string_view ToString(MedScope value);
+absl::string_view ToString(GuardMode value);
 absl::string_view ToString(SigningKeyState value);
 
 // False, and `value` untouched, if no value but UNSPECIFIED is written like this.
@@ -29,6 +31,7 @@ bool FromString(absl::string_view text, SessionRole& value);
 bool FromString(absl::string_view text, ProximityStep& value);
 bool FromString(absl::string_view text, MoreSpecificScope& value);
 bool FromString(absl::string_view text, MedScope& value);
+bool FromString(absl::string_view text, GuardMode& value);
 bool FromString(absl::string_view text, SigningKeyState& value);
 
 }  // namespace fairlead::registry

@@ -347,6 +347,14 @@ TEST_F(DecideTest, TheOriginIsNeverGivenToViewers) {
   EXPECT_EQ(Ask("81.0.0.1"), "NO_ELIGIBLE_SITE");
 }
 
+TEST_F(DecideTest, ExplainQuotesTheGuard) {
+  Box("emb-1").guard_word = "silent for at least 14s, held OK by the guard: the limit of 1 box in 1m is reached";
+  Ask(Request());
+  EXPECT_EQ(record_.files[0].candidates[0].verdicts[2].sentence,
+            "OK, weight 100.0 %; silent for at least 14s, held OK by the guard: the limit of 1 box in 1m is reached");
+  EXPECT_EQ(record_.files[0].candidates[1].verdicts[2].sentence, "OK, weight 100.0 %");
+}
+
 TEST_F(DecideTest, ExplainTellsTheGroundEveryVerdictAndTheRunnerUp) {
   OneEmbeddedBox();
   Hold("par-1", {});

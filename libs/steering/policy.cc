@@ -46,6 +46,42 @@ absl::string_view ToString(MedScope scope) {
   return "UNSPECIFIED";
 }
 
+absl::string_view ToString(GuardMode mode) {
+  switch (mode) {
+    case GuardMode::kGuard:
+      return "GUARD";
+    case GuardMode::kBelieveAll:
+      return "BELIEVE_ALL";
+    case GuardMode::kBelieveNone:
+      return "BELIEVE_NONE";
+  }
+  return "UNSPECIFIED";
+}
+
+namespace {
+
+absl::Status Bad(absl::string_view field, absl::string_view value, absl::string_view must) {
+  return absl::InvalidArgumentError(absl::StrCat("guard.", field, ": '", value, "' must be ", must));
+}
+
+absl::Status ValidateGuard(const GuardPolicy& guard) {
+  if (ToString(guard.mode) == "UNSPECIFIED") return Bad("mode", absl::StrCat(static_cast<int>(guard.mode)), "a mode of the guard");
+  if (guard.removable_permille < 1 || guard.removable_permille > 1000) {
+    return Bad("removable_permille", absl::StrCat(guard.removable_permille), "in [1, 1000]");
+  }
+  if (guard.removable_boxes < 1) return Bad("removable_boxes", absl::StrCat(guard.removable_boxes), "at least 1");
+  if (guard.window <= absl::ZeroDuration()) return Bad("window", absl::FormatDuration(guard.window), "above 0");
+  if (guard.wave_sites < 2) return Bad("wave_sites", absl::StrCat(guard.wave_sites), "at least 2");
+  if (guard.thaw_after < absl::ZeroDuration()) return Bad("thaw_after", absl::FormatDuration(guard.thaw_after), "at least 0");
+  if (guard.cell_stale_after <= absl::ZeroDuration()) {
+    return Bad("cell_stale_after", absl::FormatDuration(guard.cell_stale_after), "above 0");
+  }
+  if (guard.corroborated_sites < 1) return Bad("corroborated_sites", absl::StrCat(guard.corroborated_sites), "at least 1");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status ValidatePolicy(const SteeringPolicy& policy) {
   for (auto step = policy.steps.begin(); step != policy.steps.end(); ++step) {
     if (ToString(*step) == "UNSPECIFIED") {
@@ -62,7 +98,7 @@ absl::Status ValidatePolicy(const SteeringPolicy& policy) {
     return absl::InvalidArgumentError(absl::StrCat("congested_permille: '", policy.congested_permille, "' must not exceed full_permille ('",
                                                    policy.full_permille, "', at least 1)"));
   }
-  return absl::OkStatus();
+  return ValidateGuard(policy.guard);
 }
 
 }  // namespace fairlead

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace fairlead {
 
@@ -23,9 +24,38 @@ enum class MoreSpecificScope : uint8_t {
 // Among which routes MED is compared.
 enum class MedScope : uint8_t { kNeighbourAs = 1, kPartner = 2, kAlways = 3 };
 
+// Who decides whether a silent box is believed to be gone (guard.h).
+enum class GuardMode : uint8_t {
+  kGuard = 1,        // The rules of the guard.
+  kBelieveAll = 2,   // An operator's override: every silence counts at once, and nothing stays frozen.
+  kBelieveNone = 3,  // No further silence counts: for work on our own network.
+};
+
 absl::string_view ToString(ProximityStep step);
 absl::string_view ToString(MoreSpecificScope scope);
 absl::string_view ToString(MedScope scope);
+absl::string_view ToString(GuardMode mode);
+
+// Silence is not sickness: how much of it is believed, and how fast.
+struct GuardPolicy {
+  GuardMode mode = GuardMode::kGuard;
+  // Within `window`, silence that nothing corroborates removes at most this share of the fleet, or this many boxes, whichever is more.
+  uint32_t removable_permille = 50;
+  uint32_t removable_boxes = 1;
+  absl::Duration window = absl::Minutes(1);
+  // Silence is taken for our own fault if it began within one window at so many sites that share a cell or a path, and if without the
+  // site that lost most it is still more than the limit above, measured on the boxes of that cell or path.
+  uint32_t wave_sites = 2;
+  // A freeze ends when that hasn't been so for so long.
+  absl::Duration thaw_after = absl::Seconds(10);
+  // A cell whose feed was not heard for so long says nothing about its boxes any more.
+  absl::Duration cell_stale_after = absl::Seconds(10);
+  // How many sites a window may be believed gone in full because something corroborates their silence; evidence against more of them
+  // may be our own fault as well, and they come under the limit.
+  uint32_t corroborated_sites = 3;
+
+  friend bool operator==(const GuardPolicy&, const GuardPolicy&) = default;
+};
 
 struct SteeringPolicy {
   std::vector<ProximityStep> steps = {ProximityStep::kPrefixLength, ProximityStep::kClass, ProximityStep::kAsPathLength,
@@ -41,9 +71,12 @@ struct SteeringPolicy {
   uint32_t congested_permille = 900;
   // The cap of a congested path; 0: none. A client that reports its throughput is capped at 80 % of it as well.
   uint64_t congested_cap_bps = 5'000'000;
+
+  GuardPolicy guard = {};
 };
 
-// INVALID_ARGUMENT naming the field: a repeated step, a distance step below 1 km, thresholds out of order.
+// INVALID_ARGUMENT naming the field: a repeated step, a distance step below 1 km, thresholds out of order, a figure of the guard out of
+// its range.
 absl::Status ValidatePolicy(const SteeringPolicy& policy);
 
 }  // namespace fairlead

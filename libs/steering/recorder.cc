@@ -68,7 +68,8 @@ LayerVerdict Admin(const ApplianceView& box, const Standing& standing) {
 }
 
 LayerVerdict Health(const ApplianceView& box, const Standing& standing) {
-  const std::string figures = absl::StrCat(ToString(box.health), ", weight ", Percent(box.weight_permille));
+  const std::string figures =
+      absl::StrCat(ToString(box.health), ", weight ", Percent(box.weight_permille), box.guard_word.empty() ? "" : "; ", box.guard_word);
   if (standing.unfit == MissCause::kHealth) return No(SteeringLayer::kHealth, MissCause::kHealth, figures);
   return Yes(SteeringLayer::kHealth, figures);
 }

@@ -51,6 +51,7 @@ struct ApplianceView {
   HealthState health = HealthState::kSilent;  // After the guard: a box that the guard holds up keeps its last state.
   uint32_t weight_permille = 1000;            // Its willingness to take more, [0, 1000]: slow start, damping, degradation.
   uint64_t use_bps = 0;
+  std::string guard_word = {};  // What the guard made of its silence, for Explain; empty: nothing to say.
 };
 
 struct LinkView {

@@ -33,6 +33,8 @@ template <typename V>
 Json ToJsonValue(const V& value) {
   if constexpr (IsEnum<V>) {
     return std::string(ToString(value));
+  } else if constexpr (IsOptional<V>) {
+    return value.has_value() ? ToJsonValue(*value) : Json();
   } else if constexpr (std::is_same_v<V, absl::Duration>) {
     return absl::FormatDuration(value);  // ParseDuration reads exactly this back.
   } else if constexpr (IsVector<V>) {
@@ -55,6 +57,8 @@ bool FromJsonValue(const Json& json, V& value) {
     if (!json.is_string()) return false;
     const auto& text = json.template get_ref<const std::string&>();
     return text == "UNSPECIFIED" || FromString(text, value);
+  } else if constexpr (IsOptional<V>) {
+    return json.is_null() || FromJsonValue(json, value.emplace());
   } else if constexpr (std::is_same_v<V, absl::Duration>) {
     return json.is_string() && absl::ParseDuration(json.template get_ref<const std::string&>(), &value);
   } else if constexpr (IsVector<V>) {

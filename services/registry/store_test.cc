@@ -128,6 +128,11 @@ TEST_P(StoreTest, EveryFieldSurvives) {
   steering.steering->steps = {ProximityStep::kDistance, ProximityStep::kMed};
   steering.steering->full_at = 0.1;
   steering.steering->token_lifetime = absl::Hours(3);
+  GuardPolicy guard;
+  guard.mode = GuardMode::kBelieveNone;
+  guard.removable_share = 0.25;
+  guard.window = absl::Seconds(90);
+  steering.steering->guard = guard;
   declared.Of<Policy>() = {steering};
   const Batch batch = BatchOf(PlanFleet(Fleet(), declared, false, TestRules()).writes);
   const auto committed = store_.Commit(batch);

@@ -30,6 +30,10 @@ absl::StatusOr<std::pair<ApplianceId, BoxReport>> ReadState(const std::string& k
   RETURN_IF_ERROR(CheckKey(key, "state", id.value()));
   BoxReport report;
   report.age = {state.incarnation(), state.sequence()};
+  if (state.has_report_age()) {
+    report.sent_after =
+        std::max(absl::ZeroDuration(), absl::Seconds(state.report_age().seconds()) + absl::Nanoseconds(state.report_age().nanos()));
+  }
   if (state.health() > 0 && state.health() <= static_cast<int>(HealthState::kSilent)) {
     report.health = static_cast<HealthState>(state.health());
   }
@@ -70,6 +74,7 @@ absl::StatusOr<SessionReport> ReadSession(const std::string& key, const iv1::Ses
   ASSIGN_OR_RETURN(session.session, BgpSessionId::ParseName(state.session(), "session.session"));
   ASSIGN_OR_RETURN(session.appliance, ApplianceId::ParseName(state.appliance(), "session.appliance"));
   RETURN_IF_ERROR(CheckKey(key, "session", session.session.value()));
+  session.established = state.established();
   return session;
 }
 
@@ -132,7 +137,7 @@ void CellStore::Erase(const std::string& key) {
     ++generations_.holdings;
   } else if (absl::StartsWith(key, "session/")) {
     sessions_.erase(key);
-    ++generations_.routes;
+    ++generations_.routes, ++generations_.reports;
   } else {
     routes_.erase(key);
     ++generations_.routes;
@@ -160,9 +165,12 @@ absl::Status CellStore::Put(const Entry& entry) {
       return absl::OkStatus();
     }
     case Entry::kSession: {
-      // Only which cell knows the session matters here, not its state: a box's routes are those that its cell publishes.
-      if (!sessions_.contains(entry.key())) ++generations_.routes;
-      ASSIGN_OR_RETURN(sessions_[entry.key()], ReadSession(entry.key(), entry.session()));
+      ASSIGN_OR_RETURN(SessionReport session, ReadSession(entry.key(), entry.session()));
+      // For routes only which cell knows the session matters, not its state: a box's routes are those that its cell publishes.
+      const auto [held, inserted] = sessions_.try_emplace(entry.key(), session);
+      if (inserted) ++generations_.routes;
+      if (inserted || held->second.established != session.established) ++generations_.reports;
+      held->second = std::move(session);
       return absl::OkStatus();
     }
     case Entry::VALUE_NOT_SET:

@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "fairlead/ingest/v1/fleet_service.pb.h"
 #include "libs/base/ids.h"
 #include "libs/base/vocabulary.h"
@@ -42,10 +43,12 @@ struct ReportAge {
 // The last known condition of a box.
 struct BoxReport {
   ReportAge age = {};
+  absl::Duration sent_after = absl::InfiniteDuration();  // How old the report was when its cell sent it on; infinite: not told.
   HealthState health = HealthState::kSilent;
   uint32_t weight_permille = 1000;
   uint64_t use_bps = 0;
   uint64_t capacity_bps = 0;  // What it says it can serve now; 0: not told.
+  size_t cell = 0;            // After a merge: the index of the cell that it comes from.
 };
 
 struct BoxHoldings {
@@ -56,6 +59,7 @@ struct BoxHoldings {
 struct SessionReport {
   BgpSessionId session;
   ApplianceId appliance;
+  bool established = false;
 };
 
 // `route.session` isn't set: the session is named here.
@@ -67,7 +71,7 @@ struct ReportedRoute {
 
 // Raised by every cell's store, so that the builder sees with three reads what has to be rebuilt.
 struct FleetGenerations {
-  std::atomic<uint64_t> reports = 0;
+  std::atomic<uint64_t> reports = 0;  // And which sessions are established.
   std::atomic<uint64_t> holdings = 0;
   std::atomic<uint64_t> routes = 0;  // And sessions.
 };
@@ -98,11 +102,11 @@ class CellStore {
     absl::MutexLock lock(&mu_);
     for (const auto& [appliance, holdings] : holdings_) visit(appliance, holdings);
   }
-  // visit(const BgpSessionId&, const ApplianceId&, const ReportAge& of that box in this cell).
+  // visit(const SessionReport&, const ReportAge& of its box in this cell).
   template <typename Visit>
   void ForEachSession(Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    for (const auto& [key, session] : sessions_) visit(session.session, session.appliance, AgeOf(session.appliance));
+    for (const auto& [key, session] : sessions_) visit(session, AgeOf(session.appliance));
   }
   template <typename Visit>
   void ForEachRoute(Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {

@@ -166,6 +166,37 @@ TEST_F(FleetMergeTest, ASessionsRoutesStayWithTheOldCellUntilTheNewOneKnowsIt) {
   EXPECT_EQ(Merged(), 0u);
 }
 
+TEST_F(FleetMergeTest, SessionsAreCountedByTheWordOfTheCellThatHearsTheirBoxNow) {
+  const auto counts = [&] {
+    const CellStores cells = {&a_, &b_};
+    const SessionCount count = CountSessions(cells, MergeSessions(cells))[ApplianceId("oca-1")];
+    return std::pair(count.up, count.down);
+  };
+  const auto session = [](const std::string& id, const std::string& established) {
+    return FromText<CellStore::Entry>("key: 'session/" + id + "' session { session: 'bgpSessions/" + id +
+                                      "' appliance: 'appliances/oca-1' established: " + established + " }");
+  };
+  Give(a_, {State("oca-1", 1, 9), session("s-1", "true"), session("s-2", "true")});
+  EXPECT_EQ(counts(), std::pair(size_t{2}, size_t{0}));
+  const uint64_t before = generations_.reports;
+  Give(a_, {session("s-2", "false")});
+  EXPECT_GT(generations_.reports, before);
+  EXPECT_EQ(counts(), std::pair(size_t{1}, size_t{1}));
+  Give(b_, {State("oca-1", 2, 1), session("s-2", "true")});
+  EXPECT_EQ(counts(), std::pair(size_t{2}, size_t{0}));
+}
+
+TEST_F(FleetMergeTest, ReportsKnowTheCellTheyComeFromAndHowOldTheyWere) {
+  Give(a_, {State("oca-1", 1, 9), State("oca-2", 1, 9)});
+  Give(b_, {FromText<CellStore::Entry>("key: 'state/oca-2' state { appliance: 'appliances/oca-2' incarnation: 2 sequence: 1 "
+                                       "health: HEALTH_STATE_OK report_age { seconds: 3 nanos: 500000000 } }")});
+  const auto merged = MergeReports({&a_, &b_});
+  EXPECT_EQ(merged.at(ApplianceId("oca-1")).cell, 0u);
+  EXPECT_EQ(merged.at(ApplianceId("oca-1")).sent_after, absl::InfiniteDuration());
+  EXPECT_EQ(merged.at(ApplianceId("oca-2")).cell, 1u);
+  EXPECT_EQ(merged.at(ApplianceId("oca-2")).sent_after, absl::Milliseconds(3500));
+}
+
 TEST_F(FleetMergeTest, RoutesOfUnconfiguredSessionsAndOfOtherBoxesAreLeftOut) {
   Give(a_, {State("oca-1", 1, 1), Session("s-1", "oca-1"), Session("s-2", "oca-1"), Route("s-1", "oca-7", kPrefix),
             Route("s-2", "oca-1", kPrefix)});

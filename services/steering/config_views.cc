@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -75,7 +76,7 @@ class ConfigReader {
       case rv1::ConfigEntry::kCell:
         return ReadCell(entry.cell());
       case rv1::ConfigEntry::kPolicy:
-        return entry.policy().has_steering() ? ReadPolicy(entry.policy().steering()) : absl::OkStatus();
+        return ReadPolicy(entry.policy());
       case rv1::ConfigEntry::kSigningKey:
         return ReadSigningKey(entry.signing_key());
       default:
@@ -111,6 +112,8 @@ class ConfigReader {
     view.at = Coordinates::FromDegrees(site.coordinates().latitude(), site.coordinates().longitude());
     view.country = site.country();
     view.open_to_unrouted = site.open_to_unrouted();
+    const absl::StatusOr<PartnerId> partner = PartnerId::ParseName(site.partner(), "site.partner");
+    if (view.kind == SiteKind::kEmbedded && partner.ok()) views_.site_partners[view.id] = *partner;
     views_.sites.push_back(std::move(view));
     return absl::OkStatus();
   }
@@ -174,8 +177,15 @@ class ConfigReader {
     return absl::OkStatus();
   }
 
+  absl::Status ReadPolicy(const rv1::Policy& policy) {
+    if (policy.has_steering()) return ReadSteeringPolicy(policy.steering());
+    const absl::Duration lost_after = ToDuration(policy.health().lost_after());
+    if (lost_after > absl::ZeroDuration()) views_.lost_after = lost_after;
+    return absl::OkStatus();
+  }
+
   // A refused policy leaves the defaults in force.
-  absl::Status ReadPolicy(const rv1::SteeringPolicy& policy) {
+  absl::Status ReadSteeringPolicy(const rv1::SteeringPolicy& policy) {
     SteeringPolicy read;
     if (policy.steps_size() > 0) read.steps.clear();
     for (const int step : policy.steps()) {
@@ -191,6 +201,7 @@ class ConfigReader {
     if (policy.distance_step_km() > 0) read.distance_step_km = policy.distance_step_km();
     read.full_permille = FullPermille(policy.full_at());
     read.congested_permille = std::min(read.congested_permille, read.full_permille);
+    read.guard = ReadGuard(policy.guard());
     RETURN_IF_ERROR(ValidatePolicy(read));
     views_.policy = std::move(read);
     if (policy.max_urls() > 0) views_.settings.default_max_urls = std::min(policy.max_urls(), 8);
@@ -198,6 +209,29 @@ class ConfigReader {
     if (lifetime > absl::ZeroDuration()) views_.settings.token_lifetime = lifetime;
     return absl::OkStatus();
   }
+
+  // A figure of 0 means the default; one that ValidatePolicy must refuse is passed on to it.
+  static GuardPolicy ReadGuard(const rv1::GuardPolicy& guard) {
+    GuardPolicy read;
+    const auto number = [](int64_t told, uint32_t& figure) {
+      if (told != 0) figure = static_cast<uint32_t>(std::clamp<int64_t>(told, 0, std::numeric_limits<uint32_t>::max()));
+    };
+    const auto time = [](const google::protobuf::Duration& told, absl::Duration& figure) {
+      if (told.seconds() != 0 || told.nanos() != 0) figure = ToDuration(told);
+    };
+    if (guard.mode() > 0 && guard.mode() <= static_cast<int>(GuardMode::kBelieveNone)) read.mode = static_cast<GuardMode>(guard.mode());
+    if (guard.removable_share() != 0) read.removable_permille = Permille(guard.removable_share());
+    number(guard.removable_boxes(), read.removable_boxes);
+    number(guard.wave_sites(), read.wave_sites);
+    number(guard.corroborated_sites(), read.corroborated_sites);
+    time(guard.window(), read.window);
+    time(guard.thaw_after(), read.thaw_after);
+    time(guard.cell_stale_after(), read.cell_stale_after);
+    return read;
+  }
+
+  // 0 for what is no share.
+  static uint32_t Permille(double share) { return share > 0 && share <= 1 ? static_cast<uint32_t>(std::lround(share * 1000)) : 0; }
 
   static uint32_t FullPermille(double full_at) {
     return full_at > 0 && full_at <= 1 ? static_cast<uint32_t>(std::max(1L, std::lround(full_at * 1000))) : kDefaultFullPermille;
@@ -287,6 +321,14 @@ void AddCondition(const absl::flat_hash_map<ApplianceId, BoxReport>& reports, st
   for (LinkView& link : links) {
     const auto found = use.find(link.id);
     if (found != use.end()) link.use_bps = found->second;
+  }
+}
+
+void AddGuardWords(const absl::flat_hash_map<ApplianceId, std::string>& words, std::vector<ApplianceView>& appliances) {
+  if (words.empty()) return;
+  for (ApplianceView& appliance : appliances) {
+    const auto found = words.find(appliance.id);
+    if (found != words.end()) appliance.guard_word = found->second;
   }
 }
 

@@ -45,7 +45,9 @@ struct ConfigViews {
   std::vector<LinkView> links;            // Without use.
   std::vector<SessionView> sessions;
   ConfiguredSessions session_index;
-  std::vector<CellAddress> cells;  // In the order of their ids.
+  std::vector<CellAddress> cells;                        // In the order of their ids.
+  absl::flat_hash_map<SiteId, PartnerId> site_partners;  // Of the embedded ones: in whose network they stand.
+  absl::Duration lost_after = absl::Seconds(10);         // Of policies/health: silence after which cells call a box SILENT.
   SteeringPolicy policy;
   SteeringSettings settings;
   std::vector<std::string> issues;
@@ -56,6 +58,9 @@ ConfigViews ReadConfig(const HeldFeed<registry::v1::ConfigEntry>& config);
 // agreements isn't reported by anyone yet: they count as empty.
 void AddCondition(const absl::flat_hash_map<ApplianceId, BoxReport>& reports, std::vector<ApplianceView>& appliances,
                   const std::vector<SiteView>& sites, std::vector<LinkView>& links);
+
+// Puts the guard's words beside the condition that it decided. Boxes without a word keep theirs.
+void AddGuardWords(const absl::flat_hash_map<ApplianceId, std::string>& words, std::vector<ApplianceView>& appliances);
 
 // Names of companion playlists where they aren't the usual "media.m3u8" beside the file; empty: the file has none.
 using PlaylistPaths = absl::flat_hash_map<uint32_t, std::string>;

@@ -98,6 +98,37 @@ TEST(ReadConfig, PolicyFallsBackToTheDocumentedDefaults) {
   EXPECT_EQ(refused.settings.default_max_urls, 3);  // Whole or not at all.
 }
 
+TEST(ReadConfig, TheGuardsFiguresComeFromThePolicyAndTheirDefaultsFromTheGuard) {
+  EXPECT_EQ(Config({}).policy.guard, GuardPolicy());
+  EXPECT_EQ(Config({"key: 'policies/steering' policy { steering { guard { removable_boxes: 4 } } }"}).policy.guard,
+            (GuardPolicy{.removable_boxes = 4}));
+  const ConfigViews all =
+      Config({"key: 'policies/steering' policy { steering { guard { mode: MODE_BELIEVE_ALL removable_share: 0.1 removable_boxes: 3 "
+              "window { seconds: 30 } wave_sites: 4 thaw_after { seconds: 5 } cell_stale_after { seconds: 6 } corroborated_sites: 7 } } }",
+              "key: 'policies/health' policy { health { lost_after { seconds: 21 } } }"});
+  EXPECT_THAT(all.issues, IsEmpty());
+  EXPECT_EQ(all.policy.guard, (GuardPolicy{.mode = GuardMode::kBelieveAll,
+                                           .removable_permille = 100,
+                                           .removable_boxes = 3,
+                                           .window = absl::Seconds(30),
+                                           .wave_sites = 4,
+                                           .thaw_after = absl::Seconds(5),
+                                           .cell_stale_after = absl::Seconds(6),
+                                           .corroborated_sites = 7}));
+  EXPECT_EQ(all.lost_after, absl::Seconds(21));
+  const ConfigViews refused = Config({"key: 'policies/steering' policy { steering { guard { removable_share: 1.5 } } }"});
+  ASSERT_THAT(refused.issues, SizeIs(1));
+  EXPECT_THAT(refused.issues[0], HasSubstr("guard.removable_permille"));
+  EXPECT_EQ(refused.policy.guard, GuardPolicy());
+}
+
+TEST(AddGuardWords, TheyStandBesideTheConditionThatTheyExplain) {
+  ConfigViews views = Config({kBox, kCollector});
+  AddGuardWords({{ApplianceId("oca-1"), "held"}}, views.appliances);
+  EXPECT_EQ(views.appliances[0].guard_word, "held");
+  EXPECT_EQ(views.appliances[1].guard_word, "");
+}
+
 TEST(ReadConfig, ActiveKeysComeNewestFirst) {
   const auto key = [](const std::string& id, const std::string& state, int seconds) {
     return "key: 'signingKeys/" + id + "' signing_key { name: 'signingKeys/" + id + "' state: " + state +

@@ -138,6 +138,18 @@ void FakeSources::PutState(size_t cell, const std::string& id, uint64_t incarnat
                               " capacity_bps: 10000000000 } } }"));
 }
 
+void FakeSources::PutSilences(size_t cell, const std::vector<std::string>& ids, uint64_t incarnation, uint64_t sequence) {
+  std::vector<EncodedEntry> entries;
+  for (const std::string& id : ids) {
+    entries.push_back(EncodeEntry(FromText<iv1::FleetEntry>(
+        absl::StrCat("key: 'state/", id, "' state { appliance: 'appliances/", id, "' incarnation: ", incarnation, " sequence: ", sequence,
+                     " health: HEALTH_STATE_SILENT report_age { seconds: 10 } last_heartbeat { network { throughput_bps: 1000000000 "
+                     "capacity_bps: 10000000000 } } }"))));
+  }
+  const absl::Status status = cells_[cell].publisher->Publish(entries);
+  if (!status.ok()) fprintf(stderr, "publish: %s\n", status.ToString().c_str());
+}
+
 void FakeSources::PutHoldings(size_t cell, const std::string& id, uint64_t incarnation, uint64_t sequence,
                               const std::vector<uint32_t>& files) {
   const Roaring bitmap(files.size(), files.data());
@@ -166,9 +178,9 @@ void FakeSources::PutRoute(size_t cell, const std::string& session, const std::s
   Put(*cells_[cell].publisher, entry);
 }
 
-void FakeSources::PutSession(size_t cell, const std::string& session, const std::string& appliance) {
+void FakeSources::PutSession(size_t cell, const std::string& session, const std::string& appliance, bool established) {
   PutFleet(cell, absl::StrCat("key: 'session/", session, "' session { session: 'bgpSessions/", session, "' appliance: 'appliances/",
-                              appliance, "' established: true }"));
+                              appliance, "' established: ", established ? "true" : "false", " }"));
 }
 
 void FakeSources::SetUpWorld(const std::string& key_id) {

@@ -55,9 +55,11 @@ class FakeSources {
                     const std::string& host = "192.0.2.1");
   void PutState(size_t cell, const std::string& id, uint64_t incarnation, uint64_t sequence, const std::string& health = "HEALTH_STATE_OK",
                 int64_t throughput_bps = 1'000'000'000);
+  // What a cell says of boxes that it hasn't heard for 10 s since those reports; in one change.
+  void PutSilences(size_t cell, const std::vector<std::string>& ids, uint64_t incarnation, uint64_t sequence);
   void PutHoldings(size_t cell, const std::string& id, uint64_t incarnation, uint64_t sequence, const std::vector<uint32_t>& files);
   void PutRoute(size_t cell, const std::string& session, const std::string& appliance, const std::string& prefix);
-  void PutSession(size_t cell, const std::string& session, const std::string& appliance);
+  void PutSession(size_t cell, const std::string& session, const std::string& appliance, bool established = true);
 
   // Embedded site sites/emb of partners/isp with oca-1 and oca-2, hearing 198.51.100.0/24 and 2001:db8:100::/40; IX site sites/ix with
   // oca-3 and oca-4, open to unrouted clients. titles/movie (v1) has files 1 (video-720p), 2 (video-480p) and 3 (audio-en), all held by

@@ -14,10 +14,12 @@ bool IsNewer(const BoxReport& candidate, const BoxReport& held) {
 
 absl::flat_hash_map<ApplianceId, BoxReport> MergeReports(const CellStores& cells) {
   absl::flat_hash_map<ApplianceId, BoxReport> merged;
-  for (const CellStore* cell : cells) {
-    cell->ForEachReport([&merged](const ApplianceId& appliance, const BoxReport& report) {
+  for (size_t i = 0; i < cells.size(); ++i) {
+    cells[i]->ForEachReport([&merged, i](const ApplianceId& appliance, const BoxReport& report) {
       const auto [held, inserted] = merged.try_emplace(appliance, report);
-      if (!inserted && IsNewer(report, held->second)) held->second = report;
+      if (!inserted && !IsNewer(report, held->second)) return;
+      held->second = report;
+      held->second.cell = i;
     });
   }
   return merged;
@@ -40,14 +42,27 @@ std::vector<HoldingsView> MergeHoldings(const CellStores& cells) {
 SessionOwners MergeSessions(const CellStores& cells) {
   absl::flat_hash_map<BgpSessionId, std::pair<ReportAge, size_t>> newest;
   for (size_t i = 0; i < cells.size(); ++i) {
-    cells[i]->ForEachSession([&newest, i](const BgpSessionId& session, const ApplianceId&, const ReportAge& age) {
-      const auto [held, inserted] = newest.try_emplace(session, age, i);
+    cells[i]->ForEachSession([&newest, i](const SessionReport& session, const ReportAge& age) {
+      const auto [held, inserted] = newest.try_emplace(session.session, age, i);
       if (!inserted && age > held->second.first) held->second = {age, i};
     });
   }
   SessionOwners owners;
   for (const auto& [session, owner] : newest) owners[session] = owner.second;
   return owners;
+}
+
+absl::flat_hash_map<ApplianceId, SessionCount> CountSessions(const CellStores& cells, const SessionOwners& owners) {
+  absl::flat_hash_map<ApplianceId, SessionCount> counts;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    cells[i]->ForEachSession([&](const SessionReport& session, const ReportAge&) {
+      const auto owner = owners.find(session.session);
+      if (owner == owners.end() || owner->second != i) return;
+      SessionCount& count = counts[session.appliance];
+      ++(session.established ? count.up : count.down);
+    });
+  }
+  return counts;
 }
 
 MergedRoutes MergeRoutes(const CellStores& cells, const SessionOwners& owners, const ConfiguredSessions& configured) {

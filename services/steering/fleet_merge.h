@@ -31,6 +31,13 @@ std::vector<HoldingsView> MergeHoldings(const CellStores& cells);
 using SessionOwners = absl::flat_hash_map<BgpSessionId, size_t>;
 SessionOwners MergeSessions(const CellStores& cells);
 
+// How many of the sessions that a box or collector hears are established, by the newest word.
+struct SessionCount {
+  size_t up = 0;
+  size_t down = 0;
+};
+absl::flat_hash_map<ApplianceId, SessionCount> CountSessions(const CellStores& cells, const SessionOwners& owners);
+
 // A session as configuration says it: where it stands among the SessionViews and which box hears it.
 struct ConfiguredSession {
   uint32_t index = 0;

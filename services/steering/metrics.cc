@@ -18,6 +18,11 @@ prometheus::Counter& Decision(Metrics& metrics, absl::string_view verdict, absl:
                          {{"verdict", std::string(verdict)}, {"cause", absl::AsciiStrToLower(cause)}});
 }
 
+prometheus::Counter& Believed(Metrics& metrics, absl::string_view why) {
+  return metrics.Counter("fairlead_steering_guard_believed_silences_total", "Appliances that silence removed, by why it was believed",
+                         {{"why", std::string(why)}});
+}
+
 }  // namespace
 
 SteeringMetrics::SteeringMetrics(Metrics& m)
@@ -36,6 +41,14 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
       table_files(m.Gauge("fairlead_steering_table_files", "Files in the table")),
       routes_left_out(m.Gauge("fairlead_steering_routes_left_out", "Routes of unknown sessions or outside the allow-list")),
       bad_records(m.Gauge("fairlead_steering_bad_records", "Records of the feeds that were left out")),
+      guard_frozen(m.Gauge("fairlead_steering_guard_frozen", "Cells and paths whose silence is taken for our own fault; alarm above 0")),
+      guard_frozen_seconds(m.Gauge("fairlead_steering_guard_frozen_seconds", "Since the oldest freeze; 0: none")),
+      guard_freezes(m.Counter("fairlead_steering_guard_freezes_total", "Freezes begun")),
+      guard_held_boxes(m.Gauge("fairlead_steering_guard_held_boxes", "Silent appliances that keep the state they had")),
+      guard_gone_boxes(m.Gauge("fairlead_steering_guard_gone_boxes", "Silent appliances that are believed to be gone")),
+      guard_limit_boxes(m.Gauge("fairlead_steering_guard_limit_boxes", "How many appliances silence may remove within a window")),
+      guard_believed_limit(Believed(m, "limit")),
+      guard_believed_corroborated(Believed(m, "corroborated")),
       token_hits(m.Gauge("fairlead_steering_token_cache_hits", "Tokens taken from the cache, since the start")),
       token_misses(m.Gauge("fairlead_steering_token_cache_misses", "Tokens signed, since the start")),
       token_hit_rate(m.Gauge("fairlead_steering_token_cache_hit_ratio", "Hits of all, since the start")),

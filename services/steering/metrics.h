@@ -40,6 +40,15 @@ struct SteeringMetrics {
   prometheus::Gauge& routes_left_out;
   prometheus::Gauge& bad_records;
 
+  prometheus::Gauge& guard_frozen;
+  prometheus::Gauge& guard_frozen_seconds;
+  prometheus::Counter& guard_freezes;
+  prometheus::Gauge& guard_held_boxes;
+  prometheus::Gauge& guard_gone_boxes;
+  prometheus::Gauge& guard_limit_boxes;
+  prometheus::Counter& guard_believed_limit;
+  prometheus::Counter& guard_believed_corroborated;
+
   prometheus::Gauge& token_hits;
   prometheus::Gauge& token_misses;
   prometheus::Gauge& token_hit_rate;

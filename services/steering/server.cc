@@ -15,6 +15,9 @@
 namespace fairlead {
 namespace {
 
+// The part of the copy on disk that is no feed: ids of the boxes that the guard believes to be gone.
+constexpr char kGuardSection[] = "guard";
+
 // Made if it isn't there, readable by nobody else: other programs bring what belongs there later.
 absl::Status EnsureFolder(absl::string_view flag, const std::string& path) {
   std::error_code error;
@@ -51,7 +54,7 @@ absl::Status SteeringServer::OpenKeys() {
 // A copy that can't be used is no reason not to start: the sources will come.
 void SteeringServer::LoadCopy() {
   if (options_.state_dir.empty()) return;
-  const LoadedSnapshot loaded = LoadSnapshot(options_.state_dir);
+  LoadedSnapshot loaded = LoadSnapshot(options_.state_dir);
   for (const absl::Status& refused : loaded.refused) {
     metrics_.snapshot_failures.Increment();
     LogError("copy on disk refused", {{"why", refused}});
@@ -60,12 +63,21 @@ void SteeringServer::LoadCopy() {
     LogWarning("no copy on disk to start from", {{"state_dir", options_.state_dir}});
     return;
   }
-  if (const absl::Status restored = sources_.Restore(*loaded.sections); !restored.ok()) {
+  std::vector<SnapshotSection> feeds;
+  for (SnapshotSection& section : *loaded.sections) {
+    if (section.name != kGuardSection) {
+      feeds.push_back(std::move(section));
+      continue;
+    }
+    for (std::string& id : section.entries) gone_from_copy_.emplace_back(std::move(id));
+  }
+  if (const absl::Status restored = sources_.Restore(feeds); !restored.ok()) {
+    gone_from_copy_.clear();
     metrics_.snapshot_failures.Increment();
     LogError("copy on disk refused", {{"file", loaded.file}, {"why", restored}});
     return;
   }
-  LogInfo("starting from the copy on disk", {{"file", loaded.file}, {"sources", loaded.sections->size()}});
+  LogInfo("starting from the copy on disk", {{"file", loaded.file}, {"sources", feeds.size()}});
   absl::MutexLock lock(&save_mu_);
   saved_generation_ = sources_.generation();
 }
@@ -76,7 +88,12 @@ absl::Status SteeringServer::Init() {
   RETURN_IF_ERROR(OpenKeys());
   LoadCopy();
   builder_ = std::make_unique<TableBuilder>(options_.builder, sources_, signer_.get(), metrics_, serving_);
+  builder_->RestoreGone(gone_from_copy_);
   builder_->Tick(clock_.Monotonic());  // So that what came from disk is served from the first request on.
+  {
+    absl::MutexLock lock(&save_mu_);
+    saved_gone_ = serving_.Get()->gone;
+  }
 
   steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(proxies), clock_, metrics_);
   grpc_ = std::make_unique<SteeringGrpc>(*steerer_, options_.threads);
@@ -129,14 +146,19 @@ absl::Status SteeringServer::SaveNow() {
   if (options_.state_dir.empty()) return absl::OkStatus();
   absl::MutexLock lock(&save_mu_);
   const uint64_t generation = sources_.generation();
-  if (generation == saved_generation_) return absl::OkStatus();
-  const std::vector<SnapshotSection> sections = sources_.Save();
+  const std::shared_ptr<const std::vector<ApplianceId>> gone = serving_.Get()->gone;
+  if (generation == saved_generation_ && gone == saved_gone_) return absl::OkStatus();
+  std::vector<SnapshotSection> sections = sources_.Save();
   if (sections.empty()) return absl::OkStatus();
+  SnapshotSection& guard = sections.emplace_back();
+  guard = {.name = kGuardSection, .position = {}, .saved_at = clock_.Now(), .age = {}, .entries = {}};
+  for (const ApplianceId& id : *gone) guard.entries.push_back(id.value());
   if (const absl::Status written = WriteSnapshot(options_.state_dir, sections); !written.ok()) {
     metrics_.snapshot_failures.Increment();
     return written;
   }
   saved_generation_ = generation;
+  saved_gone_ = gone;
   metrics_.snapshots_written.Increment();
   size_t bytes = 0;
   for (const SnapshotSection& section : sections) {

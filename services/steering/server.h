@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -19,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "libs/base/clock.h"
+#include "libs/base/ids.h"
 #include "libs/base/published.h"
 #include "libs/http/server.h"
 #include "libs/metrics/metrics.h"
@@ -82,6 +84,7 @@ class SteeringServer {
   Sources sources_;
   std::unique_ptr<TokenSigner> signer_;
   std::unique_ptr<TokenCache> tokens_;
+  std::vector<ApplianceId> gone_from_copy_;  // Written by LoadCopy only.
   std::unique_ptr<TableBuilder> builder_;
   std::unique_ptr<Steerer> steerer_;
   std::unique_ptr<SteeringGrpc> grpc_;
@@ -91,6 +94,7 @@ class SteeringServer {
   std::thread saver_thread_;
   absl::Mutex save_mu_;
   uint64_t saved_generation_ ABSL_GUARDED_BY(save_mu_) = 0;
+  std::shared_ptr<const std::vector<ApplianceId>> saved_gone_ ABSL_GUARDED_BY(save_mu_);
   absl::Mutex stop_mu_;
   bool stopping_ ABSL_GUARDED_BY(stop_mu_) = false;
 };

@@ -1,9 +1,11 @@
 // The last-known-good copy of the feeds on disk, from which a steerd serves when everything else is dead.
 //
-// One file: a line of text with the format's name and version, then a section a feed (a line of text: name, position, when it was
-// saved, how old it was then, count, size, XXH3 checksum; then the entries, each with its length before it), then a last line with the
-// number of sections. The checksum covers the section's line up to itself and all its bytes, so a flipped bit anywhere is noticed; the last
-// line, so is a cut. Written whole: temporary file, fsync, rename, fsync of the folder; the file before stays beside it as ".previous".
+// One file: a line of text with the format's name and version, then a section a feed and one of the guard's (a line of text: name,
+// position, when it was saved, how old it was then, count, size, XXH3 checksum; then the entries, each with its length before it), then a
+// last line with the number of sections. The checksum covers the section's line up to itself and all its bytes, so a flipped bit anywhere
+// is noticed; the last line, so is a cut. Written whole: temporary file, fsync, rename, fsync of the folder; the file before stays beside
+// it as
+// ".previous".
 //
 //   RETURN_IF_ERROR(WriteSnapshot("/var/lib/fairlead/steerd", sections));
 //   const LoadedSnapshot loaded = LoadSnapshot("/var/lib/fairlead/steerd");   // The newest that is whole.
@@ -24,7 +26,7 @@ namespace fairlead {
 
 // One feed's entries, serialised.
 struct SnapshotSection {
-  std::string name;  // "registry", "catalog", "cells/x"; no spaces.
+  std::string name;  // "registry", "catalog", "cells/x", "guard"; no spaces.
   FeedPosition position;
   absl::Time saved_at;  // Wall time: nothing else survives a restart of the machine. To the millisecond.
   absl::Duration age;   // Of the feed at that time.

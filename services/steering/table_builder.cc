@@ -23,7 +23,7 @@ void LogIssues(absl::string_view what, const std::vector<std::string>& issues) {
 
 TableBuilder::TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
                            Published<ServingState>& out)
-    : options_(options), sources_(sources), signer_(signer), metrics_(metrics), out_(out) {}
+    : options_(options), sources_(sources), signer_(signer), metrics_(metrics), out_(out), guard_(metrics) {}
 
 TableBuilder::Built TableBuilder::Current() const {
   return {.config = sources_.config().generation(),
@@ -40,10 +40,12 @@ void TableBuilder::Tick(absl::Duration now) {
   std::vector<SourceStatus> statuses = sources_.Statuses();
   ChooseKey(now);
   next_.why_none = Ready(now, statuses);
-  if (next_.why_none.ok() && (next_.table == nullptr || !(current == built_))) {
+  const bool reguarded = next_.why_none.ok() && Guard(now, current, statuses);
+  if (next_.why_none.ok() && (next_.table == nullptr || reguarded || !(current == built_))) {
     const auto start = std::chrono::steady_clock::now();
-    const absl::Status built = Build(current);
+    const absl::Status built = Build(current, reguarded);
     if (built.ok()) {
+      if (reguarded) fleet_built_at_ = now;
       metrics_.table_build_seconds.Observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
       ShowTable();
     } else {
@@ -86,10 +88,26 @@ CellStores TableBuilder::Cells() {
   return views;
 }
 
+bool TableBuilder::Guard(absl::Duration now, const Built& current, const std::vector<SourceStatus>& statuses) {
+  const bool news = next_.table == nullptr || current.config != guarded_.config || current.reports != guarded_.reports;
+  if (!news && now - guarded_at_ < options_.guard_every) return false;
+  const CellStores cells = Cells();
+  if (news) reports_ = MergeReports(cells);
+  guarded_ = current;
+  guarded_at_ = now;
+  const bool changed = guard_.Step({.config = config_,
+                                    .reports = reports_,
+                                    .sessions = CountSessions(cells, MergeSessions(cells)),
+                                    .cells = {statuses.begin() + 2, statuses.end()}},  // Behind the configuration and the catalogue.
+                                   now);
+  return news || changed || (guard_.has_words() && now - fleet_built_at_ >= options_.guard_words_every);
+}
+
 void TableBuilder::BuildFleet() {
   std::vector<ApplianceView> appliances = config_.appliances;
   std::vector<LinkView> links = config_.links;
-  AddCondition(MergeReports(Cells()), appliances, config_.sites, links);
+  AddCondition(guard_.reports(), appliances, config_.sites, links);
+  AddGuardWords(guard_.words(), appliances);
   parts_.fleet = Fleet::Build(config_.sites, std::move(appliances), std::move(links));
 }
 
@@ -112,10 +130,10 @@ void TableBuilder::BuildCatalogue() {
   next_.unusual_playlists = std::make_shared<const PlaylistPaths>(std::move(views.unusual_playlists));
 }
 
-absl::Status TableBuilder::Build(const Built& current) {
+absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   const bool first = next_.table == nullptr;
   const bool config = first || current.config != built_.config;
-  if (config || current.reports != built_.reports) BuildFleet();
+  if (config || reguarded || current.reports != built_.reports) BuildFleet();
   SessionOwners owners = MergeSessions(Cells());
   const bool moved = owners != owners_;
   owners_ = std::move(owners);
@@ -167,6 +185,7 @@ void TableBuilder::Publish(absl::Duration now, std::vector<SourceStatus> statuse
   }
   metrics_.has_signing_key.Set(next_.key_id.empty() ? 0 : 1);
   next_.sources = std::move(statuses);
+  next_.gone = guard_.gone();
   out_.Set(std::make_shared<const ServingState>(next_));
 }
 

@@ -6,6 +6,9 @@
 // The first table needs a configuration and a catalogue, and waits up to `cells_wait` for the cells: deciding without holdings would
 // tell every client that nothing is held. Not thread-safe: Tick and `sources` on the builder's thread, `out` is read by everyone.
 //
+// Between the reports and the fleet stands the guard (fleet_guard.h): it also acts by time alone, so it steps in every tick that brings
+// something new, and at least each `guard_every`.
+//
 //   TableBuilder builder({}, sources, signer.get(), metrics, out);
 //   while (!stopping) { builder.Tick(clock.Monotonic()); Wait(absl::Milliseconds(100)); }
 #ifndef FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
@@ -17,12 +20,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "libs/base/published.h"
 #include "libs/signing/token_signer.h"
 #include "libs/steering/steering_table.h"
 #include "services/steering/config_views.h"
+#include "services/steering/fleet_guard.h"
 #include "services/steering/fleet_merge.h"
 #include "services/steering/metrics.h"
 #include "services/steering/serving_state.h"
@@ -34,6 +39,10 @@ struct TableBuilderOptions {
   absl::Duration cells_wait = absl::Seconds(10);
   // How often the folder of keys is read again while no active key is at hand.
   absl::Duration rescan_keys_every = absl::Seconds(2);
+  // How often the guard looks at a fleet of which nothing new came.
+  absl::Duration guard_every = absl::Seconds(1);
+  // How old what the guard says may become: its sentences have figures in seconds.
+  absl::Duration guard_words_every = absl::Seconds(5);
 };
 
 class TableBuilder {
@@ -41,6 +50,9 @@ class TableBuilder {
   // `signer` may be null: no folder of keys was given.
   TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
                Published<ServingState>& out);
+
+  // Before the first Tick, if at all: boxes that the copy on disk knows to be gone.
+  void RestoreGone(const std::vector<ApplianceId>& gone) { guard_.Restore(gone); }
 
   // `now` on the monotonic clock.
   void Tick(absl::Duration now);
@@ -60,7 +72,9 @@ class TableBuilder {
   // UNAVAILABLE with the reason if there is nothing to decide by yet.
   absl::Status Ready(absl::Duration now, const std::vector<SourceStatus>& statuses);
   void ReadConfiguration();
-  absl::Status Build(const Built& current);
+  // True if the fleet must be built anew because of what the guard thinks now.
+  bool Guard(absl::Duration now, const Built& current, const std::vector<SourceStatus>& statuses);
+  absl::Status Build(const Built& current, bool reguarded);
   void BuildFleet();
   void BuildLadders();
   void BuildHoldings();
@@ -83,6 +97,12 @@ class TableBuilder {
   bool keys_changed_ = true;
   absl::Duration keys_scanned_at_ = -absl::InfiniteDuration();
   std::optional<absl::Duration> waiting_since_;
+
+  FleetGuard guard_;
+  absl::flat_hash_map<ApplianceId, BoxReport> reports_;  // Merged.
+  Built guarded_;                                        // What `guard_` has seen.
+  absl::Duration guarded_at_ = -absl::InfiniteDuration();
+  absl::Duration fleet_built_at_ = -absl::InfiniteDuration();
 
   Built built_;
   SteeringTable parts_;
