@@ -40,6 +40,7 @@ std::string ExamineState(const SourceBox& box) {
     return out ? absl::StrCat("origin is ", ToString(box.admin)) : "";
   }
   if (box.admin != AdminState::kLive && box.admin != AdminState::kDraining) return absl::StrCat("is ", ToString(box.admin));
+  if (box.lame_duck) return "is a LAME_DUCK: it refuses everybody";
   if (box.health == HealthState::kUnspecified) return "never reported";
   if (box.health == HealthState::kSilent || box.health == HealthState::kSick) return absl::StrCat("is ", ToString(box.health));
   return "";

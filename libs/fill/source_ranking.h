@@ -5,8 +5,8 @@
 //  TIER    boxes of other sites. An EMBEDDED box may use IX sites, and boxes of another EMBEDDED site only by an address that an admitted
 //          route it hears covers; nobody else may use an EMBEDDED site: its uplink belongs to the partner.
 //  ORIGIN  boxes of ORIGIN sites, unless the policy forbids it. They hold everything and have no agent, so no health.
-// A source must be LIVE or DRAINING (an origin: not drained, disabled or retired), reporting, not SICK, and verifiably hold the file. It
-// needs an endpoint of a family that the asking box has too.
+// A source must be LIVE or DRAINING (an origin: not drained, disabled or retired) and no lame duck, reporting, not SICK, and verifiably
+// hold the file. It needs an endpoint of a family that the asking box has too.
 // In a class, boxes with room come before full ones; among equals the order is weighted rendezvous of (asking box, file) by free
 // capacity × health weight: the load spreads, and the same question gets the same answer.
 // Waits: with an escalation wait W, each class waits W for every class before it that has a source. With M fill masters, a box that is
@@ -58,6 +58,7 @@ struct SourceBox {
   ApplianceKind kind = ApplianceKind::kUnspecified;
   std::vector<SourceEndpoint> endpoints;
   AdminState admin = AdminState::kUnspecified;
+  bool lame_duck = false;  // DRAINING, and refuses everybody already.
   // What it reported; kUnspecified if never.
   HealthState health = HealthState::kUnspecified;
   double weight = 1;  // [0, 1]

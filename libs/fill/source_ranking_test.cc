@@ -119,6 +119,9 @@ TEST_F(SourceRankingTest, ABoxOutOfServiceOrOutOfSightIsNoSource) {
   }
   Find("peer").admin = AdminState::kDraining;
   EXPECT_EQ(WhyNot("peer"), "") << "it still serves";
+  Find("peer").lame_duck = true;
+  EXPECT_EQ(WhyNot("peer"), "is a LAME_DUCK: it refuses everybody");
+  Find("peer").lame_duck = false;
   for (const HealthState health : {HealthState::kSick, HealthState::kSilent}) {
     Find("peer").health = health;
     EXPECT_EQ(WhyNot("peer"), absl::StrCat("is ", ToString(health)));

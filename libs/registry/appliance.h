@@ -62,6 +62,19 @@ struct BgpSpeaker {
   friend bool operator==(const BgpSpeaker&, const BgpSpeaker&) = default;
 };
 
+// The drain that has a box in its hands; written together with the drain itself.
+struct ApplianceDrain {
+  DrainId drain;
+  DrainPhase phase = DrainPhase::kUnspecified;
+
+  template <typename Visit>
+  static void Fields(Visit&& visit) {
+    visit(Field("drain", &ApplianceDrain::drain));
+    visit(Field("phase", &ApplianceDrain::phase));
+  }
+  friend bool operator==(const ApplianceDrain&, const ApplianceDrain&) = default;
+};
+
 struct Appliance {
   using IdType = ApplianceId;
   // Names the table, and leads the fields in errors: "appliance.display_name".
@@ -81,6 +94,7 @@ struct Appliance {
   std::optional<BgpSpeaker> bgp;
   AdminState admin_state = AdminState::kProvisioning;  // Output only.
   std::string credential_sha256;                       // Output only.
+  std::optional<ApplianceDrain> drain;                 // Output only.
 
   template <typename Visit>
   static void Fields(Visit&& visit) {
@@ -97,6 +111,7 @@ struct Appliance {
     visit(Field("bgp", &Appliance::bgp));
     visit(Field("admin_state", &Appliance::admin_state, FieldFlag::kOutputOnly));
     visit(Field("credential_sha256", &Appliance::credential_sha256, FieldFlag::kOutputOnly));
+    visit(Field("drain", &Appliance::drain, FieldFlag::kOutputOnly));
   }
   friend bool operator==(const Appliance&, const Appliance&) = default;
 };

@@ -10,8 +10,9 @@
 //   };
 //   Link::Fields([&](const auto& field) { Show(field.name, link.*field.member); });
 //
-// Names are those of resources.proto. Members are one of: bool, int32_t, uint32_t, int64_t, double, std::string, absl::Duration, an enum
-// with ToString and FromString, an Id, a struct with Fields in a std::optional, or a std::vector of those (except bool and optional).
+// Names are those of resources.proto. Members are one of: bool, int32_t, uint32_t, int64_t, double, std::string, absl::Duration, absl::Time
+// (the Unix epoch = unset), an enum with ToString and FromString, an Id, a struct with Fields in a std::optional, or a std::vector of those
+// (except bool and optional).
 #ifndef FAIRLEAD_LIBS_REGISTRY_FIELD_H_
 #define FAIRLEAD_LIBS_REGISTRY_FIELD_H_
 

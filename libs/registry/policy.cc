@@ -15,6 +15,11 @@ constexpr int kMaxBoxes = 20'000;               // The fleets that Fairlead is m
 constexpr double kLeastRemovableShare = 0.001;  // Of the guard; finer shares can't be told from none.
 constexpr absl::Duration kDefaultHeartbeat = absl::Seconds(2);
 constexpr absl::Duration kDefaultLostAfter = absl::Seconds(10);
+// Of a drain: an operator who waits for one must not wait for longer than this.
+constexpr absl::Duration kMostDraining = absl::Hours(2);
+constexpr absl::Duration kShortestPhase = absl::Milliseconds(100);
+constexpr DrainPolicy kDefaultDrain = {
+    .draining_for = absl::Hours(1), .evacuating_for = absl::Minutes(30), .quiet_for = absl::Minutes(5), .overdue_after = absl::Minutes(15)};
 
 absl::Status ValidateGuard(const GuardPolicy& guard) {
   constexpr absl::string_view kShare = "policy.steering.guard.removable_share";
@@ -57,20 +62,59 @@ absl::Status ValidateHealth(const HealthPolicy& policy) {
                       absl::StrCat("must be at least twice the heartbeat interval, ", absl::FormatDuration(heartbeat)));
 }
 
+absl::Status ValidateDrain(const DrainPolicy& policy) {
+  absl::Status status;
+  DrainPolicy::Fields([&](const auto& field) {
+    if (status.ok()) status = CheckDuration(absl::StrCat("policy.drain.", field.name), policy.*field.member, kShortestPhase, kMostDraining);
+  });
+  RETURN_IF_ERROR(status);
+  const DrainPolicy whole = WithDefaults(policy);
+  const absl::Duration total = whole.draining_for + whole.evacuating_for + whole.overdue_after;
+  if (total > kMostDraining) {
+    return InvalidField("policy.drain", absl::FormatDuration(total),
+                        absl::StrCat("draining_for, evacuating_for and overdue_after must take at most ",
+                                     absl::FormatDuration(kMostDraining), " together"));
+  }
+  if (whole.quiet_for <= whole.overdue_after) return absl::OkStatus();
+  return InvalidField("policy.drain.quiet_for", absl::FormatDuration(whole.quiet_for),
+                      absl::StrCat("must be at most overdue_after, ", absl::FormatDuration(whole.overdue_after)));
+}
+
+// Which body an id must have; the others may have any.
+absl::Status CheckBodyOf(const Policy& policy) {
+  const auto check = [&](absl::string_view body, bool present) {
+    if (policy.id.value() != body || present) return absl::OkStatus();
+    return InvalidField("policy.body",
+                        policy.steering ? "steering"
+                        : policy.health ? "health"
+                                        : "drain",
+                        absl::StrCat("policies/", body, " needs a ", body, " body"));
+  };
+  RETURN_IF_ERROR(check("steering", policy.steering.has_value()));
+  RETURN_IF_ERROR(check("health", policy.health.has_value()));
+  return check("drain", policy.drain.has_value());
+}
+
 }  // namespace
+
+DrainPolicy WithDefaults(const DrainPolicy& policy) {
+  DrainPolicy whole = policy;
+  DrainPolicy::Fields([&](const auto& field) {
+    if (whole.*field.member == absl::ZeroDuration()) whole.*field.member = kDefaultDrain.*field.member;
+  });
+  return whole;
+}
 
 void Normalize(Policy&) {}
 
 absl::Status Validate(const Policy& policy) {
   RETURN_IF_ERROR(CheckText("policy.display_name", policy.display_name));
-  if (policy.steering.has_value() == policy.health.has_value()) {
-    return InvalidField("policy.body", "", "exactly one of steering, health is required");
+  if (policy.steering.has_value() + policy.health.has_value() + policy.drain.has_value() != 1) {
+    return InvalidField("policy.body", "", "exactly one of steering, health, drain is required");
   }
-  const std::string& id = policy.id.value();
-  if (id == "steering" && !policy.steering.has_value())
-    return InvalidField("policy.body", "health", "policies/steering needs a steering body");
-  if (id == "health" && !policy.health.has_value()) return InvalidField("policy.body", "steering", "policies/health needs a health body");
-  return policy.steering.has_value() ? ValidateSteering(*policy.steering) : ValidateHealth(*policy.health);
+  RETURN_IF_ERROR(CheckBodyOf(policy));
+  if (policy.steering.has_value()) return ValidateSteering(*policy.steering);
+  return policy.health.has_value() ? ValidateHealth(*policy.health) : ValidateDrain(*policy.drain);
 }
 
 absl::Status CheckIn(const Fleet&, const Policy&) {

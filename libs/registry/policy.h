@@ -1,4 +1,4 @@
-// A policy: knobs of the whole installation. "steering" and "health" are used if they exist, else the defaults.
+// A policy: knobs of the whole installation. "steering", "health" and "drain" are used if they exist, else the defaults.
 #ifndef FAIRLEAD_LIBS_REGISTRY_POLICY_H_
 #define FAIRLEAD_LIBS_REGISTRY_POLICY_H_
 
@@ -83,6 +83,24 @@ struct HealthPolicy {
   friend bool operator==(const HealthPolicy&, const HealthPolicy&) = default;
 };
 
+struct DrainPolicy {
+  absl::Duration draining_for = {};
+  absl::Duration evacuating_for = {};
+  absl::Duration quiet_for = {};
+  absl::Duration overdue_after = {};
+
+  template <typename Visit>
+  static void Fields(Visit&& visit) {
+    visit(Field("draining_for", &DrainPolicy::draining_for));
+    visit(Field("evacuating_for", &DrainPolicy::evacuating_for));
+    visit(Field("quiet_for", &DrainPolicy::quiet_for));
+    visit(Field("overdue_after", &DrainPolicy::overdue_after));
+  }
+  friend bool operator==(const DrainPolicy&, const DrainPolicy&) = default;
+};
+// With the defaults in place of zeros.
+DrainPolicy WithDefaults(const DrainPolicy& policy);
+
 struct Policy {
   using IdType = PolicyId;
   // Names the table, and leads the fields in errors: "policy.display_name".
@@ -92,12 +110,14 @@ struct Policy {
   std::string display_name;
   std::optional<SteeringPolicy> steering;
   std::optional<HealthPolicy> health;
+  std::optional<DrainPolicy> drain;
 
   template <typename Visit>
   static void Fields(Visit&& visit) {
     visit(Field("display_name", &Policy::display_name));
     visit(Field("steering", &Policy::steering));
     visit(Field("health", &Policy::health));
+    visit(Field("drain", &Policy::drain));
   }
   friend bool operator==(const Policy&, const Policy&) = default;
 };

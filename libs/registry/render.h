@@ -22,6 +22,8 @@ std::string RenderText(const V& value) {
     return value ? "true" : "false";
   } else if constexpr (std::is_same_v<V, absl::Duration>) {
     return absl::FormatDuration(value);
+  } else if constexpr (std::is_same_v<V, absl::Time>) {
+    return value == absl::Time() ? "" : absl::FormatTime(absl::RFC3339_full, value, absl::UTCTimeZone());
   } else if constexpr (IsEnum<V>) {
     return std::string(ToString(value));
   } else if constexpr (IsId<V>) {

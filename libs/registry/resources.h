@@ -12,6 +12,7 @@
 #include "libs/registry/bgp_session.h"
 #include "libs/registry/cell.h"
 #include "libs/registry/cluster.h"
+#include "libs/registry/drain.h"
 #include "libs/registry/link.h"
 #include "libs/registry/partner.h"
 #include "libs/registry/policy.h"
@@ -50,7 +51,7 @@ struct KindList {
 // What operators declare through standard methods and fleet files.
 using DeclaredKinds = KindList<Partner, Site, Link, Cluster, Appliance, BgpSession, Cell, Policy>;
 // Everything the registry keeps.
-using AllKinds = KindList<Partner, Site, Link, Cluster, Appliance, BgpSession, Cell, Policy, SigningKey, Setting>;
+using AllKinds = KindList<Partner, Site, Link, Cluster, Appliance, BgpSession, Cell, Policy, SigningKey, Setting, Drain>;
 
 }  // namespace fairlead::registry
 

@@ -15,6 +15,8 @@ constexpr std::array<absl::string_view, 4> kMoreSpecificScopes = {"UNSPECIFIED",
 constexpr std::array<absl::string_view, 4> kMedScopes = {"UNSPECIFIED", "NEIGHBOUR_AS", "PARTNER", "ALWAYS"};
 constexpr std::array<absl::string_view, 4> kGuardModes = {"UNSPECIFIED", "GUARD", "BELIEVE_ALL", "BELIEVE_NONE"};
 constexpr std::array<absl::string_view, 4> kSigningKeyStates = {"UNSPECIFIED", "ACTIVE", "VERIFY_ONLY", "REVOKED"};
+constexpr std::array<absl::string_view, 9> kDrainPhases = {"UNSPECIFIED", "SCHEDULED", "DRAINING", "EVACUATING", "LAME_DUCK",
+                                                           "DRAINED",     "CANCELLED", "ENDED",    "RELEASED"};
 
 template <typename E, size_t N>
 absl::string_view Name(const std::array<absl::string_view, N>& names, E value) {
@@ -55,6 +57,9 @@ absl::string_view ToString(GuardMode value) {
 absl::string_view ToString(SigningKeyState value) {
   return Name(kSigningKeyStates, value);
 }
+absl::string_view ToString(DrainPhase value) {
+  return Name(kDrainPhases, value);
+}
 
 bool FromString(absl::string_view text, LinkKind& value) {
   return Find(kLinkKinds, text, value);
@@ -76,6 +81,9 @@ bool FromString(absl::string_view text, GuardMode& value) {
 }
 bool FromString(absl::string_view text, SigningKeyState& value) {
   return Find(kSigningKeyStates, text, value);
+}
+bool FromString(absl::string_view text, DrainPhase& value) {
+  return Find(kDrainPhases, text, value);
 }
 
 }  // namespace fairlead::registry

@@ -355,6 +355,19 @@ TEST_F(DecideTest, ExplainQuotesTheGuard) {
   EXPECT_EQ(record_.files[0].candidates[1].verdicts[2].sentence, "OK, weight 100.0 %");
 }
 
+TEST_F(DecideTest, ExplainNamesTheDrainOfABoxAndItsPhase) {
+  Box("emb-1").admin = AdminState::kDraining;
+  Box("emb-1").drain = "drains/d-1, EVACUATING";
+  Ask(Request());
+  std::string told;
+  for (const CandidateRecord& candidate : record_.files.at(0).candidates) {
+    for (const LayerVerdict& verdict : candidate.verdicts) {
+      if (candidate.appliance == ApplianceId("emb-1") && !verdict.passed) told = verdict.sentence;
+    }
+  }
+  EXPECT_EQ(told, "admin state DRAINING (drains/d-1, EVACUATING)");
+}
+
 TEST_F(DecideTest, ExplainTellsTheGroundEveryVerdictAndTheRunnerUp) {
   OneEmbeddedBox();
   Hold("par-1", {});

@@ -63,7 +63,10 @@ LayerVerdict Proximity(const ApplianceView& box, const Standing& standing) {
 }
 
 LayerVerdict Admin(const ApplianceView& box, const Standing& standing) {
-  if (!standing.live) return No(SteeringLayer::kAdmin, MissCause::kAdmin, absl::StrCat("admin state ", ToString(box.admin)));
+  if (!standing.live) {
+    const std::string drain = box.drain.empty() ? "" : absl::StrCat(" (", box.drain, ")");
+    return No(SteeringLayer::kAdmin, MissCause::kAdmin, absl::StrCat("admin state ", ToString(box.admin), drain));
+  }
   return Yes(SteeringLayer::kAdmin, "LIVE");
 }
 

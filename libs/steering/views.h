@@ -48,6 +48,7 @@ struct ApplianceView {
   uint64_t capacity_bps = 0;
 
   AdminState admin = AdminState::kUnspecified;
+  std::string drain = {};                     // For explanations: "drains/d-1, EVACUATING"; empty = none has it.
   HealthState health = HealthState::kSilent;  // After the guard: a box that the guard holds up keeps its last state.
   uint32_t weight_permille = 1000;            // Its willingness to take more, [0, 1000]: slow start, damping, degradation.
   uint64_t use_bps = 0;

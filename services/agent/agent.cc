@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -58,6 +59,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(AgentOptions options, const 
   self->link_->Start();
   self->threads_.emplace_back([self] { self->KeepConfig(); });
   self->threads_.emplace_back([self] { self->KeepReporting(); });
+  if (self->serving_ != nullptr) self->threads_.emplace_back([self] { self->KeepDrain(); });
   if (self->filler_ != nullptr) self->threads_.emplace_back([self] { self->KeepManifest(); });
   return agent;
 }
@@ -238,6 +240,8 @@ void Agent::ApplyConfig(const registry::v1::ApplianceConfig& config) {
   {
     absl::MutexLock lock(&mu_);
     config_generation_ = config.generation();
+    const registry::v1::ApplianceDrain& drain = config.appliance().drain();
+    lame_duck_of_ = drain.phase() == registry::v1::Drain::PHASE_LAME_DUCK ? drain.drain() : "";
   }
   std::vector<std::string> cells;
   for (const registry::v1::Cell& cell : config.cells()) cells.push_back(cell.address());
@@ -305,6 +309,25 @@ void Agent::KeepReporting() {
   do {
     reporter_->Tick();
   } while (WaitOrStop(kReportTurn, &never));
+}
+
+// Registryd moves the box to DRAINED on its own word alone: nobody else knows whether bytes still leave it.
+void Agent::KeepDrain() {
+  static const bool never = false;
+  while (WaitOrStop(options_.drain_report, &never)) {
+    std::string drain;
+    {
+      absl::MutexLock lock(&mu_);
+      drain = lame_duck_of_;
+    }
+    const std::optional<absl::Duration> quiet_for = serving_->quiet_for();
+    if (drain.empty() || !quiet_for.has_value()) continue;
+    const auto phase = control_plane_->ReportDrain(drain, *quiet_for);
+    if (!phase.ok()) LogWarning("the drain can't be told that the box is quiet", {{"drain", drain}, {"error", phase.status()}});
+    absl::MutexLock lock(&mu_);
+    // What registryd said of the drain differs from our configuration: it has a newer one, or has none of this drain any more.
+    if (phase.ok() ? *phase != registry::v1::Drain::PHASE_LAME_DUCK : IsRefusal(phase.status())) config_wanted_ = true;
+  }
 }
 
 void Agent::OnInstruction(const ingest::v1::Instruction& instruction) {

@@ -54,6 +54,8 @@ struct AgentOptions {
   // How long a generation that nobody announced stays unnoticed.
   absl::Duration config_poll = absl::Seconds(30);
   absl::Duration manifest_poll = absl::Seconds(60);
+  // How often a lame duck says for how long it has been quiet.
+  absl::Duration drain_report = absl::Seconds(5);
   // Between tries while the control plane doesn't answer.
   BackoffPolicy retry = {absl::Milliseconds(200), absl::Seconds(10)};
   // Called once, on a thread of the agent, if it can't go on.
@@ -78,10 +80,11 @@ class Agent {
   absl::Status StartLoops();
   void LoadFromDisk();
 
-  // The three threads of this class.
+  // The threads of this class.
   void KeepConfig();
   void KeepManifest();
   void KeepReporting();
+  void KeepDrain();
 
   // True once bound; false when stopping or refused.
   bool Bind(Backoff& backoff);
@@ -116,6 +119,7 @@ class Agent {
   std::string appliance_ ABSL_GUARDED_BY(mu_);
   std::string config_generation_ ABSL_GUARDED_BY(mu_);  // Held; perhaps not in force.
   std::string manifest_generation_ ABSL_GUARDED_BY(mu_);
+  std::string lame_duck_of_ ABSL_GUARDED_BY(mu_);  // The drain; empty = the box is no lame duck.
   bool config_wanted_ ABSL_GUARDED_BY(mu_) = false;
   bool manifest_wanted_ ABSL_GUARDED_BY(mu_) = false;
 };

@@ -109,6 +109,19 @@ absl::StatusOr<registry::v1::ApplianceConfig> ControlPlane::GetConfig(const std:
   return config;
 }
 
+absl::StatusOr<registry::v1::Drain::Phase> ControlPlane::ReportDrain(const std::string& drain, absl::Duration quiet_for) {
+  registry::v1::ReportDrainRequest request;
+  request.set_appliance(binding().appliance);
+  request.set_drain(drain);
+  request.mutable_quiet_for()->set_seconds(absl::IDivDuration(quiet_for, absl::Seconds(1), &quiet_for));
+  request.mutable_quiet_for()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(quiet_for)));
+  registry::v1::ReportDrainResponse response;
+  RETURN_IF_ERROR(TryEach(registry_targets_, true, [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
+    return registry::v1::ConfigService::NewStub(channel)->ReportDrain(&context, request, &response);
+  }));
+  return response.phase();
+}
+
 absl::StatusOr<fill::v1::Manifest> ControlPlane::GetManifest(const std::string& if_generation) {
   fill::v1::GetManifestRequest request;
   request.set_appliance(binding().appliance);

@@ -29,6 +29,8 @@ class ControlPlane final : public SourceResolver {
   absl::StatusOr<Binding> Enroll(const std::string& serial, const std::string& token, const std::string& installation_id);
   // The rest as ConfigService says of `if_generation`.
   absl::StatusOr<registry::v1::ApplianceConfig> GetConfig(const std::string& if_generation);
+  // A lame duck's word; returns its phase afterwards.
+  absl::StatusOr<registry::v1::Drain::Phase> ReportDrain(const std::string& drain, absl::Duration quiet_for);
   absl::StatusOr<fill::v1::Manifest> GetManifest(const std::string& if_generation);
   absl::StatusOr<FillSources> Resolve(const std::vector<uint32_t>& numbers) override;
 

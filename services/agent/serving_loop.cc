@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -16,6 +17,11 @@ namespace fairlead::agent {
 namespace {
 
 constexpr absl::Duration kTurn = absl::Milliseconds(100);
+// A preflight (204) is none: pages go on asking whether they may ask.
+bool IsContent(const AccessLine& line) {
+  return line.status == 200 || line.status == 206;
+}
+
 constexpr int kLogBuffer = 4 << 20;  // What the kernel keeps while we are busy; NGINX drops lines rather than wait.
 
 }  // namespace
@@ -79,6 +85,7 @@ void ServingLoop::Keep() {
   while (!stopping()) {
     KeepConfig();
     nginx_.Tick(clock_.Monotonic());
+    NoteRefusing();
     absl::SleepFor(kTurn);
   }
   nginx_.Stop(absl::Seconds(2));
@@ -91,9 +98,24 @@ void ServingLoop::KeepConfig() {
   }
   if (!pending_.Due(clock_.Monotonic())) return;
   const absl::Status applied = nginx_.Apply(pending_.config());  // A refusal is kept for Report().
+  if (applied.ok()) mode_in_force_ = pending_.config().mode;
   pending_.Settle(applied, clock_.Monotonic());
   absl::MutexLock lock(&mu_);
   config_in_force_ = applied.ok() && !next_config_;
+}
+
+// From when nobody is served: the workers that were told to go still are, until they have ended what they send.
+void ServingLoop::NoteRefusing() {
+  const bool refusing = mode_in_force_ == ServingMode::kRefusing;
+  absl::MutexLock lock(&mu_);
+  if (!refusing) refusing_since_.reset();
+  if (refusing && !refusing_since_.has_value() && !nginx_.old_workers_left()) refusing_since_ = clock_.Monotonic();
+}
+
+std::optional<absl::Duration> ServingLoop::quiet_for() const {
+  absl::MutexLock lock(&mu_);
+  if (!refusing_since_.has_value()) return std::nullopt;
+  return clock_.Monotonic() - std::max(*refusing_since_, last_content_);
 }
 
 void ServingLoop::ReadLog() {
@@ -107,6 +129,7 @@ void ServingLoop::ReadLog() {
     absl::MutexLock lock(&mu_);
     if (line.ok()) {
       traffic_.Add(*line);
+      if (IsContent(*line)) last_content_ = clock_.Monotonic();
     } else {
       ++unreadable_lines_;
     }

@@ -38,6 +38,9 @@ class ServingLoop {
   bool config_in_force() const ABSL_LOCKS_EXCLUDED(mu_);
   NginxReport Report() const { return nginx_.Report(); }
 
+  // For how long every request has been refused and no byte of content has left the box; nullopt while anybody may be served.
+  std::optional<absl::Duration> quiet_for() const ABSL_LOCKS_EXCLUDED(mu_);
+
   // Bytes served since the start.
   int64_t total_bytes() const ABSL_LOCKS_EXCLUDED(mu_);
   // The sums since the last call.
@@ -47,6 +50,7 @@ class ServingLoop {
  private:
   void Keep();
   void KeepConfig();
+  void NoteRefusing();
   void ReadLog();
   absl::Status OpenLogSocket();
   bool stopping() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -54,7 +58,9 @@ class ServingLoop {
   const Clock& clock_;
   const std::string log_path_;
   NginxDaemon nginx_;
-  PendingConfig<NginxConfigInput> pending_;  // Of the keeper alone.
+  // Of the keeper alone.
+  PendingConfig<NginxConfigInput> pending_;
+  ServingMode mode_in_force_ = ServingMode::kOpen;
   Fd log_;
   std::thread keeper_, reader_;
 
@@ -62,6 +68,8 @@ class ServingLoop {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<NginxConfigInput> next_config_ ABSL_GUARDED_BY(mu_);
   bool config_in_force_ ABSL_GUARDED_BY(mu_) = true;  // None was set: nothing is awaited.
+  std::optional<absl::Duration> refusing_since_ ABSL_GUARDED_BY(mu_);
+  absl::Duration last_content_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
   TrafficAggregator traffic_ ABSL_GUARDED_BY(mu_);
   int64_t unreadable_lines_ ABSL_GUARDED_BY(mu_) = 0;
 };

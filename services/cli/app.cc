@@ -29,10 +29,11 @@ struct Parsed {
   GetArguments get;
   ApplyArguments apply;
   SetStateArguments set_state;
+  DrainArguments drain;
   SteerArguments steer;
   ImportArguments import;
   bool plan_dry_run = false;
-  std::string kind, name, appliance, key;
+  std::string kind, name, appliance, key, drain_to_cancel;
   std::function<absl::Status(Context&)> run;
 };
 
@@ -69,6 +70,28 @@ void AddReads(CLI::App& app, Parsed& p) {
   describe->add_option("NAME", p.name, "its id, or its full name")->required();
 }
 
+void AddDrain(CLI::App& app, Parsed& p) {
+  // CLI11 calls back the command after its subcommand, so one action serves both.
+  CLI::App* drain =
+      AddCommand(app, p, "drain", "Take a box or a site out: no new sessions, then move viewers, then refuse; or call that off: cancel",
+                 "  fairlead drain appliances/oca-1 --reason 'new disk' --wait\n"
+                 "  fairlead drain sites/lhr001 --from 2027-01-15T02:00:00Z --to +6h --reason 'power work'\n"
+                 "  fairlead get drains\n  fairlead describe drain d-20270115-0200-3fa9c1\n  fairlead drain cancel d-20270115-0200-3fa9c1",
+                 [&p](Context& context) -> absl::Status {
+                   if (!p.drain_to_cancel.empty()) return CancelDrain(context, p.drain_to_cancel);
+                   if (p.drain.target.empty()) return UsageError("drain: TARGET is required: appliances/x or sites/x");
+                   return CreateDrain(context, p.drain);
+                 });
+  drain->require_subcommand(0, 1);
+  drain->add_option("TARGET", p.drain.target, "appliances/x, or sites/x for each of its boxes that is LIVE");
+  drain->add_option("--from", p.drain.from, "when: 2027-01-15T02:00:00Z, or +2h from now (default: at once)");
+  drain->add_option("--to", p.drain.to, "when the boxes go back to LIVE, or +6h after the start (default: when cancelled)");
+  drain->add_option("--reason", p.drain.reason, "why; kept in the audit");
+  drain->add_flag("--wait", p.drain.wait, "return when every box is DRAINED; 1 if it comes to something else");
+  CLI::App* cancel = AddCommand(*drain, p, "cancel", "Put the boxes that a drain took out back to LIVE", "", nullptr);
+  cancel->add_option("DRAIN", p.drain_to_cancel, "the drain's id")->required();
+}
+
 void AddWrites(CLI::App& app, Parsed& p) {
   CLI::App* apply =
       AddCommand(app, p, "apply", "Make the registry equal to a reviewed YAML file, in one transaction",
@@ -85,6 +108,8 @@ void AddWrites(CLI::App& app, Parsed& p) {
   set_state->add_option("APPLIANCE", p.set_state.appliance, "the box")->required();
   set_state->add_option("STATE", p.set_state.state, "provisioning, live, draining, drained, disabled or retired")->required();
   set_state->add_option("--reason", p.set_state.reason, "why; kept in the audit")->required();
+
+  AddDrain(app, p);
 
   CLI::App* enroll = AddCommand(app, p, "enroll-token", "A new secret with which a box may bind to its registration",
                                 "  fairlead enroll-token oca-1", [&p](Context& context) { return EnrollToken(context, p.appliance); });

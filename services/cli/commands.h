@@ -49,6 +49,20 @@ absl::Status EnrollToken(Context& context, const std::string& appliance);
 absl::Status CreateKey(Context& context, const std::string& id);
 absl::Status RevokeKey(Context& context, const std::string& key);
 
+// --- drain.cc ---
+struct DrainArguments {
+  // "appliances/x" or "sites/x".
+  std::string target = {};
+  // RFC 3339, or "+2h": from now, and from the start. Empty = at once, and without an end.
+  std::string from = {};
+  std::string to = {};
+  std::string reason = {};
+  // Return when every box is DRAINED.
+  bool wait = false;
+};
+absl::Status CreateDrain(Context& context, const DrainArguments& arguments);
+absl::Status CancelDrain(Context& context, const std::string& name);
+
 // --- steer.cc, explain.cc ---
 struct SteerArguments {
   std::string client = {};

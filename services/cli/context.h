@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "google/protobuf/message.h"
 #include "grpcpp/channel.h"
@@ -38,6 +39,8 @@ struct Terminal {
   std::function<std::string(const std::string&)> getenv;
   // A person watches `err`: progress may be shown on one line that is written over.
   bool interactive = false;
+  // How a command that waits for something sleeps between two looks.
+  void (*sleep)(absl::Duration) = &absl::SleepFor;
 };
 
 struct Settings {
@@ -77,6 +80,7 @@ class Context {
   std::ostream& out() { return terminal_.out; }
   std::ostream& err() { return terminal_.err; }
   std::istream& in() { return terminal_.in; }
+  void Sleep(absl::Duration time) { terminal_.sleep(time); }
   bool interactive() const { return terminal_.interactive; }
   bool json() const { return settings_.output == Output::kJson; }
 

@@ -13,6 +13,7 @@
 #include "libs/base/status_macros.h"
 #include "services/cli/commands.h"
 #include "services/cli/describe_text.h"
+#include "services/cli/drain_text.h"
 #include "services/cli/exit_code.h"
 #include "services/cli/fill_text.h"
 #include "services/cli/fleet.h"
@@ -191,6 +192,7 @@ std::string TitleText(const content::v1::Title& title) {
 std::string MainText(const Message& resource) {
   if (const auto* title = dynamic_cast<const content::v1::Title*>(&resource)) return TitleText(*title);
   if (const auto* plan = dynamic_cast<const fill::v1::Plan*>(&resource)) return PlanText(*plan);
+  if (const auto* drain = dynamic_cast<const registry::v1::Drain*>(&resource)) return DrainText(*drain);
   return DescribeText(resource, 2);
 }
 

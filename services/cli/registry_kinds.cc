@@ -104,6 +104,13 @@ Row ClusterRow(const Cluster& c) {
           c.fill_policy().forbid_origin() ? "no" : "yes"};
 }
 
+// "LIVE"; of a box in a drain the phase too, which tells more: "DRAINING (LAME_DUCK)".
+std::string AdminText(const Appliance& appliance) {
+  const std::string state = Word(appliance.admin_state());
+  const std::string phase = Word(appliance.drain().phase());
+  return phase.empty() || phase == state ? state : absl::StrCat(state, " (", phase, ")");
+}
+
 Row ApplianceRow(const Appliance& a) {
   std::vector<std::string> endpoints;
   for (const Endpoint& e : a.endpoints()) endpoints.push_back(absl::StrCat(e.scheme(), "://", HostPort(e.host(), e.port())));
@@ -111,7 +118,7 @@ Row ApplianceRow(const Appliance& a) {
           ShortName(a.site()),
           ShortName(a.cluster()),
           Word(a.kind()),
-          Word(a.admin_state()),
+          AdminText(a),
           a.credential_sha256().empty() ? "no" : "yes",
           BitsOrNothing(a.capacity_bps()),
           TierBytes(a, common::v1::TIER_DISK),
@@ -138,7 +145,7 @@ Row CellRow(const Cell& c) {
 }
 
 Row PolicyRow(const Policy& p) {
-  const std::string body = p.has_steering() ? "steering" : p.has_health() ? "health" : "";
+  const std::string body = p.has_steering() ? "steering" : p.has_health() ? "health" : p.has_drain() ? "drain" : "";
   return {ShortName(p.name()), body, p.display_name(), HumanTime(p.update_time())};
 }
 
@@ -275,7 +282,7 @@ std::vector<Kind> RegistryKinds() {
   kinds.push_back({.plural = "policies",
                    .singular = "policy",
                    .collection = "policies",
-                   .summary = "knobs of steering and health",
+                   .summary = "knobs of steering, health and drains",
                    .list = ListWith(&Stub::ListPolicies),
                    .get = GetWith(&Stub::GetPolicy),
                    .columns = {{"NAME"}, {"OF"}, {"DISPLAY NAME"}, {"CHANGED"}},

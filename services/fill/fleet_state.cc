@@ -198,6 +198,7 @@ void FleetState::BuildBox(const registry::v1::Appliance& appliance, FleetSnapsho
   box.source.kind = static_cast<ApplianceKind>(appliance.kind());
   box.source.endpoints = EndpointsOf(appliance);
   box.source.admin = static_cast<AdminState>(appliance.admin_state());
+  box.source.lame_duck = appliance.drain().phase() == registry::v1::Drain::PHASE_LAME_DUCK;
   box.source.capacity_bps = appliance.capacity_bps();
   AddReports(appliance.name(), box);
   next.plan_boxes.push_back(PlanBoxOf(appliance, box.source));

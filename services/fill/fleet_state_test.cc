@@ -49,6 +49,17 @@ TEST_F(FleetStateTest, ABoxIsItsConfigurationUntilItReports) {
   EXPECT_EQ(state_.Get()->plan_clusters[0].copies, 2);
 }
 
+TEST_F(FleetStateTest, ABoxIsALameDuckInThatPhaseOfItsDrainOnly) {
+  for (const auto& [phase, lame] :
+       {std::pair(registry::v1::Drain::PHASE_EVACUATING, false), std::pair(registry::v1::Drain::PHASE_LAME_DUCK, true),
+        std::pair(registry::v1::Drain::PHASE_UNSPECIFIED, false)}) {
+    registry::v1::ConfigEntry entry = ApplianceEntry("a", "isp", "c1");
+    entry.mutable_appliance()->mutable_drain()->set_phase(phase);
+    Config({entry});
+    EXPECT_EQ(Box().source.lame_duck, lame) << phase;
+  }
+}
+
 TEST_F(FleetStateTest, TheNewestReportCountsWhicheverCellHeardIt) {
   Fleet("x", {StateEntry("a", 5, 9, common::v1::HEALTH_STATE_SICK), HoldingsEntry("a", {1}, 5, 8)});
   Fleet("y", {StateEntry("a", 6, 1), HoldingsEntry("a", {2, 3}, 6, 2)});

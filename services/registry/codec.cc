@@ -6,6 +6,9 @@ namespace fairlead::registry {
 namespace {
 
 constexpr int64_t kMaxProtoSeconds = 315'576'000'000;  // Ten thousand years, by duration.proto.
+// The years 1 to 9999, by timestamp.proto.
+constexpr int64_t kFirstSecond = -62'135'596'800;
+constexpr int64_t kLastSecond = 253'402'300'799;
 
 }  // namespace
 
@@ -29,6 +32,12 @@ absl::StatusOr<absl::Duration> DurationFromProto(const google::protobuf::Duratio
       duration.seconds() >= 0 && duration.seconds() <= kMaxProtoSeconds && duration.nanos() >= 0 && duration.nanos() <= 999'999'999;
   if (in_range) return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
   return InvalidField(field, absl::StrCat(duration.seconds(), " s ", duration.nanos(), " ns"), "must be a duration of at least 0");
+}
+
+absl::StatusOr<absl::Time> TimestampFromProto(const google::protobuf::Timestamp& time, absl::string_view field) {
+  const bool in_range = time.seconds() >= kFirstSecond && time.seconds() <= kLastSecond && time.nanos() >= 0 && time.nanos() <= 999'999'999;
+  if (in_range) return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+  return InvalidField(field, absl::StrCat(time.seconds(), " s ", time.nanos(), " ns"), "must be a time of the years 1 to 9999");
 }
 
 std::string ToJson(const google::protobuf::Message& message) {

@@ -31,6 +31,8 @@ google::protobuf::Timestamp TimestampToProto(absl::Time time);
 google::protobuf::Duration DurationToProto(absl::Duration duration);
 // INVALID_ARGUMENT if it is out of protobuf's range or its parts disagree in sign.
 absl::StatusOr<absl::Duration> DurationFromProto(const google::protobuf::Duration& duration, absl::string_view field);
+// INVALID_ARGUMENT if it is out of protobuf's range.
+absl::StatusOr<absl::Time> TimestampFromProto(const google::protobuf::Timestamp& time, absl::string_view field);
 
 namespace codec_internal {
 
@@ -90,6 +92,8 @@ void EncodeField(const V& value, Message& message, const FieldDescriptor& field)
     if (value.has_value()) EncodeValue<false>(*value, message, field);
   } else if constexpr (std::is_same_v<V, absl::Duration>) {
     if (value != absl::ZeroDuration()) message.GetReflection()->MutableMessage(&message, &field)->CopyFrom(DurationToProto(value));
+  } else if constexpr (std::is_same_v<V, absl::Time>) {
+    if (value != absl::Time()) message.GetReflection()->MutableMessage(&message, &field)->CopyFrom(TimestampToProto(value));
   } else {
     EncodeValue<false>(value, message, field);
   }
@@ -158,6 +162,12 @@ absl::Status DecodeField(const Message& message, const FieldDescriptor& field, c
     if (!reflection.HasField(message, &field)) return absl::OkStatus();
     const auto& duration = static_cast<const google::protobuf::Duration&>(reflection.GetMessage(message, &field));
     ASSIGN_OR_RETURN(value, DurationFromProto(duration, path));
+    return absl::OkStatus();
+  } else if constexpr (std::is_same_v<V, absl::Time>) {
+    value = absl::Time();
+    if (!reflection.HasField(message, &field)) return absl::OkStatus();
+    const auto& time = static_cast<const google::protobuf::Timestamp&>(reflection.GetMessage(message, &field));
+    ASSIGN_OR_RETURN(value, TimestampFromProto(time, path));
     return absl::OkStatus();
   } else {
     return DecodeValue(message, field, -1, path, value);

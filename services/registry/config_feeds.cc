@@ -43,7 +43,7 @@ v1::ConfigEntry GenerationEntry(const ConfigView& view, const ApplianceId& id) {
 
 std::vector<EncodedEntry> Entries(v1::ConfigScope scope, const ConfigView& view, const ChangeSet& changes) {
   std::vector<EncodedEntry> entries;
-  PublicKinds::ForEach([&]<typename T>() {
+  FeedKinds::ForEach([&]<typename T>() {
     for (const RecordPtr<T>& record : changes.Of<T>().put) {
       if (InScope<T>(scope, record->value.id)) entries.push_back(EncodeEntry(EntryOf(*record)));
     }

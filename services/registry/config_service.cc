@@ -14,7 +14,7 @@
 namespace fairlead::registry {
 namespace {
 
-// A box may read its own config only.
+// A box may read its own config, and speak for itself, only.
 absl::Status CheckReader(const Principal& caller, const ConfigView& view, const ApplianceId& id) {
   if (caller.kind != Principal::Kind::kAppliance) return CheckTrusted(caller);
   const ApplianceId* owner = view.FindByCredential(Sha256Hex(caller.credential));
@@ -62,6 +62,25 @@ absl::Status ConfigService::DoGetApplianceConfig(const Principal& caller, const 
   }
   response = view->Render(id);
   return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* ConfigService::ReportDrain(grpc::CallbackServerContext* context, const v1::ReportDrainRequest* request,
+                                                     v1::ReportDrainResponse* response) {
+  return RunUnary(*context, pool_, [=, this](const Principal& caller) {
+    absl::Status status = DoReportDrain(caller, *request, *response);
+    metrics_.CountRequest("ReportDrain", status);
+    return status;
+  });
+}
+
+absl::Status ConfigService::DoReportDrain(const Principal& caller, const v1::ReportDrainRequest& request,
+                                          v1::ReportDrainResponse& response) {
+  ASSIGN_OR_RETURN(const ApplianceId id, ApplianceId::ParseName(request.appliance(), "appliance"));
+  const std::shared_ptr<const ConfigView> view = feeds_.view();
+  if (view == nullptr) return absl::UnavailableError("the configuration has not been read from PostgreSQL yet");
+  RETURN_IF_ERROR(CheckReader(caller, *view, id));
+  const bool is_box = caller.kind == Principal::Kind::kAppliance;
+  return drains_.ReportDrain(is_box ? absl::StrCat("appliance/", id.value()) : caller.ToString(), request, response);
 }
 
 }  // namespace fairlead::registry

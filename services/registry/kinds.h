@@ -31,11 +31,19 @@ FAIRLEAD_KIND(Policy, policy);
 FAIRLEAD_KIND(SigningKey, signing_key);
 #undef FAIRLEAD_KIND
 
+// Drains are in no feed: whom they concern learns of them from the appliances.
+template <>
+struct KindTraits<Drain> {
+  using Proto = v1::Drain;
+};
+
 template <typename T>
 using ProtoOf = typename KindTraits<T>::Proto;
 
+// Kinds that are in the config feed.
+using FeedKinds = KindList<Partner, Site, Link, Cluster, Appliance, BgpSession, Cell, Policy, SigningKey>;
 // Kinds that the contract knows: all but settings.
-using PublicKinds = KindList<Partner, Site, Link, Cluster, Appliance, BgpSession, Cell, Policy, SigningKey>;
+using PublicKinds = KindList<Partner, Site, Link, Cluster, Appliance, BgpSession, Cell, Policy, SigningKey, Drain>;
 
 }  // namespace fairlead::registry
 

@@ -28,6 +28,10 @@ struct RegistryMetrics {
         .Increment();
   }
 
+  void SetDrainBoxes(const std::string& phase, int count) {
+    metrics.Gauge("fairlead_registry_drain_boxes", "Boxes that a drain has in its hands, by phase", {{"phase", phase}}).Set(count);
+  }
+
   Metrics& metrics;
   prometheus::Gauge& config_version;
   prometheus::Gauge& config_epoch;

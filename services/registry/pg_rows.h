@@ -37,6 +37,10 @@ Json ToJsonValue(const V& value) {
     return value.has_value() ? ToJsonValue(*value) : Json();
   } else if constexpr (std::is_same_v<V, absl::Duration>) {
     return absl::FormatDuration(value);  // ParseDuration reads exactly this back.
+  } else if constexpr (std::is_same_v<V, absl::Time>) {
+    return value == absl::Time() ? "" : absl::FormatTime(absl::RFC3339_full, value, absl::UTCTimeZone());
+  } else if constexpr (IsId<V>) {
+    return value.value();
   } else if constexpr (IsVector<V>) {
     Json list = Json::array();
     for (const auto& item : value) list.push_back(ToJsonValue(item));
@@ -61,6 +65,14 @@ bool FromJsonValue(const Json& json, V& value) {
     return json.is_null() || FromJsonValue(json, value.emplace());
   } else if constexpr (std::is_same_v<V, absl::Duration>) {
     return json.is_string() && absl::ParseDuration(json.template get_ref<const std::string&>(), &value);
+  } else if constexpr (std::is_same_v<V, absl::Time>) {
+    if (!json.is_string()) return false;
+    const auto& text = json.template get_ref<const std::string&>();
+    return text.empty() || absl::ParseTime(absl::RFC3339_full, text, &value, nullptr);
+  } else if constexpr (IsId<V>) {
+    if (!json.is_string()) return false;
+    value = V(json.template get<std::string>());
+    return true;
   } else if constexpr (IsVector<V>) {
     if (!json.is_array()) return false;
     for (const Json& item : json) {
@@ -113,6 +125,8 @@ std::string Literal(pqxx::transaction_base& tx, const V& value) {
     return tx.quote(ToJsonValue(value).dump());
   } else if constexpr (std::is_same_v<V, std::string>) {
     return tx.quote(value);
+  } else if constexpr (std::is_same_v<V, absl::Time>) {
+    return value == absl::Time() ? "NULL" : tx.quote(TimeLiteral(value));
   } else if constexpr (std::is_same_v<V, bool>) {
     return value ? "true" : "false";
   } else {
@@ -123,7 +137,7 @@ std::string Literal(pqxx::transaction_base& tx, const V& value) {
 template <typename V>
 bool ReadColumn(const pqxx::field& column, V& value) {
   if (column.is_null()) {
-    if constexpr (IsId<V> || IsOptional<V>) return true;
+    if constexpr (IsId<V> || IsOptional<V> || std::is_same_v<V, absl::Time>) return true;
     return false;
   }
   if constexpr (IsId<V>) {
@@ -138,6 +152,9 @@ bool ReadColumn(const pqxx::field& column, V& value) {
   } else if constexpr (IsVector<V>) {
     const Json json = Json::parse(column.c_str(), nullptr, false);
     return !json.is_discarded() && FromJsonValue(json, value);
+  } else if constexpr (std::is_same_v<V, absl::Time>) {
+    value = absl::FromUnixMicros(column.as<int64_t>());
+    return true;
   } else {
     value = column.as<V>();
     return true;
@@ -192,7 +209,10 @@ std::vector<std::string> RowLiterals(pqxx::transaction_base& tx, const Record<T>
 template <typename T>
 std::string SelectColumns() {
   std::string columns = absl::StrCat(R"("id", "uid", "generation", )", TimeColumn("create_time"), ", ", TimeColumn("update_time"));
-  ForEachColumn<T>([&](const auto& field) { absl::StrAppend(&columns, ", \"", field.name, "\""); });
+  ForEachColumn<T>([&](const auto& field) {
+    constexpr bool kIsTime = std::is_same_v<std::decay_t<decltype(std::declval<T>().*field.member)>, absl::Time>;
+    absl::StrAppend(&columns, ", ", kIsTime ? TimeColumn(field.name) : absl::StrCat("\"", field.name, "\""));
+  });
   return columns;
 }
 

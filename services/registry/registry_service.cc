@@ -50,6 +50,23 @@ RegistryService::Reactor RegistryService::RevokeSigningKey(Context context, cons
              [=, this](const std::string& caller) { return special_.RevokeSigningKey(caller, *request, *response); });
 }
 
+RegistryService::Reactor RegistryService::CreateDrain(Context context, const v1::CreateDrainRequest* request, v1::Drain* response) {
+  return Run(context, "CreateDrain", [=, this](const std::string& caller) { return drains_.CreateDrain(caller, *request, *response); });
+}
+
+RegistryService::Reactor RegistryService::GetDrain(Context context, const v1::GetDrainRequest* request, v1::Drain* response) {
+  return Run(context, "GetDrain", [=, this](const std::string&) { return standard_.Get<Drain>(*request, *response); });
+}
+
+RegistryService::Reactor RegistryService::ListDrains(Context context, const v1::ListDrainsRequest* request,
+                                                     v1::ListDrainsResponse* response) {
+  return Run(context, "ListDrains", [=, this](const std::string&) { return standard_.List<Drain>(*request, *response); });
+}
+
+RegistryService::Reactor RegistryService::CancelDrain(Context context, const v1::CancelDrainRequest* request, v1::Drain* response) {
+  return Run(context, "CancelDrain", [=, this](const std::string& caller) { return drains_.CancelDrain(caller, *request, *response); });
+}
+
 RegistryService::Reactor RegistryService::ListAuditRecords(Context context, const v1::ListAuditRecordsRequest* request,
                                                            v1::ListAuditRecordsResponse* response) {
   return Run(context, "ListAuditRecords", [=, this](const std::string&) { return special_.ListAuditRecords(*request, *response); });

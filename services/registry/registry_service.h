@@ -11,6 +11,7 @@
 #include "libs/rpc/principal.h"
 #include "libs/rpc/unary.h"
 #include "libs/rpc/worker_pool.h"
+#include "services/registry/drain_methods.h"
 #include "services/registry/metrics.h"
 #include "services/registry/special_methods.h"
 #include "services/registry/standard_methods.h"
@@ -23,8 +24,8 @@ absl::Status CheckTrusted(const Principal& caller);
 class RegistryService final : public v1::RegistryService::CallbackService {
  public:
   // All must outlive the service.
-  RegistryService(StandardMethods& standard, SpecialMethods& special, WorkerPool& pool, RegistryMetrics& metrics)
-      : standard_(standard), special_(special), pool_(pool), metrics_(metrics) {}
+  RegistryService(StandardMethods& standard, SpecialMethods& special, DrainMethods& drains, WorkerPool& pool, RegistryMetrics& metrics)
+      : standard_(standard), special_(special), drains_(drains), pool_(pool), metrics_(metrics) {}
 
   using Reactor = grpc::ServerUnaryReactor*;
   using Context = grpc::CallbackServerContext*;
@@ -68,7 +69,10 @@ class RegistryService final : public v1::RegistryService::CallbackService {
   Reactor ListSigningKeys(Context context, const v1::ListSigningKeysRequest* request, v1::ListSigningKeysResponse* response) override;
   Reactor RevokeSigningKey(Context context, const v1::RevokeSigningKeyRequest* request, v1::SigningKey* response) override;
   Reactor ListAuditRecords(Context context, const v1::ListAuditRecordsRequest* request, v1::ListAuditRecordsResponse* response) override;
-  // Drains are not offered yet: the generated methods answer UNIMPLEMENTED.
+  Reactor CreateDrain(Context context, const v1::CreateDrainRequest* request, v1::Drain* response) override;
+  Reactor GetDrain(Context context, const v1::GetDrainRequest* request, v1::Drain* response) override;
+  Reactor ListDrains(Context context, const v1::ListDrainsRequest* request, v1::ListDrainsResponse* response) override;
+  Reactor CancelDrain(Context context, const v1::CancelDrainRequest* request, v1::Drain* response) override;
 
  private:
   // Runs `work` (caller's name → status) on the pool if the caller is trusted.
@@ -84,6 +88,7 @@ class RegistryService final : public v1::RegistryService::CallbackService {
 
   StandardMethods& standard_;
   SpecialMethods& special_;
+  DrainMethods& drains_;
   WorkerPool& pool_;
   RegistryMetrics& metrics_;
 };

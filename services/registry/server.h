@@ -16,6 +16,8 @@
 #include "libs/rpc/worker_pool.h"
 #include "services/registry/config_feeds.h"
 #include "services/registry/config_service.h"
+#include "services/registry/drain_loop.h"
+#include "services/registry/drain_methods.h"
 #include "services/registry/poller.h"
 #include "services/registry/registry_service.h"
 
@@ -52,13 +54,16 @@ class Server {
   void Poll() ABSL_LOCKS_EXCLUDED(mu_);
 
   const ServerOptions options_;
+  const Clock& clock_;
   RegistryMetrics metrics_;
   ConfigFeeds feeds_;
   FleetState state_;
   Writer writer_;
   StandardMethods standard_;
   SpecialMethods special_;
+  DrainMethods drains_;
   Poller poller_;
+  DrainLoop drain_loop_;
   std::unique_ptr<WorkerPool> pool_;
   RegistryService registry_service_;
   ConfigService config_service_;

@@ -286,10 +286,5 @@ TEST_F(ServiceTest, StrangersAndBoxesMayNotUseTheRegistry) {
   EXPECT_TRUE(Call(*stub_, &v1::RegistryService::Stub::ListSites, request, response, "service/steerd").ok());
 }
 
-TEST_F(ServiceTest, DrainsAreNotOfferedYet) {
-  v1::Drain drain;
-  EXPECT_EQ(Do(&v1::RegistryService::Stub::CreateDrain, v1::CreateDrainRequest(), drain).code(), absl::StatusCode::kUnimplemented);
-}
-
 }  // namespace
 }  // namespace fairlead::registry

@@ -9,6 +9,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/registry/admin_state.h"
 #include "libs/registry/check.h"
+#include "libs/registry/drain_plan.h"
 #include "libs/signing/digest.h"
 #include "services/registry/codec.h"
 #include "services/registry/fleet_file.h"
@@ -121,9 +122,8 @@ absl::Status SpecialMethods::SetAdminState(const std::string& principal, const v
           value.credential_sha256.clear();
           planned.forget_enrollment = id;
         }
-        const Write<Appliance> write = MakeUpdate(result, std::move(value), rules.now);
-        result = write.after;
-        planned.writes.push_back(write);
+        planned.writes = PlanAdminMove(fleet, result, std::move(value), rules.now);
+        result = std::get<Write<Appliance>>(planned.writes.front()).after;
         return planned;
       },
       [&](const WritePlan&) { response = ToProto(*result); });

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/pg/pool.h"
+#include "libs/registry/drain_plan.h"
 #include "libs/registry/test_fleet.h"
 #include "services/registry/fake_store.h"
 #include "services/registry/pg_store.h"
@@ -140,6 +141,64 @@ TEST_P(StoreTest, EveryFieldSurvives) {
   const FleetPlan again = PlanFleet(Read(), declared, true, TestRules());
   EXPECT_THAT(again.writes, IsEmpty()) << "something was not read back as it was written";
   EXPECT_THAT(again.problems, IsEmpty());
+}
+
+TEST_P(StoreTest, ADrainAndItsBoxesSurviveInOneBatchWithEveryField) {
+  Fill();
+  Fleet fleet = Read();
+  Appliance box = fleet.Find<Appliance>(ApplianceId("oca-1"))->value;
+  box.admin_state = AdminState::kDraining;
+  box.drain = ApplianceDrain{DrainId("d-1"), DrainPhase::kLameDuck};
+  Drain drain;
+  drain.id = DrainId("d-1");
+  drain.target = "sites/lhr001";
+  drain.start_time = kTestTime + absl::Microseconds(1);
+  drain.reason = "O'Brien's \"rack\" — moved";
+  drain.phase = DrainPhase::kLameDuck;
+  drain.boxes = {{.appliance = box.id,
+                  .phase = DrainPhase::kLameDuck,
+                  .phase_time = kTestTime + absl::Microseconds(123'457),
+                  .detail = "a \"b\"",
+                  .report_time = kTestTime + absl::Hours(1)},
+                 {.appliance = ApplianceId("oca-2"), .phase = DrainPhase::kReleased}};
+  const auto committed = store_.Commit(BatchOf({MakeCreate(drain, kTestTime), MakeUpdate(fleet.Find<Appliance>(box.id), box, kTestTime)}));
+  ASSERT_TRUE(committed.ok()) << committed.status();
+  fleet = Read();
+  EXPECT_EQ(fleet.Find<Drain>(drain.id)->value, drain) << "without an end";
+  EXPECT_EQ(fleet.Find<Appliance>(box.id)->value, box);
+  drain.end_time = drain.start_time + absl::Hours(3);
+  ASSERT_TRUE(store_.Commit(BatchOf({MakeUpdate(fleet.Find<Drain>(drain.id), drain, kTestTime)})).ok());
+  EXPECT_EQ(Read().Find<Drain>(drain.id)->value, drain);
+}
+
+// Two replicas plan the same step on the same state.
+TEST_P(StoreTest, OfTwoStepsOfADrainPlannedOnOneStateOneIsWritten) {
+  Fill();
+  Fleet fleet = Read();
+  Appliance live = fleet.Find<Appliance>(ApplianceId("oca-1"))->value;
+  live.admin_state = AdminState::kLive;
+  ASSERT_TRUE(store_.Commit(BatchOf({MakeUpdate(fleet.Find<Appliance>(live.id), live, kTestTime)})).ok());
+  Drain wish;
+  wish.id = DrainId("d-1");
+  wish.target = "appliances/oca-1";
+  ASSERT_TRUE(store_.Commit(BatchOf(*PlanCreateDrain(Read(), wish, TestRules()))).ok());
+  const absl::Time later = kTestTime + absl::Hours(5);
+  const Batch first = BatchOf(AdvanceDrains(Read(), later).writes);
+  const Batch second = BatchOf(AdvanceDrains(Read(), later).writes);
+  ASSERT_THAT(first.writes, SizeIs(2));
+  EXPECT_TRUE(store_.Commit(first).ok());
+  EXPECT_EQ(store_.Commit(second).status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Read().Find<Drain>(wish.id)->value.phase, DrainPhase::kEvacuating);
+  EXPECT_THAT(AdvanceDrains(Read(), later).writes, IsEmpty());
+}
+
+TEST_P(StoreTest, APolicyOfDrainsSurvives) {
+  Policy policy;
+  policy.id = PolicyId("drain");
+  policy.drain = DrainPolicy{.draining_for = absl::Milliseconds(1500), .quiet_for = absl::Seconds(7)};
+  const auto committed = store_.Commit(BatchOf({MakeCreate(policy, kTestTime)}));
+  ASSERT_TRUE(committed.ok()) << committed.status();
+  EXPECT_EQ(Read().Find<Policy>(policy.id)->value, policy);
 }
 
 TEST_P(StoreTest, ChangesSinceAPositionAreOnlyThoseAfterIt) {

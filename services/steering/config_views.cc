@@ -11,6 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
 #include "libs/content/paths.h"
@@ -29,6 +31,13 @@ constexpr uint32_t kDefaultFullPermille = 950;  // Of steering.full_at.
 template <typename Ours>
 Ours EnumOr(int number, Ours last) {
   return number > 0 && number <= static_cast<int>(last) ? static_cast<Ours>(number) : Ours::kUnspecified;
+}
+
+// "EVACUATING"
+absl::string_view PhaseWord(rv1::Drain::Phase phase) {
+  absl::string_view word = rv1::Drain::Phase_Name(phase);
+  absl::ConsumePrefix(&word, "PHASE_");
+  return word;
 }
 
 uint64_t NotNegative(int64_t number) {
@@ -135,6 +144,7 @@ class ConfigReader {
     ASSIGN_OR_RETURN(view.site, SiteId::ParseName(appliance.site(), "appliance.site"));
     view.kind = EnumOr(appliance.kind(), ApplianceKind::kOrigin);
     view.admin = EnumOr(appliance.admin_state(), AdminState::kRetired);
+    if (appliance.has_drain()) view.drain = absl::StrCat(appliance.drain().drain(), ", ", PhaseWord(appliance.drain().phase()));
     view.capacity_bps = NotNegative(appliance.capacity_bps());
     absl::Status worst;
     for (const rv1::Endpoint& endpoint : appliance.endpoints()) {

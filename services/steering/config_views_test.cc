@@ -65,6 +65,15 @@ TEST(ReadConfig, ACollectorHearsForItsWholeSiteAndARouterFeedHasNoRoutes) {
   EXPECT_EQ(views.session_index.at(BgpSessionId("via")).appliance, ApplianceId("rc-1"));
 }
 
+TEST(ReadConfig, ABoxInADrainSaysWhichAndHowFar) {
+  const ConfigViews views =
+      Config({"key: 'appliances/oca-1' appliance { name: 'appliances/oca-1' site: 'sites/emb' kind: "
+              "APPLIANCE_KIND_FLASH admin_state: ADMIN_STATE_DRAINING drain { drain: 'drains/d-1' phase: PHASE_LAME_DUCK } }"});
+  ASSERT_THAT(views.appliances, SizeIs(1));
+  EXPECT_EQ(views.appliances[0].drain, "drains/d-1, LAME_DUCK");
+  EXPECT_EQ(Config({kBox}).appliances[0].drain, "");
+}
+
 TEST(ReadConfig, OneBadRecordIsNamedAndTheOthersCount) {
   const ConfigViews views =
       Config({"key: 'partners/isp' partner { name: 'partners/isp' allowed_prefixes: '198.51.0.1/16' allowed_prefixes: '203.0.113.0/24' }",

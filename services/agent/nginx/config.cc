@@ -63,7 +63,7 @@ http {
   tcp_nopush on;
   server_tokens off;
   autoindex off;
-  keepalive_timeout 65s;
+  keepalive_timeout @KEEPALIVE@;
   keepalive_requests 10000;
   client_max_body_size 16k;
   large_client_header_buffers 4 8k;
@@ -89,7 +89,36 @@ http {
       return 405;
     }
 
-    location = /_verdict {
+@LOCATIONS@  }
+
+  # Behind the viewers' server: sockets are opened and closed in this order, so who has left these has left all (workers.h).
+  server {
+    listen unix:@RUN@/verdict.sock;
+    access_log off;
+    location / {
+      js_content token_check.check;
+    }
+  }
+
+  server {
+    listen unix:@RUN@/status.sock;
+    access_log off;
+    location = /status {
+      stub_status;
+    }
+    location = /fingerprint {
+      default_type text/plain;
+      return 200 "@FINGERPRINT@";
+    }
+    location / {
+      return 404;
+    }
+  }
+}
+)";
+
+// What the viewers' server does with a request: opens files to signed URLs.
+constexpr char kServe[] = R"(    location = /_verdict {
       internal;
       proxy_pass http://unix:@RUN@/verdict.sock:/;
       proxy_method GET;
@@ -141,32 +170,31 @@ http {
       add_header X-Fairlead-Refused $refused always;
       return 403;
     }
-  }
+)";
 
-  # Behind the viewers' server: sockets are opened and closed in this order, so who has left these has left all (workers.h).
-  server {
-    listen unix:@RUN@/verdict.sock;
-    access_log off;
-    location / {
-      js_content token_check.check;
-    }
-  }
+// Or refuses all of them. The variables are those of the log's format. A preflight passes: without it a page would never see why.
+constexpr char kRefuse[] = R"(    set $title "";
+    set $version "";
+    set $rank "";
+    set $position "";
+    set $cause "";
+    set $scope "";
+    set $refused "";
 
-  server {
-    listen unix:@RUN@/status.sock;
-    access_log off;
-    location = /status {
-      stub_status;
-    }
-    location = /fingerprint {
-      default_type text/plain;
-      return 200 "@FINGERPRINT@";
-    }
     location / {
-      return 404;
+      if ($request_method = OPTIONS) {
+        add_header Access-Control-Allow-Origin "*";
+        add_header Access-Control-Allow-Methods "GET, HEAD, OPTIONS";
+        add_header Access-Control-Allow-Headers "Range";
+        return 204;
+      }
+      set $refused DRAINED;
+      add_header Access-Control-Allow-Origin "*" always;
+      add_header Access-Control-Expose-Headers "Content-Length, Content-Range, X-Fairlead-Refused" always;
+      add_header X-Fairlead-Refused $refused always;
+      add_header Cache-Control "no-store" always;
+      return 410;
     }
-  }
-}
 )";
 
 // Characters that mean something to NGINX, or spaces, would need quoting rules of their own: such a path is refused.
@@ -256,19 +284,22 @@ absl::StatusOr<NginxConfig> RenderNginxConfig(const NginxConfigInput& input) {
   NginxConfig config;
   ASSIGN_OR_RETURN(config.keys_js, RenderKeys(input.keys));
 
+  const std::string with_locations =
+      absl::StrReplaceAll(kTemplate, {{"@LOCATIONS@", input.mode == ServingMode::kRefusing ? kRefuse : kServe}});
   const std::string text = absl::StrReplaceAll(
-      kTemplate, {
-                     {"@MODULES@", input.modules_folder},
-                     {"@USER@", input.run_as_root ? "user root root;\n" : ""},
-                     {"@WORKERS@", absl::StrCat(input.workers)},
-                     {"@OPENFILES@", input.open_files > 0 ? absl::StrCat("worker_rlimit_nofile ", input.open_files, ";\n") : ""},
-                     {"@WORK@", input.work_folder},
-                     {"@RUN@", input.run_folder},
-                     {"@LISTENS@", listens},
-                     {"@FILLONLY@", input.fill_only ? "1" : "0"},
-                     {"@KEYSPRINT@", Fingerprint(config.keys_js)},
-                     {"@TRYFILES@", try_files},
-                 });
+      with_locations, {
+                          {"@KEEPALIVE@", input.mode == ServingMode::kOpen ? "65s" : "0"},
+                          {"@MODULES@", input.modules_folder},
+                          {"@USER@", input.run_as_root ? "user root root;\n" : ""},
+                          {"@WORKERS@", absl::StrCat(input.workers)},
+                          {"@OPENFILES@", input.open_files > 0 ? absl::StrCat("worker_rlimit_nofile ", input.open_files, ";\n") : ""},
+                          {"@WORK@", input.work_folder},
+                          {"@RUN@", input.run_folder},
+                          {"@LISTENS@", listens},
+                          {"@FILLONLY@", input.fill_only ? "1" : "0"},
+                          {"@KEYSPRINT@", Fingerprint(config.keys_js)},
+                          {"@TRYFILES@", try_files},
+                      });
   config.fingerprint = Fingerprint(text + config.keys_js + kTokenCheckJs);
   config.nginx_conf = absl::StrReplaceAll(
       text, {{"@FINGERPRINT@", config.fingerprint}, {"@CONF@", NginxCandidateFolder(input.work_folder, config.fingerprint)}});

@@ -6,6 +6,9 @@
 //     X-Fairlead-Refused
 //     3. the file, in the flash folder and then in the disk folder, else 404
 //
+// A box that is being drained serves on with connections that end after each answer (EVACUATING), then refuses everybody with 410 and
+// X-Fairlead-Refused: DRAINED (LAME_DUCK): players go to their next URL at once on 4xx, and stall on 503. That answer is never cached.
+//
 // The cache key holds the token, the path's title and version, and a fingerprint of the keys, so a revoked key's verdicts die with it; an
 // accepted verdict ends with the token (X-Accel-Expires). Nothing about a viewer is logged: no address, no token, no agent.
 #ifndef FAIRLEAD_SERVICES_AGENT_NGINX_CONFIG_H_
@@ -34,9 +37,16 @@ struct NginxKey {
   std::string public_key_pem;
 };
 
+enum class ServingMode {
+  kOpen,
+  kEvacuating,  // No connection outlives its answer, so none pins a viewer to the box.
+  kRefusing,    // Nothing is served, not even to boxes that fill.
+};
+
 struct NginxConfigInput {
   std::vector<NginxListen> listens;
   std::vector<NginxKey> keys;
+  ServingMode mode = ServingMode::kOpen;
   bool fill_only = false;    // Origin: play tokens are refused.
   std::string work_folder;   // Configurations, logs and temporary files.
   std::string run_folder;    // Sockets and pid file: a short path.

@@ -144,6 +144,7 @@ absl::Status NginxDaemon::Reload(const std::string& fingerprint) {
   const absl::Time deadline = absl::Now() + kReloadTimeout;
   const std::string status_socket = NginxStatusSocket(options_.run_folder);
   const std::vector<pid_t> old_workers = WorkersListeningOn(status_socket, child_->pid());
+  old_workers_.insert(old_workers_.end(), old_workers.begin(), old_workers.end());
   child_->Signal(SIGHUP);
   while (absl::Now() < deadline) {
     const auto running = HttpGetOverUnixSocket(status_socket, "/fingerprint", kStatusTimeout);
@@ -160,6 +161,7 @@ absl::Status NginxDaemon::Reload(const std::string& fingerprint) {
 
 void NginxDaemon::Tick(absl::Duration now) {
   if (child_ != nullptr && child_->Running()) {
+    old_workers_ = WorkersAlive(std::move(old_workers_), child_->pid());
     if (now - started_at_ > kSettled) backoff_.Reset();
     return;
   }
@@ -167,6 +169,7 @@ void NginxDaemon::Tick(absl::Duration now) {
     const std::string reason = absl::StrCat("ended with ", child_->end_reason(), ": ", LastErrorLine());
     LogError("NGINX ended", {{"reason", reason}});
     child_.reset();  // Ends workers that outlived their master and hold the ports.
+    old_workers_.clear();
     next_start_ = now + backoff_.Next();
     absl::MutexLock lock(&mu_);
     stopped_ = reason;

@@ -13,8 +13,11 @@
 #ifndef FAIRLEAD_SERVICES_AGENT_NGINX_DAEMON_H_
 #define FAIRLEAD_SERVICES_AGENT_NGINX_DAEMON_H_
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -55,6 +58,8 @@ class NginxDaemon {
   // Starts or restarts as needed.
   void Tick(absl::Duration now);
   void Stop(absl::Duration grace);
+  // Whether workers of a configuration that was replaced are still ending what they send.
+  bool old_workers_left() const { return !old_workers_.empty(); }
 
   // Asks the running instance too; at most half a second.
   NginxReport Report() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -76,6 +81,7 @@ class NginxDaemon {
   Backoff backoff_;
   absl::Duration next_start_ = absl::ZeroDuration();
   absl::Duration started_at_ = absl::ZeroDuration();
+  std::vector<pid_t> old_workers_;
 
   mutable absl::Mutex mu_;
   std::string fingerprint_ ABSL_GUARDED_BY(mu_);

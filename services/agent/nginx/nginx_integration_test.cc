@@ -1,4 +1,5 @@
 // A real NGINX with the rendered configuration: which requests it serves and which it refuses.
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -196,6 +197,83 @@ TEST_F(NginxIntegrationTest, OriginTakesFillTokensOnly) {
   EXPECT_EQ(Get(Sign(fill)).status, 200);
   NextLogLine();
   EXPECT_TRUE(NextLogLine().key.fill);
+}
+
+TEST_F(NginxIntegrationTest, AnEvacuatingBoxServesOnAndEndsEachConnection) {
+  Run(Input());
+  const std::string token = Sign(Claims());
+  EXPECT_EQ(Get(token).headers["connection"], "keep-alive");
+  NginxConfigInput input = Input();
+  input.mode = ServingMode::kEvacuating;
+  ASSERT_TRUE(daemon_->Apply(input).ok());
+  HttpAnswer answer = Get(token);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, disk_file_);
+  EXPECT_EQ(answer.headers["connection"], "close");
+  EXPECT_EQ(Refusal("garbage"), "MALFORMED");
+  EXPECT_EQ(daemon_->Report().reloads, 1);
+}
+
+TEST_F(NginxIntegrationTest, ALameDuckRefusesEverybodySoThatPlayersMoveAtOnce) {
+  Run(Input());
+  const std::string token = Sign(Claims());
+  TokenClaims fill = Claims();
+  fill.scope = TokenScope::kFill;
+  ASSERT_EQ(Get(token).status, 200);
+  NextLogLine();
+  NginxConfigInput input = Input();
+  input.mode = ServingMode::kRefusing;
+  ASSERT_TRUE(daemon_->Apply(input).ok());
+  for (const std::string& one : {token, Sign(fill), std::string("garbage")}) {
+    HttpAnswer answer = Get(one);
+    EXPECT_EQ(answer.status, 410);
+    EXPECT_EQ(answer.headers["x-fairlead-refused"], "DRAINED");
+    EXPECT_EQ(answer.headers["access-control-allow-origin"], "*");
+    EXPECT_THAT(answer.headers["access-control-expose-headers"], HasSubstr("X-Fairlead-Refused"));
+    EXPECT_EQ(answer.headers["cache-control"], "no-store") << "the box will be back";
+    EXPECT_EQ(answer.headers["connection"], "close");
+  }
+  const AccessLine line = NextLogLine();
+  EXPECT_EQ(line.status, 410);
+  EXPECT_EQ(line.refused, "DRAINED");
+  EXPECT_EQ(Fetch({.url = Url(token, "big-film/v1/video/a.mp4"), .method = "HEAD"}).status, 410);
+  EXPECT_EQ(Fetch({.url = absl::StrCat("http://[::1]:", v6_port_, "/")}).status, 410);
+  EXPECT_EQ(Fetch({.url = Url(token, "big-film/v1/video/a.mp4"), .method = "OPTIONS"}).status, 204) << "else a page can't see the 410";
+  ASSERT_TRUE(daemon_->Apply(input).ok());
+  EXPECT_EQ(daemon_->Report().reloads, 1);
+  ASSERT_TRUE(daemon_->Apply(Input()).ok());
+  EXPECT_EQ(Get(token).status, 200) << "back in service";
+}
+
+// Its line in the access log comes at its end, so a long answer would look like silence.
+TEST_F(NginxIntegrationTest, WhoStillGetsAnAnswerOfTheOldConfigurationIsKnown) {
+  temp_.Write("disk/big-film/v1/video/large.mp4", std::string(size_t{64} << 20, 'x'));
+  Run(Input());
+  const Fd viewer(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port_);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(viewer.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  const std::string request =
+      absl::StrCat("GET /URISigningPackage=", Sign(Claims()), "/big-film/v1/video/large.mp4 HTTP/1.1\r\nHost: x\r\n\r\n");
+  ASSERT_EQ(write(viewer.get(), request.data(), request.size()), static_cast<ssize_t>(request.size()));
+  char first[64];
+  ASSERT_GT(read(viewer.get(), first, sizeof first), 0);  // The rest waits in full buffers.
+  NginxConfigInput input = Input();
+  input.mode = ServingMode::kRefusing;
+  ASSERT_TRUE(daemon_->Apply(input).ok());
+  EXPECT_EQ(Get(Sign(Claims())).status, 410);
+  daemon_->Tick(absl::Seconds(1));
+  EXPECT_TRUE(daemon_->old_workers_left());
+  shutdown(viewer.get(), SHUT_RDWR);
+  const absl::Duration now = absl::Seconds(2);
+  EXPECT_TRUE(WaitFor([&] {
+    while (read(viewer.get(), first, sizeof first) > 0) {
+    }
+    daemon_->Tick(now);
+    return !daemon_->old_workers_left();
+  }));
 }
 
 TEST_F(NginxIntegrationTest, ARevokedKeyClosesWhatItOpenedBefore) {

@@ -43,6 +43,19 @@ TEST(NginxConfigTest, WorkersMayHaveTheOpenFilesThatTheInputSaysAndOtherwiseTheS
   EXPECT_THAT(RenderNginxConfig(input)->nginx_conf, HasSubstr("\nworker_rlimit_nofile 16384;\n"));
 }
 
+TEST(NginxConfigTest, EachModeIsAConfigurationOfItsOwn) {
+  NginxConfigInput input = Input();
+  const std::string open = RenderNginxConfig(input)->nginx_conf;
+  EXPECT_THAT(open, AllOf(HasSubstr("keepalive_timeout 65s;"), HasSubstr("try_files"), Not(HasSubstr("return 410;"))));
+  input.mode = ServingMode::kEvacuating;
+  const std::string evacuating = RenderNginxConfig(input)->nginx_conf;
+  EXPECT_THAT(evacuating, AllOf(HasSubstr("keepalive_timeout 0;"), HasSubstr("try_files"), Not(HasSubstr("return 410;"))));
+  input.mode = ServingMode::kRefusing;
+  const std::string refusing = RenderNginxConfig(input)->nginx_conf;
+  EXPECT_THAT(refusing, AllOf(HasSubstr("keepalive_timeout 0;"), HasSubstr("return 410;"), Not(HasSubstr("try_files")),
+                              Not(HasSubstr("/data/")), Not(HasSubstr("@"))));
+}
+
 TEST(NginxConfigTest, TheOrderOfKeysIsNoReasonToReloadButAnotherKeyIs) {
   NginxConfigInput input = Input();
   input.keys.push_back({"k-0", input.keys[0].public_key_pem});

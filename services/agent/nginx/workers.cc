@@ -56,4 +56,13 @@ std::vector<pid_t> WorkersListeningOn(const std::string& socket, pid_t master) {
   return workers;
 }
 
+std::vector<pid_t> WorkersAlive(std::vector<pid_t> workers, pid_t master) {
+  if (workers.empty()) return workers;
+  const std::vector<pid_t> children = Children(master);
+  workers.erase(std::remove_if(workers.begin(), workers.end(),
+                               [&](pid_t pid) { return std::find(children.begin(), children.end(), pid) == children.end(); }),
+                workers.end());
+  return workers;
+}
+
 }  // namespace fairlead::agent

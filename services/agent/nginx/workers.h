@@ -19,6 +19,9 @@ namespace fairlead::agent {
 // listening sockets in the order of the configuration: without the last of them it has none. What can't be read holds nothing.
 std::vector<pid_t> WorkersListeningOn(const std::string& socket, pid_t master);
 
+// Those of `workers` that `master` still has: a worker that was told to go ends what it is sending first.
+std::vector<pid_t> WorkersAlive(std::vector<pid_t> workers, pid_t master);
+
 }  // namespace fairlead::agent
 
 #endif  // FAIRLEAD_SERVICES_AGENT_NGINX_WORKERS_H_

@@ -259,7 +259,22 @@ NginxConfigInput NginxConfigOf(const registry::v1::ApplianceConfig& config) {
     // An id that isn't one is refused by the renderer, which names it.
     input.keys.push_back({id.ok() ? id->value() : key.name(), key.public_key_pem()});
   }
+  input.mode = ServingModeOf(config.appliance());
   return input;
+}
+
+ServingMode ServingModeOf(const registry::v1::Appliance& appliance) {
+  // Also by an operator's hand: DRAINED means that the box may be switched off.
+  if (appliance.admin_state() == common::v1::ADMIN_STATE_DRAINED) return ServingMode::kRefusing;
+  switch (appliance.drain().phase()) {
+    case registry::v1::Drain::PHASE_EVACUATING:
+      return ServingMode::kEvacuating;
+    case registry::v1::Drain::PHASE_LAME_DUCK:
+    case registry::v1::Drain::PHASE_DRAINED:
+      return ServingMode::kRefusing;
+    default:
+      return ServingMode::kOpen;
+  }
 }
 
 std::vector<HeldFile> WantedOf(const fill::v1::Manifest& manifest) {

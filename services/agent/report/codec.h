@@ -33,6 +33,7 @@ ingest::v1::BgpSessionStatus ToProto(const RoutingStatus::Session& session);
 absl::StatusOr<BirdConfigInput> BirdConfigOf(const registry::v1::ApplianceConfig& config);
 // The folders are filled in elsewhere.
 NginxConfigInput NginxConfigOf(const registry::v1::ApplianceConfig& config);
+ServingMode ServingModeOf(const registry::v1::Appliance& appliance);
 std::vector<HeldFile> WantedOf(const fill::v1::Manifest& manifest);
 std::map<Tier, int64_t> CapacitiesOf(const registry::v1::Appliance& appliance);
 // bit/s: as configured, else the default of the kind.

@@ -51,10 +51,15 @@ class CliTest : public ::testing::Test {
     std::istringstream in(input);
     std::ostringstream out, err;
     Result run;
-    run.code = RunCli(arguments, {.in = in, .out = out, .err = err, .getenv = [this](const std::string& name) {
-                                    const auto found = environment_.find(name);
-                                    return found == environment_.end() ? std::string() : found->second;
-                                  }});
+    run.code = RunCli(arguments, {.in = in,
+                                  .out = out,
+                                  .err = err,
+                                  .getenv =
+                                      [this](const std::string& name) {
+                                        const auto found = environment_.find(name);
+                                        return found == environment_.end() ? std::string() : found->second;
+                                      },
+                                  .sleep = [](absl::Duration) {}});
     run.out = out.str();
     run.err = err.str();
     return run;

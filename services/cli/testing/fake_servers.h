@@ -123,6 +123,30 @@ class FakeRegistry : public registry::v1::RegistryService::Service {
     }
     return NotFound("name", request->name());
   }
+  grpc::Status CreateDrain(grpc::ServerContext*, const registry::v1::CreateDrainRequest* request, registry::v1::Drain* response) override {
+    drain_asked = *request;
+    if (!refusal.ok()) return ToGrpcStatus(refusal);
+    *response = drains.at(0);
+    return grpc::Status::OK;
+  }
+  // The next of `drains` at each call; the last one stays.
+  grpc::Status GetDrain(grpc::ServerContext*, const registry::v1::GetDrainRequest* request, registry::v1::Drain* response) override {
+    if (drains.empty() || drains.front().name() != request->name()) return NotFound("name", request->name());
+    if (drains.size() > 1) drains.erase(drains.begin());
+    *response = drains.front();
+    return grpc::Status::OK;
+  }
+  grpc::Status ListDrains(grpc::ServerContext*, const registry::v1::ListDrainsRequest* request,
+                          registry::v1::ListDrainsResponse* response) override {
+    response->set_next_page_token(Page(drains, request->page_token(), page_size, response->mutable_drains()));
+    return grpc::Status::OK;
+  }
+  grpc::Status CancelDrain(grpc::ServerContext*, const registry::v1::CancelDrainRequest* request, registry::v1::Drain* response) override {
+    if (drains.empty() || drains.front().name() != request->name()) return NotFound("name", request->name());
+    *response = drains.front();
+    response->set_phase(registry::v1::Drain::PHASE_CANCELLED);
+    return grpc::Status::OK;
+  }
   grpc::Status ListAuditRecords(grpc::ServerContext*, const registry::v1::ListAuditRecordsRequest* request,
                                 registry::v1::ListAuditRecordsResponse* response) override {
     audit_resource = request->resource();
@@ -138,6 +162,8 @@ class FakeRegistry : public registry::v1::RegistryService::Service {
   std::vector<registry::v1::BgpSession> sessions;
   std::vector<registry::v1::SigningKey> keys;
   std::vector<registry::v1::AuditRecord> audit;
+  std::vector<registry::v1::Drain> drains;
+  registry::v1::CreateDrainRequest drain_asked;
   registry::v1::ApplyFleetResponse apply_response;
   absl::Status refusal;
   registry::v1::ApplyFleetRequest applied;
