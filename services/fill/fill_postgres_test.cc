@@ -173,7 +173,7 @@ class Importer {
  private:
   static bool Insist(Filld& filld, const std::string& title) {
     content::v1::ImportTitleVersionResponse response;
-    while (true) {
+    for (;; absl::SleepFor(absl::Milliseconds(20))) {
       const grpc::Status status = filld.Import(MakeImport(title, "v1", 2), response, title);
       if (status.ok()) {
         EXPECT_TRUE(response.created()) << title << ": a repetition gets the answer of the first";
@@ -183,7 +183,6 @@ class Importer {
         ADD_FAILURE() << title << ": " << status.error_code() << " " << status.error_message();
         return false;
       }
-      absl::SleepFor(absl::Milliseconds(20));
     }
   }
   int titles_ = 0;

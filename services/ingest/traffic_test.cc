@@ -265,12 +265,11 @@ TEST(PgTrafficStoreTest, EveryRowCountsOnceHoweverOftenTheDatabaseGoes) {
   std::mt19937_64 random(1);
   int64_t bytes = 0, requests = 0;
   const auto report_until = [&](absl::Time until) {
-    while (absl::Now() < until) {
+    for (; absl::Now() < until; absl::SleepFor(absl::Milliseconds(1))) {
       const int64_t size = static_cast<int64_t>(random() % 1000);
       buffer.Add(ApplianceId("a"), {now, {Row(absl::StrCat("film-", random() % 50), size)}}, now);
       bytes += size;
       ++requests;
-      absl::SleepFor(absl::Milliseconds(1));
     }
   };
   for (int crash = 0; crash < 8; ++crash) {

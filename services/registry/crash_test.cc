@@ -44,7 +44,6 @@ constexpr absl::Duration kCallDeadline = absl::Seconds(40);
 constexpr absl::Duration kRecovery = absl::Seconds(30);
 // Shorter than in production, so that more stops are found out in the same time.
 constexpr absl::Duration kHangTimeout = absl::Seconds(1);
-constexpr absl::Duration kPoll = absl::Milliseconds(20);
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* const text = std::getenv(name);
@@ -108,7 +107,7 @@ class Client {
   }
   // Repeats the request until its fate is certain; false if it is refused, which fails the test.
   bool Insist(Write& write, bool creates) {
-    while (true) {
+    for (;; absl::SleepFor(absl::Milliseconds(20))) {
       write.last_try = absl::Now();
       const absl::Status status = creates ? Create(write) : Update(write);
       Raise(tally_.longest_call_ms, absl::ToInt64Milliseconds(absl::Now() - write.last_try));
@@ -130,7 +129,6 @@ class Client {
           ADD_FAILURE() << write.request_id << " on " << write.site << ": " << status;
           return false;
       }
-      absl::SleepFor(kPoll);
     }
   }
   absl::Status Create(const Write& write) {
@@ -231,7 +229,7 @@ class CrashTest : public ::testing::Test {
   // Lets a random time pass and takes the server away for a random time; what was done.
   bool Crash() {
     const absl::Time when = absl::Now() + absl::Milliseconds(random_() % 1500);
-    while (absl::Now() < when) absl::SleepFor(kPoll);
+    while (absl::Now() < when) absl::SleepFor(absl::Milliseconds(20));
     if (random_() % 2 == 0) {
       EXPECT_TRUE(postgres_.Kill().ok());
       const absl::Status restarted = postgres_.Restart();
@@ -241,7 +239,7 @@ class CrashTest : public ::testing::Test {
     EXPECT_TRUE(postgres_.Pause().ok());
     // From what nobody notices to well beyond the hang timeout.
     const absl::Time until = absl::Now() + absl::Milliseconds(50 + random_() % 3500);
-    while (absl::Now() < until) absl::SleepFor(kPoll);
+    while (absl::Now() < until) absl::SleepFor(absl::Milliseconds(20));
     EXPECT_TRUE(postgres_.Resume().ok());
     return false;
   }
@@ -312,7 +310,7 @@ TEST_F(CrashTest, NoAcknowledgedWriteIsLostOrDoubled) {
   for (const auto& row : Rows("SELECT after->>'display_name', (extract(epoch FROM time) * 1000000)::bigint FROM registry.audit "
                               "WHERE after->>'display_name' <> ''")) {
     const auto write = writes.find(row[0]);
-    if (write != writes.end() && absl::FromUnixMicros(std::stoll(row[1])) + kPoll < write->second.last_try) ++found_done;
+    if (write != writes.end() && absl::FromUnixMicros(std::stoll(row[1])) + absl::Milliseconds(20) < write->second.last_try) ++found_done;
   }
   std::cout << "seed " << seed_ << ": " << kills << " kills and " << crashes - kills << " stops; " << writes.size()
             << " writes acknowledged, after " << tally.unavailable << " answers UNAVAILABLE, " << tally.unknown << " UNKNOWN, "
