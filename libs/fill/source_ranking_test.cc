@@ -46,7 +46,8 @@ class SourceRankingTest : public ::testing::Test {
   std::vector<RankedSource> Sources(uint32_t file = 7, bool is_master = true) const {
     return SourceRanker(asker_, boxes_, policy_)
         .Rank(
-            file, [this](const SourceBox& box) { return !lacking_.contains(box.id.value()); }, is_master);
+            file, [this](const SourceBox& box) { return !lacking_.contains(box.id.value()); },
+            [this](const SourceBox& box) { return behind_.contains(box.id.value()); }, is_master);
   }
   // "PEER peer", …
   std::vector<std::string> Names(uint32_t file = 7) const {
@@ -67,6 +68,7 @@ class SourceRankingTest : public ::testing::Test {
   std::vector<SourceBox> boxes_;
   SourcePolicy policy_;
   std::map<std::string, bool> lacking_;
+  std::map<std::string, bool> behind_;
 };
 
 TEST_F(SourceRankingTest, PeersComeBeforeTiersBeforeOrigin) {
@@ -154,6 +156,23 @@ TEST_F(SourceRankingTest, EachClassWaitsForThoseBeforeItThatHaveASource) {
   const std::vector<RankedSource> some = Sources();
   EXPECT_EQ(some[0].wait, absl::ZeroDuration()) << "there is no peer to wait for";
   EXPECT_EQ(some[1].wait, absl::Seconds(30));
+}
+
+TEST_F(SourceRankingTest, ASourceThatDidWrongComesLastAndNobodyWaitsForIt) {
+  policy_.escalation_wait = absl::Seconds(30);
+  behind_ = {{"peer", true}};
+  EXPECT_THAT(Names(), ElementsAre("TIER ix", "ORIGIN origin", "PEER peer"));
+  const std::vector<RankedSource> sources = Sources();
+  EXPECT_EQ(sources[0].wait, absl::ZeroDuration()) << "as if there were no peer";
+  EXPECT_EQ(sources[1].wait, absl::Seconds(30));
+  EXPECT_EQ(sources[2].wait, absl::ZeroDuration()) << "the last resort may be tried at any time";
+  EXPECT_TRUE(sources[2].behind);
+  behind_ = {{"peer", true}, {"ix", true}, {"origin", true}};
+  EXPECT_THAT(Names(), ElementsAre("PEER peer", "TIER ix", "ORIGIN origin")) << "where all are behind none is";
+  boxes_.push_back(Box("peer-2", "isp-1", SiteKind::kEmbedded, "192.0.2.3"));
+  behind_ = {{"peer", true}};
+  EXPECT_THAT(Names(), ElementsAre("PEER peer-2", "TIER ix", "ORIGIN origin", "PEER peer"));
+  EXPECT_EQ(Sources()[1].wait, absl::Seconds(30)) << "a sound peer is waited for";
 }
 
 TEST_F(SourceRankingTest, WhoIsNoMasterWaitsBeforeGoingOut) {

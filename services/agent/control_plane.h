@@ -30,7 +30,7 @@ class ControlPlane final : public SourceResolver {
   // The rest as ConfigService says of `if_generation`.
   absl::StatusOr<registry::v1::ApplianceConfig> GetConfig(const std::string& if_generation);
   absl::StatusOr<fill::v1::Manifest> GetManifest(const std::string& if_generation);
-  absl::StatusOr<FillSources> Resolve(const std::vector<uint32_t>& numbers) override;
+  absl::StatusOr<FillSources> Resolve(const std::vector<uint32_t>& numbers, const std::vector<SourceFault>& faults) override;
 
  private:
   Binding binding() const ABSL_LOCKS_EXCLUDED(mu_);

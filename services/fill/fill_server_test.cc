@@ -204,6 +204,43 @@ TEST_F(FillServerTest, SourcesFollowWhatBoxesReport) {
   EXPECT_TRUE(Eventually([this] { return SourceNames("a1", 1).size() == 2; }));
 }
 
+TEST_F(FillServerTest, ASourceThatABoxReportsIsRankedLastForItAndForAllOnceTwoReportIt) {
+  using Names = std::vector<std::string>;
+  StartWithPlan();
+  for (const char* id : {"a1", "a2", "x1"}) cell_.Publish({StateEntry(id), HoldingsEntry(id, {1})});
+  EXPECT_TRUE(Eventually([this] {
+    return SourceNames("a1", 1) == Names{"CLASS_PEER appliances/a2", "CLASS_TIER appliances/x1", "CLASS_ORIGIN appliances/o1"};
+  }));
+  const auto report = [this](const std::string& asker, const std::string& source, v1::SourceFault::Reason reason) {
+    v1::ResolveSourcesRequest request;
+    request.set_appliance(absl::StrCat("appliances/", asker));
+    v1::SourceFault& fault = *request.add_faults();
+    fault.set_source(source);
+    fault.set_file_number(1);
+    fault.set_reason(reason);
+    fault.set_detail("SHA-256 is wrong");
+    v1::ResolveSourcesResponse response;
+    return Call(&v1::FillService::Stub::ResolveSources, *fill_, request, response);
+  };
+  ASSERT_TRUE(report("a1", "appliances/x1", v1::SourceFault::REASON_CORRUPT).ok());
+  EXPECT_EQ(SourceNames("a1", 1), (Names{"CLASS_PEER appliances/a2", "CLASS_ORIGIN appliances/o1", "CLASS_TIER appliances/x1"}));
+  EXPECT_EQ(SourceNames("a2", 1), (Names{"CLASS_PEER appliances/a1", "CLASS_TIER appliances/x1", "CLASS_ORIGIN appliances/o1"}));
+  ASSERT_TRUE(report("a2", "appliances/x1", v1::SourceFault::REASON_SLOW).ok());
+  ASSERT_TRUE(report("x1", "appliances/o1", v1::SourceFault::REASON_SLOW).ok());
+  EXPECT_EQ(SourceNames("a2", 1), (Names{"CLASS_PEER appliances/a1", "CLASS_ORIGIN appliances/o1", "CLASS_TIER appliances/x1"}));
+
+  v1::ListFillProgressResponse progress;
+  ASSERT_TRUE(Call(&v1::FillService::Stub::ListFillProgress, *fill_, v1::ListFillProgressRequest(), progress).ok());
+  ASSERT_EQ(progress.appliances(0).appliance(), "appliances/a1");
+  ASSERT_EQ(progress.appliances(0).source_faults_size(), 1);
+  EXPECT_EQ(progress.appliances(0).source_faults(0).source(), "appliances/x1");
+  EXPECT_EQ(progress.appliances(0).source_faults(0).reason(), v1::SourceFault::REASON_CORRUPT);
+  EXPECT_THAT(metrics_.Text(), HasSubstr("fairlead_fill_source_faults_total{reason=\"CORRUPT\"} 1"));
+
+  EXPECT_THAT(report("a1", "x1", v1::SourceFault::REASON_SLOW).error_message(), HasSubstr("faults[0].source"));
+  EXPECT_TRUE(report("a1", "appliances/gone", v1::SourceFault::REASON_SLOW).ok()) << "retired meanwhile";
+}
+
 TEST_F(FillServerTest, ASourcesUrlOpensTheTitleVersionForFilling) {
   StartWithPlan();
   const v1::FileSources sources = Sources("a1", 1);

@@ -41,7 +41,7 @@ bool IsMaster(const FleetSnapshot& fleet, const CatalogueView& catalogue, const 
 
 absl::StatusOr<std::vector<ResolvedFile>> SourceResolver::Resolve(const FleetSnapshot& fleet, const CatalogueView& catalogue,
                                                                   const ApplianceId& asker, absl::Span<const uint32_t> numbers,
-                                                                  absl::Time now) {
+                                                                  absl::Time now, absl::Duration monotonic) {
   if (numbers.size() > kMaxFiles)
     return InvalidField("file_numbers", absl::StrCat(numbers.size()), absl::StrCat("at most ", kMaxFiles, " files a call"));
   const FleetBox* box = fleet.FindBox(asker);
@@ -66,7 +66,8 @@ absl::StatusOr<std::vector<ResolvedFile>> SourceResolver::Resolve(const FleetSna
     const std::string folder = MakeSignedFolder(*token, file.title->id.value(), file.version->version);
     ResolvedFile& resolved = files.emplace_back();
     resolved.number = number;
-    for (RankedSource& source : ranker.Rank(number, holds, IsMaster(fleet, catalogue, *box, cluster, number))) {
+    const auto behind = [&](const SourceBox& source) { return reported_.IsBehind(source.id, asker, number, monotonic); };
+    for (RankedSource& source : ranker.Rank(number, holds, behind, IsMaster(fleet, catalogue, *box, cluster, number))) {
       std::string base_url = absl::StrCat(EndpointOrigin(source.endpoint), folder);
       resolved.sources.push_back({std::move(source), std::move(base_url)});
     }
