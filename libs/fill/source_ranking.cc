@@ -158,14 +158,10 @@ std::vector<RankedSource> SourceRanker::Rank(uint32_t file, absl::FunctionRef<bo
   return sources;
 }
 
-bool IsFillMaster(const ApplianceId& asker, const std::vector<ApplianceId>& wanting, uint32_t file, int masters) {
-  if (masters <= 0) return true;
+bool PrecedesAsFillMaster(const ApplianceId& other, const ApplianceId& asker, uint32_t file) {
   const uint64_t key = MixHash(KeyHash("fill master"), file);
   const auto score_of = [key](const ApplianceId& id) { return RendezvousScore(key, KeyHash(id.value()), 1); };
-  const auto mine = std::make_pair(score_of(asker), asker);
-  const auto better =
-      std::count_if(wanting.begin(), wanting.end(), [&](const ApplianceId& id) { return std::make_pair(score_of(id), id) < mine; });
-  return better < masters;
+  return std::make_pair(score_of(other), other) < std::make_pair(score_of(asker), asker);
 }
 
 }  // namespace fairlead

@@ -137,8 +137,9 @@ class SourceRanker {
   std::vector<ExcludedSource> excluded_;
 };
 
-// Whether `asker` is among the first `masters` of `wanting` in the rendezvous order of the file; true if masters is 0.
-bool IsFillMaster(const ApplianceId& asker, const std::vector<ApplianceId>& wanting, uint32_t file, int masters);
+// Whether `other` comes before `asker` in the rendezvous order of the file. A box is a fill master of the file if fewer than M of those
+// that should hold it and report come before it.
+bool PrecedesAsFillMaster(const ApplianceId& other, const ApplianceId& asker, uint32_t file);
 
 }  // namespace fairlead
 

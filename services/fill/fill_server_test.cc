@@ -1,4 +1,5 @@
 // filld's RPCs from outside.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,9 @@ TEST_F(FillServerTest, ABadImportNamesTheFieldAndChangesNothing) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("version.renditions[1].file.sha256"));
   content::v1::ListTitlesResponse titles;
-  ASSERT_TRUE(Call(&content::v1::CatalogService::Stub::ListTitles, *catalog_, content::v1::ListTitlesRequest(), titles).ok());
+  // The catalogue may not have been read yet.
+  ASSERT_TRUE(Eventually(
+      [&] { return Call(&content::v1::CatalogService::Stub::ListTitles, *catalog_, content::v1::ListTitlesRequest(), titles).ok(); }));
   EXPECT_EQ(titles.titles_size(), 0);
 }
 
@@ -239,6 +242,36 @@ TEST_F(FillServerTest, ASourceThatABoxReportsIsRankedLastForItAndForAllOnceTwoRe
 
   EXPECT_THAT(report("a1", "x1", v1::SourceFault::REASON_SLOW).error_message(), HasSubstr("faults[0].source"));
   EXPECT_TRUE(report("a1", "appliances/gone", v1::SourceFault::REASON_SLOW).ok()) << "retired meanwhile";
+}
+
+TEST_F(FillServerTest, OneBoxOfAFillClusterMayGoOutAtOnceAndAnotherWhenItIsSilent) {
+  StartWithPlan();
+  for (const char* id : {"a1", "a2", "x1"}) cell_.Publish({StateEntry(id)});
+  // Which boxes needn't wait for the origin.
+  const auto masters = [this](uint32_t file) {
+    std::vector<std::string> at_once;
+    for (const char* id : {"a1", "a2", "x1"}) {
+      const v1::FileSources sources = Sources(id, file);
+      for (const v1::Source& source : sources.sources()) {
+        if (source.class_() != v1::Source::CLASS_ORIGIN) continue;
+        EXPECT_TRUE(source.wait().seconds() == 0 || source.wait().seconds() == 15 * 60) << source.wait().seconds();
+        if (source.wait().seconds() == 0) at_once.push_back(id);
+      }
+    }
+    return at_once;
+  };
+  for (uint32_t file = 1; file <= 3; ++file) EXPECT_TRUE(Eventually([&] { return masters(file).size() == 1; })) << file;
+  const std::string first = masters(1)[0];
+  cell_.Publish({StateEntry(first, 1, 2, common::v1::HEALTH_STATE_SILENT)});
+  EXPECT_TRUE(Eventually([&] {
+    const std::vector<std::string> now = masters(1);
+    return std::any_of(now.begin(), now.end(), [&](const std::string& id) { return id != first; });
+  })) << "it can't fetch it";
+
+  registry::v1::ConfigEntry all = ClusterEntry("c1", "isp", 2);
+  all.mutable_cluster()->mutable_fill_policy()->set_fill_masters(0);
+  registry_.Publish({all});
+  EXPECT_TRUE(Eventually([&] { return masters(1).size() >= 2 && masters(2).size() >= 2; })) << "where the policy says so, all go out";
 }
 
 TEST_F(FillServerTest, ASourcesUrlOpensTheTitleVersionForFilling) {
