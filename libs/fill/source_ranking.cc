@@ -119,48 +119,50 @@ std::string SourceRanker::ExamineTier(const SourceAsker& asker, const SourceBox&
   return eligible.endpoint == nullptr ? "has no address that an admitted route heard by the asking box covers" : "";
 }
 
-std::vector<RankedSource> SourceRanker::Rank(uint32_t file, absl::FunctionRef<bool(const SourceBox&)> holds, bool is_master) const {
+std::vector<RankedSource> SourceRanker::Rank(uint32_t file, absl::FunctionRef<bool(const SourceBox&)> holds,
+                                             absl::FunctionRef<bool(const SourceBox&)> behind, bool is_master) const {
   const uint64_t key = MixHash(asker_hash_, file);
-  std::vector<std::tuple<SourceClass, bool, bool, double, const Eligible*>> order;
+  std::vector<std::tuple<bool, SourceClass, bool, bool, double, const Eligible*>> order;
   for (const Eligible& eligible : eligible_) {
     if (eligible.source_class != SourceClass::kOrigin && !holds(*eligible.box)) continue;
     // Same cluster first, but one with room before a full one.
-    order.emplace_back(eligible.source_class, eligible.full, !eligible.same_cluster, RendezvousScore(key, eligible.hash, eligible.free),
-                       &eligible);
+    order.emplace_back(behind(*eligible.box), eligible.source_class, eligible.full, !eligible.same_cluster,
+                       RendezvousScore(key, eligible.hash, eligible.free), &eligible);
   }
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
-    return std::tie(std::get<0>(a), std::get<1>(a), std::get<2>(a), std::get<3>(a), std::get<4>(a)->box->id) <
-           std::tie(std::get<0>(b), std::get<1>(b), std::get<2>(b), std::get<3>(b), std::get<4>(b)->box->id);
+    return std::tie(std::get<0>(a), std::get<1>(a), std::get<2>(a), std::get<3>(a), std::get<4>(a), std::get<5>(a)->box->id) <
+           std::tie(std::get<0>(b), std::get<1>(b), std::get<2>(b), std::get<3>(b), std::get<4>(b), std::get<5>(b)->box->id);
   });
   size_t counts[4] = {};
+  // Those that nobody holds anything against: who is to be waited for.
+  size_t sound[4] = {};
   constexpr size_t kMost[4] = {0, kMaxPeers, kMaxTiers, kMaxOrigins};
   std::vector<RankedSource> sources;
   for (const auto& entry : order) {
-    const Eligible& eligible = *std::get<4>(entry);
+    const Eligible& eligible = *std::get<5>(entry);
     const size_t index = static_cast<size_t>(eligible.source_class);
     if (counts[index] == kMost[index]) continue;
     ++counts[index];
+    const bool is_behind = std::get<0>(entry);
+    if (!is_behind) ++sound[index];
     // Every class before that has a source gets its time.
-    const int before = (index > 1 && counts[1] > 0 ? 1 : 0) + (index > 2 && counts[2] > 0 ? 1 : 0);
+    const int before = (index > 1 && sound[1] > 0 ? 1 : 0) + (index > 2 && sound[2] > 0 ? 1 : 0);
     absl::Duration wait = policy_.escalation_wait * before;
     if (index > 1 && !is_master) wait = std::max(wait, policy_.patience);
     sources.push_back({.source_class = eligible.source_class,
                        .appliance = eligible.box->id,
                        .endpoint = *eligible.endpoint,
                        .wait = wait,
-                       .full = eligible.full});
+                       .full = eligible.full,
+                       .behind = is_behind});
   }
   return sources;
 }
 
-bool IsFillMaster(const ApplianceId& asker, const std::vector<ApplianceId>& wanting, uint32_t file, int masters) {
-  if (masters <= 0) return true;
+bool PrecedesAsFillMaster(const ApplianceId& other, const ApplianceId& asker, uint32_t file) {
   const uint64_t key = MixHash(KeyHash("fill master"), file);
   const auto score_of = [key](const ApplianceId& id) { return RendezvousScore(key, KeyHash(id.value()), 1); };
-  const auto mine = std::make_pair(score_of(asker), asker);
-  const auto better =
-      std::count_if(wanting.begin(), wanting.end(), [&](const ApplianceId& id) { return std::make_pair(score_of(id), id) < mine; });
-  return better < masters;
+  return std::make_pair(score_of(other), other) < std::make_pair(score_of(asker), asker);
 }
 
 }  // namespace fairlead

@@ -7,6 +7,8 @@
 //  ORIGIN  boxes of ORIGIN sites, unless the policy forbids it. They hold everything and have no agent, so no health.
 // A source must be LIVE or DRAINING (an origin: not drained, disabled or retired) and no lame duck, reporting, not SICK, and verifiably
 // hold the file. It needs an endpoint of a family that the asking box has too.
+// A source that did wrong lately (source_faults.h) comes after all others, whatever its class, and no class waits for it: it is the last
+// resort, never nothing.
 // In a class, boxes with room come before full ones; among equals the order is weighted rendezvous of (asking box, file) by free
 // capacity × health weight: the load spreads, and the same question gets the same answer.
 // Waits: with an escalation wait W, each class waits W for every class before it that has a source. With M fill masters, a box that is
@@ -15,7 +17,9 @@
 // Pure. Construct once for a question, then Rank per file: O(eligible sources) each.
 //
 //   const SourceRanker ranker(asker, boxes, policy);
-//   RankedSources ranked = ranker.Rank(file, [&](const SourceBox& box) { return Holds(box.id, file); }, is_master);
+//   std::vector<RankedSource> ranked = ranker.Rank(
+//       file, [&](const SourceBox& box) { return Holds(box.id, file); }, [&](const SourceBox& box) { return IsBehind(box.id, file); },
+//       true);
 #ifndef FAIRLEAD_LIBS_FILL_SOURCE_RANKING_H_
 #define FAIRLEAD_LIBS_FILL_SOURCE_RANKING_H_
 
@@ -66,6 +70,9 @@ struct SourceBox {
   int64_t use_bps = 0;
 };
 
+// Of a cluster without a fill policy: origin sends each file to a fill cluster about once.
+inline constexpr int kDefaultFillMasters = 1;
+
 struct SourcePolicy {
   bool forbid_origin = false;
   absl::Duration escalation_wait;
@@ -86,6 +93,7 @@ struct RankedSource {
   SourceEndpoint endpoint;
   absl::Duration wait;
   bool full = false;
+  bool behind = false;  // It did wrong lately.
 };
 
 // Why a box can't be a source, for every file.
@@ -103,7 +111,8 @@ class SourceRanker {
   // `boxes` must outlive the ranker.
   SourceRanker(const SourceAsker& asker, const std::vector<SourceBox>& boxes, const SourcePolicy& policy);
 
-  std::vector<RankedSource> Rank(uint32_t file, absl::FunctionRef<bool(const SourceBox&)> holds, bool is_master) const;
+  std::vector<RankedSource> Rank(uint32_t file, absl::FunctionRef<bool(const SourceBox&)> holds,
+                                 absl::FunctionRef<bool(const SourceBox&)> behind, bool is_master) const;
 
   // In the order of `boxes`; without the asker itself.
   const std::vector<ExcludedSource>& excluded() const { return excluded_; }
@@ -129,8 +138,9 @@ class SourceRanker {
   std::vector<ExcludedSource> excluded_;
 };
 
-// Whether `asker` is among the first `masters` of `wanting` in the rendezvous order of the file; true if masters is 0.
-bool IsFillMaster(const ApplianceId& asker, const std::vector<ApplianceId>& wanting, uint32_t file, int masters);
+// Whether `other` comes before `asker` in the rendezvous order of the file. A box is a fill master of the file if fewer than M of those
+// that should hold it and report come before it.
+bool PrecedesAsFillMaster(const ApplianceId& other, const ApplianceId& asker, uint32_t file);
 
 }  // namespace fairlead
 

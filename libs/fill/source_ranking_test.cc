@@ -46,7 +46,8 @@ class SourceRankingTest : public ::testing::Test {
   std::vector<RankedSource> Sources(uint32_t file = 7, bool is_master = true) const {
     return SourceRanker(asker_, boxes_, policy_)
         .Rank(
-            file, [this](const SourceBox& box) { return !lacking_.contains(box.id.value()); }, is_master);
+            file, [this](const SourceBox& box) { return !lacking_.contains(box.id.value()); },
+            [this](const SourceBox& box) { return behind_.contains(box.id.value()); }, is_master);
   }
   // "PEER peer", …
   std::vector<std::string> Names(uint32_t file = 7) const {
@@ -67,6 +68,7 @@ class SourceRankingTest : public ::testing::Test {
   std::vector<SourceBox> boxes_;
   SourcePolicy policy_;
   std::map<std::string, bool> lacking_;
+  std::map<std::string, bool> behind_;
 };
 
 TEST_F(SourceRankingTest, PeersComeBeforeTiersBeforeOrigin) {
@@ -159,6 +161,23 @@ TEST_F(SourceRankingTest, EachClassWaitsForThoseBeforeItThatHaveASource) {
   EXPECT_EQ(some[1].wait, absl::Seconds(30));
 }
 
+TEST_F(SourceRankingTest, ASourceThatDidWrongComesLastAndNobodyWaitsForIt) {
+  policy_.escalation_wait = absl::Seconds(30);
+  behind_ = {{"peer", true}};
+  EXPECT_THAT(Names(), ElementsAre("TIER ix", "ORIGIN origin", "PEER peer"));
+  const std::vector<RankedSource> sources = Sources();
+  EXPECT_EQ(sources[0].wait, absl::ZeroDuration()) << "as if there were no peer";
+  EXPECT_EQ(sources[1].wait, absl::Seconds(30));
+  EXPECT_EQ(sources[2].wait, absl::ZeroDuration()) << "the last resort may be tried at any time";
+  EXPECT_TRUE(sources[2].behind);
+  behind_ = {{"peer", true}, {"ix", true}, {"origin", true}};
+  EXPECT_THAT(Names(), ElementsAre("PEER peer", "TIER ix", "ORIGIN origin")) << "where all are behind none is";
+  boxes_.push_back(Box("peer-2", "isp-1", SiteKind::kEmbedded, "192.0.2.3"));
+  behind_ = {{"peer", true}};
+  EXPECT_THAT(Names(), ElementsAre("PEER peer-2", "TIER ix", "ORIGIN origin", "PEER peer"));
+  EXPECT_EQ(Sources()[1].wait, absl::Seconds(30)) << "a sound peer is waited for";
+}
+
 TEST_F(SourceRankingTest, WhoIsNoMasterWaitsBeforeGoingOut) {
   lacking_ = {{"peer", true}};
   const std::vector<RankedSource> sources = Sources(7, /*is_master=*/false);
@@ -176,14 +195,15 @@ TEST_F(SourceRankingTest, ExactlyTheGivenNumberOfBoxesAreMastersOfAFile) {
   for (uint32_t file = 0; file < 300; ++file) {
     int masters = 0;
     for (const ApplianceId& id : wanting) {
-      if (!IsFillMaster(id, wanting, file, 2)) continue;
+      const auto before =
+          std::count_if(wanting.begin(), wanting.end(), [&](const ApplianceId& other) { return PrecedesAsFillMaster(other, id, file); });
+      if (before >= 2) continue;
       ++masters;
       ++times[id.value()];
     }
     ASSERT_EQ(masters, 2);
   }
   for (const auto& [id, count] : times) EXPECT_NEAR(count, 60, 30) << id;
-  EXPECT_TRUE(IsFillMaster(wanting[0], wanting, 1, 0));
 }
 
 TEST_F(SourceRankingTest, PeersOfTheSameClusterComeBeforeOthersOfTheSite) {

@@ -1,16 +1,8 @@
 #include "libs/pg/pool.h"
 
-#include <postgresql/libpq-fe.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 
-#include "absl/container/btree_map.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "libs/base/backoff.h"
 #include "libs/base/status_macros.h"
@@ -19,13 +11,7 @@
 namespace fairlead::pg {
 namespace {
 
-// How often the watcher looks; transaction deadlines are kept within this.
-constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
 constexpr BackoffPolicy kRetryBackoff = {.first = absl::Milliseconds(5), .most = absl::Milliseconds(200)};
-
-std::string Keyword(absl::string_view key, absl::string_view value) {
-  return absl::StrCat(key, "='", absl::StrReplaceAll(value, {{"\\", "\\\\"}, {"'", "\\'"}}), "' ");
-}
 
 // libpqxx 6 would silently reconnect in the middle of our work and lose the session's settings.
 #pragma GCC diagnostic push
@@ -57,64 +43,56 @@ absl::Status TransactAs(TransactionKind kind, pqxx::connection& connection, absl
   return absl::InternalError("unknown transaction kind");
 }
 
+ConnectionString WithSettings(const ConnectionString& where, const PoolOptions& options) {
+  // libpq knows whole seconds, at least 2, and may take up to one less.
+  const int64_t connect_seconds = std::max<int64_t>(2, absl::ToInt64Seconds(options.hang_timeout));
+  return where.With("application_name", options.application_name)
+      .With("connect_timeout", absl::StrCat(connect_seconds))
+      .With("tcp_user_timeout", "5000")
+      .With("keepalives_idle", "5")
+      .With("keepalives_interval", "2")
+      .With("keepalives_count", "3");
+}
+
+absl::Status SilentServer(absl::Duration hang_timeout) {
+  return BrokenConnectionError(
+      absl::StrCat("it has not answered for ", absl::FormatDuration(hang_timeout), "; used again as soon as it does"));
+}
+
 }  // namespace
 
-absl::StatusOr<ConnectionString> ParseUri(const std::string& uri) {
-  char* error = nullptr;
-  PQconninfoOption* options = PQconninfoParse(uri.c_str(), &error);
-  if (options == nullptr) {
-    // libpq's message may quote a part of the text, so it is only shown if no password can be in it.
-    const bool secret = absl::StrContains(uri, "@") || absl::StrContains(uri, "password");
-    const std::string why = secret || error == nullptr ? "not shown, because it may hold a password" : error;
-    PQfreemem(error);
-    return absl::InvalidArgumentError(absl::StrCat("database: not a PostgreSQL connection URI: ", absl::StripAsciiWhitespace(why)));
-  }
-  std::string text;
-  for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
-    if (option->val != nullptr) absl::StrAppend(&text, Keyword(option->keyword, option->val));
-  }
-  PQconninfoFree(options);
-  return ConnectionString(std::move(text));
-}
-
 Pool::Pool(const ConnectionString& where, PoolOptions options)
-    // In libpq the last of several settings of one keyword counts.
-    : where_(absl::StrCat(where.text(), Keyword("application_name", options.application_name),
-                          Keyword("connect_timeout", absl::StrCat(std::max<int64_t>(2, absl::ToInt64Seconds(options.connect_timeout)))),
-                          Keyword("tcp_user_timeout", "5000"), Keyword("keepalives_idle", "5"), Keyword("keepalives_interval", "2"),
-                          Keyword("keepalives_count", "3"))),
+    : where_(WithSettings(where, options)),
       options_(std::move(options)),
-      watcher_([this] { Watch(); }) {}
+      watchdog_(where_, {.hang_timeout = options_.hang_timeout, .transaction_timeout = options_.transaction_timeout}, [this](bool silent) {
+        absl::MutexLock lock(&mu_);
+        silent_ = silent;
+      }) {}
 
-Pool::~Pool() {
-  {
-    absl::MutexLock lock(&mu_);
-    stopping_ = true;
-  }
-  watcher_.join();
-}
-
-void Pool::Watch() {
-  absl::MutexLock lock(&mu_);
-  while (!mu_.AwaitWithTimeout(absl::Condition(&stopping_), kWatchInterval)) {
-    const absl::Time now = absl::Now();
-    for (auto& [socket, deadline] : running_) {
-      if (now < deadline) continue;
-      shutdown(socket, SHUT_RDWR);  // libpq reads the end of the stream and gives the connection up.
-      deadline = absl::InfiniteFuture();
-    }
-  }
-}
+Pool::~Pool() = default;
 
 absl::StatusOr<Pool::Connection> Pool::Connect() {
+  const absl::Duration start = clock_.Monotonic();
   try {
-    auto connection = std::make_unique<pqxx::connection>(where_);
+    auto connection = std::make_unique<pqxx::connection>(where_.text());
     ForbidReconnecting(*connection);
-    pqxx::nontransaction tx(*connection);
-    const int64_t timeout = absl::ToInt64Milliseconds(options_.statement_timeout);
-    tx.exec0(absl::StrCat("SET statement_timeout = ", timeout, "; SET idle_in_transaction_session_timeout = ",
-                          absl::ToInt64Milliseconds(options_.transaction_timeout), "; SET TIME ZONE 'UTC'"));
     return connection;
+  } catch (...) {
+    absl::Status status = StatusOfCurrentException();
+    // Refused is refused; but who waited in vain needn't be followed by others.
+    const bool in_vain = IsBrokenConnection(status) && clock_.Monotonic() - start >= options_.hang_timeout / 2;
+    if (in_vain && !where_.several_hosts()) watchdog_.SuspectServer();
+    return status;
+  }
+}
+
+absl::Status Pool::Configure(Lease& lease) {
+  try {
+    pqxx::nontransaction tx(*lease.connection);
+    tx.exec0(absl::StrCat("SET statement_timeout = ", absl::ToInt64Milliseconds(options_.statement_timeout),
+                          "; SET idle_in_transaction_session_timeout = ", absl::ToInt64Milliseconds(options_.transaction_timeout),
+                          "; SET TIME ZONE 'UTC'"));
+    return absl::OkStatus();
   } catch (...) {
     return StatusOfCurrentException();
   }
@@ -124,47 +102,54 @@ absl::StatusOr<Pool::Lease> Pool::Acquire() {
   Lease lease;
   {
     absl::MutexLock lock(&mu_);
-    if (!mu_.AwaitWithTimeout(absl::Condition(this, &Pool::HasRoom), options_.acquire_timeout)) {
-      return absl::ResourceExhaustedError(absl::StrCat("all ", options_.max_connections, " PostgreSQL connections are in use"));
-    }
+    const bool ended = mu_.AwaitWithTimeout(absl::Condition(this, &Pool::HasRoomOrIsSilent), options_.acquire_timeout);
+    if (GivenUp()) return SilentServer(options_.hang_timeout);
+    if (!ended) return absl::ResourceExhaustedError(absl::StrCat("all ", options_.max_connections, " PostgreSQL connections are in use"));
     ++in_use_;
     if (!idle_.empty()) {
       lease.connection = std::move(idle_.back());
       idle_.pop_back();
-      StartWatching(lease);
     }
   }
-  if (lease.connection != nullptr) return lease;
+  if (lease.connection != nullptr) {
+    lease.watch = watchdog_.Begin(*lease.connection);
+    return lease;
+  }
   absl::StatusOr<Connection> connected = Connect();  // Without the lock: it may take seconds.
-  absl::MutexLock lock(&mu_);
   if (!connected.ok()) {
+    absl::MutexLock lock(&mu_);
     --in_use_;
     return connected.status();
   }
-  ++opened_;
   lease.connection = *std::move(connected);
   lease.fresh = true;
-  StartWatching(lease);
-  return lease;
+  lease.watch = watchdog_.Begin(*lease.connection);
+  const absl::Status configured = Configure(lease);
+  {
+    absl::MutexLock lock(&mu_);
+    ++opened_;
+  }
+  if (configured.ok()) return lease;
+  return GiveBack(std::move(lease), configured);
 }
 
-void Pool::StartWatching(Lease& lease) {
-  lease.socket = dup(lease.connection->sock());  // -1 if it is broken or descriptors are short: then nobody watches it.
-  if (lease.socket >= 0) running_[lease.socket] = absl::Now() + options_.transaction_timeout;
-}
-
-void Pool::GiveBack(Lease lease, bool usable) {
-  absl::MutexLock lock(&mu_);
-  if (lease.socket >= 0) {
-    running_.erase(lease.socket);
-    close(lease.socket);
+absl::Status Pool::GiveBack(Lease lease, absl::Status status) {
+  const Cut cut = watchdog_.End(lease.watch);
+  const bool usable = cut == Cut::kNot && !IsBrokenConnection(status) && lease.connection->is_open();
+  {
+    absl::MutexLock lock(&mu_);
+    --in_use_;
+    if (usable) {
+      idle_.push_back(std::move(lease.connection));
+    } else {
+      ++broken_;
+    }
+    if (cut != Cut::kNot) ++cut_;
   }
-  --in_use_;
-  if (usable && lease.connection->is_open()) {
-    idle_.push_back(std::move(lease.connection));
-  } else {
-    ++broken_;
-  }
+  // A commit in doubt stays in doubt; any other broken connection was broken by us.
+  if (cut == Cut::kNot || !IsBrokenConnection(status) || absl::IsUnknown(status)) return status;
+  if (cut == Cut::kSilent) return SilentServer(options_.hang_timeout);
+  return BrokenConnectionError(absl::StrCat("it did not end a transaction in ", absl::FormatDuration(options_.transaction_timeout)));
 }
 
 void Pool::DropIdle() {
@@ -174,19 +159,22 @@ void Pool::DropIdle() {
   broken_ += static_cast<int64_t>(dropped.size());
 }
 
-absl::Status Pool::RunOnce(TransactionKind kind, ErasedWork work, bool& began) {
+absl::Status Pool::RunOnce(TransactionKind kind, ErasedWork work, bool& stale) {
   ASSIGN_OR_RETURN(Lease lease, Acquire());
   const bool fresh = lease.fresh;
+  bool began = false;
   absl::Status status;
   try {
     status = TransactAs(kind, *lease.connection, work, began);
   } catch (...) {
     status = StatusOfCurrentException();
   }
-  const bool broken = IsBrokenConnection(status) || !lease.connection->is_open();
-  GiveBack(std::move(lease), !broken);
-  if (broken && !began && !fresh) DropIdle();  // The server went away while they were idle: none of them is of use.
-  if (fresh && broken) began = true;           // A new connection broke at once: no second try.
+  status = GiveBack(std::move(lease), std::move(status));
+  const bool broken = IsBrokenConnection(status);
+  stale = broken && !began && !fresh;
+  if (stale) DropIdle();  // The server went away while they were idle: none of them is of use.
+  // Nothing can be in doubt where nothing was written.
+  if (kind == TransactionKind::kReadSnapshot && broken && absl::IsUnknown(status)) return BrokenConnectionError(status.message());
   return status;
 }
 
@@ -194,9 +182,9 @@ absl::Status Pool::RunErased(TransactionKind kind, ErasedWork work) {
   Backoff backoff(kRetryBackoff, static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
   bool reconnected = false;
   for (int attempt = 1;; ++attempt) {
-    bool began = false;
-    const absl::Status status = RunOnce(kind, work, began);
-    if (IsBrokenConnection(status) && !began && !reconnected) {
+    bool stale = false;
+    const absl::Status status = RunOnce(kind, work, stale);
+    if (stale && !reconnected) {
       reconnected = true;  // Nothing was sent yet, so this is safe.
       continue;
     }
@@ -207,7 +195,7 @@ absl::Status Pool::RunErased(TransactionKind kind, ErasedWork work) {
 
 PoolStats Pool::stats() const {
   absl::MutexLock lock(&mu_);
-  return {.in_use = in_use_, .idle = static_cast<int>(idle_.size()), .opened = opened_, .broken = broken_};
+  return {.in_use = in_use_, .idle = static_cast<int>(idle_.size()), .opened = opened_, .broken = broken_, .cut = cut_, .silent = silent_};
 }
 
 }  // namespace fairlead::pg

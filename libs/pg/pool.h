@@ -8,58 +8,49 @@
 //     return tx.exec1("SELECT count(*) FROM registry.site")[0].as<int64_t>();
 //   });
 //
-// Errors: those of status.h; RESOURCE_EXHAUSTED if no connection became free in time. `work` may return any status of its own, which
-// rolls back; it may be run several times (after a serialization failure), so it must have no other effects than on `tx`.
+// Errors: those of status.h; UNAVAILABLE within PoolOptions::hang_timeout if the server hangs, at once while it is known to;
+// RESOURCE_EXHAUSTED if no connection became free in time. `work` may return any status of its own, which rolls back; it may be run several
+// times (after a serialization failure), so it must have no other effects than on `tx`.
 #ifndef FAIRLEAD_LIBS_PG_POOL_H_
 #define FAIRLEAD_LIBS_PG_POOL_H_
 
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "libs/clock/system_clock.h"
+#include "libs/pg/connection_string.h"
+#include "libs/pg/watchdog.h"
 #include "pqxx/pqxx"
 
 namespace fairlead::pg {
 
 struct PoolOptions {
   int max_connections = 8;
-  // How long a transaction waits for a connection of the pool.
+  // The bound for a server that hangs: whoever waits for one that answers neither it nor a new connection (hang_detector.h) gets
+  // UNAVAILABLE, or UNKNOWN if it was committing, after so long; those who come then get it at once, until the server answers again. Also
+  // the time for making a connection, to each of the servers that the connection string names, in whole seconds.
+  absl::Duration hang_timeout = absl::Seconds(4);
+  // How long a transaction waits for a connection of the pool while the server answers.
   absl::Duration acquire_timeout = absl::Seconds(5);
-  // Whole seconds, at least 2 (libpq's rule).
-  absl::Duration connect_timeout = absl::Seconds(3);
   // Enforced by the server for each statement.
   absl::Duration statement_timeout = absl::Seconds(10);
-  // Enforced here for a whole transaction, in case the server hangs: then the socket is closed.
+  // Enforced here for a whole transaction, in case this one hangs for ever on a server that answers others: then the socket is closed.
   absl::Duration transaction_timeout = absl::Seconds(60);
   // Runs of one transaction that keeps losing against concurrent ones.
   int max_attempts = 5;
   // Shown in pg_stat_activity.
   std::string application_name = "fairlead";
 };
-
-// A checked connection string in libpq's keyword form. INVALID_ARGUMENT (never quoting the text, which may hold a password) if it is
-// neither a postgresql:// URI nor keywords.
-class ConnectionString {
- public:
-  const std::string& text() const { return text_; }
-
- private:
-  friend absl::StatusOr<ConnectionString> ParseUri(const std::string& uri);
-  explicit ConnectionString(std::string text) : text_(std::move(text)) {}
-  std::string text_;
-};
-absl::StatusOr<ConnectionString> ParseUri(const std::string& uri);
 
 enum class TransactionKind {
   kReadWrite,     // READ COMMITTED.
@@ -72,6 +63,10 @@ struct PoolStats {
   int idle = 0;
   int64_t opened = 0;
   int64_t broken = 0;
+  // Of the broken ones, those that were shut down here because no answer came.
+  int64_t cut = 0;
+  // Whether callers are turned away because the server doesn't answer.
+  bool silent = false;
 };
 
 class Pool {
@@ -117,34 +112,35 @@ class Pool {
   struct Lease {
     Connection connection;
     bool fresh = false;
-    // A duplicate of the connection's socket, for the watcher: the original may be closed by libpq and its number be used by another
-    // part of the program at any moment.
-    int socket = -1;
+    Watchdog::Watch watch;
   };
 
   absl::Status RunErased(TransactionKind kind, ErasedWork work);
-  absl::Status RunOnce(TransactionKind kind, ErasedWork work, bool& began);
+  // `stale`: the connection was an idle one that turned out to be broken before anything was sent.
+  absl::Status RunOnce(TransactionKind kind, ErasedWork work, bool& stale);
   absl::StatusOr<Lease> Acquire() ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<Connection> Connect();
-  void StartWatching(Lease& lease) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void GiveBack(Lease lease, bool usable) ABSL_LOCKS_EXCLUDED(mu_);
+  // The session's settings.
+  absl::Status Configure(Lease& lease);
+  // What became of the loan, given its status: a connection that we shut down ourselves says why.
+  absl::Status GiveBack(Lease lease, absl::Status status) ABSL_LOCKS_EXCLUDED(mu_);
   void DropIdle() ABSL_LOCKS_EXCLUDED(mu_);
-  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return in_use_ < options_.max_connections; }
-  // Closes the sockets of transactions that have passed their deadline.
-  void Watch() ABSL_LOCKS_EXCLUDED(mu_);
+  // Of several servers the next may do, so none keeps callers away.
+  bool GivenUp() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return silent_ && !where_.several_hosts(); }
+  bool HasRoomOrIsSilent() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return GivenUp() || in_use_ < options_.max_connections; }
 
-  const std::string where_;
+  const ConnectionString where_;
   const PoolOptions options_;
+  const SystemClock clock_{};
 
   mutable absl::Mutex mu_;
   std::vector<Connection> idle_ ABSL_GUARDED_BY(mu_);
-  // The deadlines of running transactions, by Lease::socket.
-  absl::flat_hash_map<int, absl::Time> running_ ABSL_GUARDED_BY(mu_);
   int in_use_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t opened_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t broken_ ABSL_GUARDED_BY(mu_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  std::thread watcher_;
+  int64_t cut_ ABSL_GUARDED_BY(mu_) = 0;
+  bool silent_ ABSL_GUARDED_BY(mu_) = false;
+  Watchdog watchdog_;  // Last: its thread calls back.
 };
 
 }  // namespace fairlead::pg

@@ -1,11 +1,14 @@
 #include "libs/pg/pool.h"
 
 #include <atomic>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/eventually.h"
 #include "tests/testing/postgres.h"
 
 namespace fairlead::pg {
@@ -81,15 +84,98 @@ TEST_F(PoolTest, AConnectionLostInTheMiddleIsUnavailable) {
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
 }
 
-TEST_F(PoolTest, AHangingServerHoldsATransactionNoLongerThanItsTimeout) {
+// Pauses the server, and lets it go on however the test ends.
+class Paused {
+ public:
+  Paused() { EXPECT_TRUE(SharedPostgres({}).Pause().ok()); }
+  ~Paused() { End(); }
+  void End() {
+    if (std::exchange(paused_, false)) {
+      EXPECT_TRUE(SharedPostgres({}).Resume().ok());
+    }
+  }
+
+ private:
+  bool paused_ = true;
+};
+
+TEST_F(PoolTest, ATransactionThatNeverEndsIsCutAtItsDeadlineThoughTheServerAnswersOthers) {
   const auto pool = MakePool({.transaction_timeout = absl::Milliseconds(500)});
+  const absl::Status status = Exec(*pool, "DO 'BEGIN PERFORM pg_sleep(20); END'");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("did not end a transaction in 500ms"));
+  EXPECT_FALSE(pool->stats().silent);
+}
+
+TEST_F(PoolTest, WhenTheServerHangsAllCallersEndWithinItsBoundAndWorkGoesOnAfterwards) {
+  const auto pool = MakePool({.max_connections = 2, .hang_timeout = absl::Seconds(2), .acquire_timeout = absl::Minutes(5)});
+  ASSERT_TRUE(Exec(*pool, "CREATE TABLE t (id int)").ok());
+  Paused paused;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 12; ++i) {
+    callers.emplace_back([&] {
+      const absl::Status status = Exec(*pool, "INSERT INTO t VALUES (1)");
+      EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+      EXPECT_THAT(std::string(status.message()), HasSubstr("PostgreSQL can't be reached"));
+    });
+  }
+  // Nobody has its own turn of waiting: that would take as many times the bound as there are callers to a connection.
+  const absl::Time start = absl::Now();
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(8));
+  EXPECT_TRUE(pool->stats().silent);
+  EXPECT_EQ(pool->stats().in_use, 0);
+  EXPECT_THAT(std::string(Count(*pool).status().message()), HasSubstr("has not answered for 2s")) << "at once";
+  paused.End();
+  EXPECT_TRUE(Eventually([&] { return Count(*pool).ok(); }));
+  EXPECT_FALSE(pool->stats().silent);
+  EXPECT_EQ(*Count(*pool), 0) << "what was refused did not happen later";
+}
+
+TEST_F(PoolTest, ANewConnectionToAHangingServerIsBoundedToo) {
+  const auto pool = MakePool({.hang_timeout = absl::Seconds(2)});
+  Paused paused;
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(Exec(*pool, "SELECT").code(), absl::StatusCode::kUnavailable);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(8));
+  EXPECT_TRUE(pool->stats().silent);
+  paused.End();
+  EXPECT_TRUE(Eventually([&] { return Exec(*pool, "SET TIME ZONE 'UTC'").ok(); }));
+}
+
+TEST_F(PoolTest, AServerThatIsKilledWhileItHangsIsUsedOnceItIsBack) {
+  const auto pool = MakePool({.hang_timeout = absl::Seconds(2)});
   ASSERT_TRUE(Exec(*pool, "CREATE TABLE t (id int)").ok());
   ASSERT_TRUE(SharedPostgres({}).Pause().ok());
-  const absl::Time start = absl::Now();
-  const absl::Status status = Count(*pool).status();
-  EXPECT_TRUE(SharedPostgres({}).Resume().ok());
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
-  EXPECT_LT(absl::Now() - start, absl::Seconds(20));
+  EXPECT_EQ(Count(*pool).status().code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(SharedPostgres({}).Kill().ok());
+  EXPECT_TRUE(Eventually([&] { return !pool->stats().silent; })) << "a server that is gone refuses by itself";
+  EXPECT_EQ(Count(*pool).status().code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(SharedPostgres({}).Restart().ok());
+  EXPECT_TRUE(Eventually([&] { return Count(*pool).ok(); }));
+}
+
+TEST_F(PoolTest, ASlowStatementIsNoHangingServer) {
+  const auto pool = MakePool({.hang_timeout = absl::Seconds(1)});
+  EXPECT_TRUE(Exec(*pool, "DO 'BEGIN PERFORM pg_sleep(3); END'").ok());
+  EXPECT_EQ(pool->stats().cut, 0);
+}
+
+TEST_F(PoolTest, ACommitThatGetsNoAnswerIsInDoubtUnlessItOnlyRead) {
+  const auto pool = MakePool({.hang_timeout = absl::Seconds(1)});
+  ASSERT_TRUE(Exec(*pool, "CREATE TABLE t (id int)").ok());
+  for (const TransactionKind kind : {TransactionKind::kReadWrite, TransactionKind::kReadSnapshot}) {
+    std::optional<Paused> paused;
+    const absl::Status status = pool->Run(kind, [&](pqxx::transaction_base& tx) {
+      tx.exec("SELECT count(*) FROM t");
+      paused.emplace();  // The next that is sent is COMMIT.
+      return absl::OkStatus();
+    });
+    const bool wrote = kind == TransactionKind::kReadWrite;
+    EXPECT_EQ(status.code(), wrote ? absl::StatusCode::kUnknown : absl::StatusCode::kUnavailable) << status;
+    paused->End();
+    EXPECT_TRUE(Eventually([&] { return Count(*pool).ok(); }));
+  }
 }
 
 TEST_F(PoolTest, AStatementThatTakesTooLongIsStoppedByTheServer) {

@@ -23,10 +23,6 @@ absl::Status Make(absl::StatusCode code, absl::string_view sqlstate, absl::strin
   return status;
 }
 
-absl::Status Broken(absl::string_view message) {
-  return Make(absl::StatusCode::kUnavailable, kBroken, "PostgreSQL can't be reached", message);
-}
-
 std::string SqlStateOf(const absl::Status& status) {
   const absl::optional<absl::Cord> payload = status.GetPayload(kSqlStatePayload);
   return payload.has_value() ? std::string(*payload) : "";
@@ -40,6 +36,10 @@ bool StartsWithAny(absl::string_view sqlstate, std::initializer_list<absl::strin
 }
 
 }  // namespace
+
+absl::Status BrokenConnectionError(absl::string_view why) {
+  return Make(absl::StatusCode::kUnavailable, kBroken, "PostgreSQL can't be reached", why);
+}
 
 absl::Status StatusOfSqlState(absl::string_view sqlstate, absl::string_view message) {
   // 08 connection exceptions, 57P admin or crash shutdown and starting up, 53300 too many connections, 25006 a read-only standby.
@@ -76,7 +76,7 @@ absl::Status StatusOfCurrentException() {
   } catch (const pqxx::transaction_rollback& error) {
     return Make(absl::StatusCode::kAborted, "", "rolled back", error.what());
   } catch (const pqxx::broken_connection& error) {
-    return Broken(error.what());
+    return BrokenConnectionError(error.what());
   } catch (const pqxx::sql_error& error) {
     return StatusOfSqlState(error.sqlstate(), error.what());
   } catch (const std::bad_alloc&) {

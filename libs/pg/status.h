@@ -14,6 +14,9 @@ namespace fairlead::pg {
 // Call in a catch block only: the status of the exception being handled.
 absl::Status StatusOfCurrentException();
 
+// UNAVAILABLE: "PostgreSQL can't be reached: <why>".
+absl::Status BrokenConnectionError(absl::string_view why);
+
 // The status of an error with this SQLSTATE.
 absl::Status StatusOfSqlState(absl::string_view sqlstate, absl::string_view message);
 

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +53,65 @@ TEST_F(AgentTest, ABoxBindsFillsServesAndReports) {
   EXPECT_GE(row.bytes(), static_cast<int64_t>(kSize));
   EXPECT_EQ(plane_.Get(&FakeControlPlane::out_of_order_), 0);
   EXPECT_EQ(plane_.Get(&FakeControlPlane::hellos_)[0].appliance(), "appliances/box-1");
+}
+
+// A tmpfs where mounting is allowed (root): its room shrinks when something else takes it. Elsewhere the folder itself, and what is too
+// large for any disk is asked for: then the look at the room alone is tested, not that room comes back.
+class SmallDisk {
+ public:
+  explicit SmallDisk(std::string folder) : folder_(std::move(folder)) {
+    EXPECT_TRUE(MakeFolder(folder_).ok());
+    // A filler leaves 64 MiB free.
+    mounted_ = mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=66m") == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) umount2(folder_.c_str(), MNT_DETACH);
+  }
+  bool mounted() const { return mounted_; }
+  std::string ballast() const { return folder_ + "/ballast"; }
+
+ private:
+  const std::string folder_;
+  bool mounted_ = false;
+};
+
+TEST_F(AgentTest, AFullDiskStopsFillingAndNothingElse) {
+  const SmallDisk disk(temp_.path() + "/disk");
+  StartAgent(Options());
+  ASSERT_TRUE(HoldsTheFile());
+  ASSERT_TRUE(Serves());
+  const std::string more = RandomBytes(kSize, 6);
+  temp_.Write("origin/disk/big-film/v1/audio/media.mp4", more);
+  if (disk.mounted()) {
+    ASSERT_TRUE(WriteFileAtomically(disk.ballast(), std::string(2'000'000, 'x')).ok());
+  }
+  {
+    absl::MutexLock lock(&plane_.mu_);
+    plane_.config_.mutable_appliance()->mutable_tiers(0)->set_capacity_bytes(int64_t{1} << 61);
+    plane_.config_.set_generation("c2");
+    fill::v1::ManifestEntry& entry = *plane_.manifest_.add_entries();
+    entry.set_tier(common::v1::TIER_DISK);
+    entry.mutable_file()->set_file_number(43);
+    entry.mutable_file()->set_path("big-film/v1/audio/media.mp4");
+    entry.mutable_file()->set_size_bytes(disk.mounted() ? static_cast<int64_t>(kSize) : int64_t{1} << 60);
+    entry.mutable_file()->set_sha256(Sha256(more));
+    plane_.manifest_.set_generation("m2");
+  }
+  ingest::v1::Instruction told;
+  told.mutable_config_generation()->set_generation("c2");
+  plane_.Instruct(told);
+  told.mutable_manifest_generation()->set_generation("m2");
+  plane_.Instruct(told);
+  ASSERT_TRUE(WaitFor([this] { return plane_.Get(&FakeControlPlane::heartbeat_).fill().disk_full(); }));
+  EXPECT_THAT(plane_.Get(&FakeControlPlane::heartbeat_).fill().detail(), HasSubstr("big-film/v1/audio/media.mp4: disk full"));
+  const int heartbeats = plane_.Get(&FakeControlPlane::heartbeats_);
+  EXPECT_TRUE(WaitFor([&] { return plane_.Get(&FakeControlPlane::heartbeats_) > heartbeats + 3; })) << "it reports on";
+  EXPECT_EQ(Play().body, content_) << "and serves on";
+  EXPECT_EQ(plane_.Get(&FakeControlPlane::heartbeat_).nginx().state(), ingest::v1::NginxStatus::STATE_RUNNING);
+  if (!disk.mounted()) return;
+  ASSERT_EQ(unlink(disk.ballast().c_str()), 0);
+  EXPECT_TRUE(WaitFor([this] { return plane_.Get(&FakeControlPlane::holdings_).contains(43); })) << "and goes on when there is room";
+  EXPECT_TRUE(WaitFor([this] { return !plane_.Get(&FakeControlPlane::heartbeat_).fill().disk_full(); }));
 }
 
 TEST_F(AgentTest, WithTheControlPlaneGoneARestartedBoxServesAndItsIncarnationRises) {

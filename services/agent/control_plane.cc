@@ -133,10 +133,17 @@ absl::StatusOr<fill::v1::Manifest> ControlPlane::GetManifest(const std::string& 
   return manifest;
 }
 
-absl::StatusOr<FillSources> ControlPlane::Resolve(const std::vector<uint32_t>& numbers) {
+absl::StatusOr<FillSources> ControlPlane::Resolve(const std::vector<uint32_t>& numbers, const std::vector<SourceFault>& faults) {
   fill::v1::ResolveSourcesRequest request;
   request.set_appliance(binding().appliance);
   request.mutable_file_numbers()->Add(numbers.begin(), numbers.end());
+  for (const SourceFault& fault : faults) {
+    fill::v1::SourceFault& out = *request.add_faults();
+    out.set_source(fault.source.name());
+    out.set_file_number(fault.file);
+    out.set_reason(static_cast<fill::v1::SourceFault::Reason>(fault.reason));
+    out.set_detail(fault.detail);
+  }
   fill::v1::ResolveSourcesResponse response;
   RETURN_IF_ERROR(TryEach(fill_targets(), true, [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext& context) {
     return fill::v1::FillService::NewStub(channel)->ResolveSources(&context, request, &response);

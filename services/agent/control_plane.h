@@ -32,7 +32,7 @@ class ControlPlane final : public SourceResolver {
   // A lame duck's word; returns its phase afterwards.
   absl::StatusOr<registry::v1::Drain::Phase> ReportDrain(const std::string& drain, absl::Duration quiet_for);
   absl::StatusOr<fill::v1::Manifest> GetManifest(const std::string& if_generation);
-  absl::StatusOr<FillSources> Resolve(const std::vector<uint32_t>& numbers) override;
+  absl::StatusOr<FillSources> Resolve(const std::vector<uint32_t>& numbers, const std::vector<SourceFault>& faults) override;
 
  private:
   Binding binding() const ABSL_LOCKS_EXCLUDED(mu_);

@@ -65,6 +65,7 @@ absl::Status SystemError(absl::string_view what, absl::string_view path) {
       return absl::NotFoundError(message);
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
       return absl::ResourceExhaustedError(message);
     case EACCES:
     case EPERM:

@@ -2,6 +2,11 @@
 #ifndef FAIRLEAD_SERVICES_AGENT_METRICS_H_
 #define FAIRLEAD_SERVICES_AGENT_METRICS_H_
 
+#include <array>
+#include <cstddef>
+#include <string>
+
+#include "libs/fill/source_faults.h"
 #include "libs/metrics/metrics.h"
 
 namespace fairlead::agent {
@@ -23,7 +28,13 @@ struct AgentMetrics {
         files_wanted(metrics.Gauge("fairlead_agent_files_wanted", "Files of the manifest")),
         fill_missing_bytes(metrics.Gauge("fairlead_agent_fill_missing_bytes", "Bytes of the manifest not held")),
         fill_fetched_bytes(metrics.Gauge("fairlead_agent_fill_fetched_bytes", "Bytes fetched since the start")),
+        fill_disk_full(metrics.Gauge("fairlead_agent_fill_disk_full", "1 while filling waits for room on a disk")),
         config_age_seconds(metrics.Gauge("fairlead_agent_config_age_seconds", "Time since the registry last confirmed the configuration")) {
+    for (size_t i = 1; i < kSourceFaultReasons; ++i) {
+      const std::string reason(ToString(static_cast<SourceFaultReason>(i)));
+      fill_source_faults[i] =
+          &metrics.Gauge("fairlead_agent_fill_source_faults", "Times that a source was left since the start", {{"reason", reason}});
+    }
   }
 
   prometheus::Gauge& link_connected;
@@ -41,7 +52,9 @@ struct AgentMetrics {
   prometheus::Gauge& files_wanted;
   prometheus::Gauge& fill_missing_bytes;
   prometheus::Gauge& fill_fetched_bytes;
+  prometheus::Gauge& fill_disk_full;
   prometheus::Gauge& config_age_seconds;
+  std::array<prometheus::Gauge*, kSourceFaultReasons> fill_source_faults = {};  // By reason.
 };
 
 }  // namespace fairlead::agent

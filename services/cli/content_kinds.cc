@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "fairlead/content/v1/catalog_service.grpc.pb.h"
 #include "fairlead/fill/v1/fill_service.grpc.pb.h"
 #include "libs/base/status_macros.h"
@@ -67,8 +68,18 @@ Row ProgressRow(const fill::v1::ApplianceProgress& p) {
   const bool current = p.manifest_generation() == p.reported_generation();
   const std::string share =
       p.bytes_wanted() == 0 ? "" : HumanShare(static_cast<double>(p.bytes_held()) / static_cast<double>(p.bytes_wanted()));
-  return {ShortName(p.appliance()),   current ? "yes" : "behind",   absl::StrCat(p.files_held(), "/", p.files_wanted()),
-          HumanBytes(p.bytes_held()), HumanBytes(p.bytes_wanted()), share};
+  std::string left;
+  for (const fill::v1::SourceFault& fault : p.source_faults()) {
+    absl::StrAppend(&left, left.empty() ? "" : ", ", ShortName(fault.source()), " ",
+                    absl::StripPrefix(fill::v1::SourceFault::Reason_Name(fault.reason()), "REASON_"));
+  }
+  return {ShortName(p.appliance()),
+          current ? "yes" : "behind",
+          absl::StrCat(p.files_held(), "/", p.files_wanted()),
+          HumanBytes(p.bytes_held()),
+          HumanBytes(p.bytes_wanted()),
+          share,
+          left};
 }
 
 absl::StatusOr<MessagePtr> ListTitles(Context& context, const ListOptions& options) {
@@ -154,14 +165,16 @@ std::vector<Kind> ContentKinds() {
                                {"REMOVED", kRight},
                                {"SHORT", kRight}},
                    .row = RowOf(PlanRow)});
-  kinds.push_back({.plural = "progress",
-                   .singular = "progress",
-                   .collection = "appliances",
-                   .summary = "how far each box is with its fill",
-                   .list = ListProgress,
-                   .get = GetProgress,
-                   .columns = {{"APPLIANCE"}, {"HAS MANIFEST"}, {"FILES", kRight}, {"HELD", kRight}, {"WANTED", kRight}, {"SHARE", kRight}},
-                   .row = RowOf(ProgressRow)});
+  kinds.push_back(
+      {.plural = "progress",
+       .singular = "progress",
+       .collection = "appliances",
+       .summary = "how far each box is with its fill",
+       .list = ListProgress,
+       .get = GetProgress,
+       .columns =
+           {{"APPLIANCE"}, {"HAS MANIFEST"}, {"FILES", kRight}, {"HELD", kRight}, {"WANTED", kRight}, {"SHARE", kRight}, {"SOURCES LEFT"}},
+       .row = RowOf(ProgressRow)});
   return kinds;
 }
 

@@ -94,7 +94,9 @@ Row LinkRow(const Link& l) {
 }
 
 Row ClusterRow(const Cluster& c) {
-  const std::string masters = c.fill_policy().fill_masters() == 0 ? "all" : absl::StrCat(c.fill_policy().fill_masters());
+  const std::string masters = !c.has_fill_policy()                  ? "1"
+                              : c.fill_policy().fill_masters() == 0 ? "all"
+                                                                    : absl::StrCat(c.fill_policy().fill_masters());
   return {ShortName(c.name()),
           ShortName(c.site()),
           c.content_region(),

@@ -128,12 +128,15 @@ TEST_F(CliTest, FillProgressTellsWhoIsBehind) {
     progress.set_reported_generation(std::string(id) == "oca-1" ? "g2" : "g1");
     progress.set_bytes_wanted(200);
     progress.set_bytes_held(50);
+    fill::v1::SourceFault& fault = *progress.add_source_faults();
+    fault.set_source("appliances/oca-7");
+    fault.set_reason(fill::v1::SourceFault::REASON_CORRUPT);
     fill_.progress.push_back(progress);
   }
   const Result run = Fairlead({"fill", "progress"});
   EXPECT_THAT(run.out, HasSubstr("oca-1      yes"));
   EXPECT_THAT(run.out, HasSubstr("oca-2      behind"));
-  EXPECT_THAT(run.out, HasSubstr("25 %"));
+  EXPECT_THAT(run.out, HasSubstr("25 %  oca-7 CORRUPT"));
   EXPECT_EQ(Fairlead({"get", "progress", "oca-9"}).code, 1);
 }
 

@@ -153,4 +153,32 @@ absl::Duration DurationFromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
+absl::StatusOr<std::vector<SourceFault>> FaultsFromProto(const v1::ResolveSourcesRequest& request) {
+  if (request.faults_size() > kMaxFaults)
+    return InvalidField("faults", absl::StrCat(request.faults_size()), absl::StrCat("at most ", kMaxFaults, " a call"));
+  std::vector<SourceFault> faults;
+  for (const v1::SourceFault& from : request.faults()) {
+    const std::string field = absl::StrCat("faults[", faults.size(), "]");
+    SourceFault& fault = faults.emplace_back();
+    ASSIGN_OR_RETURN(fault.source, ApplianceId::ParseName(from.source(), absl::StrCat(field, ".source")));
+    if (from.detail().size() > kMaxFaultDetail)
+      return InvalidField(absl::StrCat(field, ".detail"), from.detail().substr(0, 40), absl::StrCat("at most ", kMaxFaultDetail, " bytes"));
+    // A reason that is newer than this filld counts like the others.
+    if (v1::SourceFault::Reason_IsValid(from.reason())) fault.reason = static_cast<SourceFaultReason>(from.reason());
+    fault.file = from.file_number();
+    fault.detail = from.detail();
+  }
+  return faults;
+}
+
+v1::SourceFault FaultToProto(const SourceFaultBook::Met& met) {
+  v1::SourceFault fault;
+  fault.set_source(met.fault.source.name());
+  fault.set_file_number(met.fault.file);
+  fault.set_reason(static_cast<v1::SourceFault::Reason>(met.fault.reason));
+  fault.set_detail(met.fault.detail);
+  *fault.mutable_age() = DurationToProto(met.age);
+  return fault;
+}
+
 }  // namespace fairlead::fill

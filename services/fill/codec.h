@@ -10,6 +10,7 @@
 #include "fairlead/fill/v1/fill_service.pb.h"
 #include "libs/content/catalogue_values.h"
 #include "libs/fill/plan.h"
+#include "libs/fill/source_faults.h"
 #include "services/fill/catalogue_view.h"
 
 namespace fairlead::fill {
@@ -23,6 +24,12 @@ content::v1::File FileToProto(const MediaFile& file);
 // Short files get their paths from `view`; at most kMaxShortFilesShown of a plan are rendered, so that an answer fits a message.
 constexpr int kMaxShortFilesShown = 10'000;
 v1::Plan PlanToProto(const PlanSummary& plan, const CatalogueView& view);
+
+// INVALID_ARGUMENT for more than kMaxFaults, a source that is no name, or a detail that is too long.
+constexpr int kMaxFaults = 100;
+constexpr size_t kMaxFaultDetail = 200;
+absl::StatusOr<std::vector<SourceFault>> FaultsFromProto(const v1::ResolveSourcesRequest& request);
+v1::SourceFault FaultToProto(const SourceFaultBook::Met& met);
 
 google::protobuf::Timestamp TimeToProto(absl::Time time);
 google::protobuf::Duration DurationToProto(absl::Duration duration);

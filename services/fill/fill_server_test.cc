@@ -1,4 +1,5 @@
 // filld's RPCs from outside.
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,9 @@ TEST_F(FillServerTest, ABadImportNamesTheFieldAndChangesNothing) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("version.renditions[1].file.sha256"));
   content::v1::ListTitlesResponse titles;
-  ASSERT_TRUE(Call(&content::v1::CatalogService::Stub::ListTitles, *catalog_, content::v1::ListTitlesRequest(), titles).ok());
+  // The catalogue may not have been read yet.
+  ASSERT_TRUE(Eventually(
+      [&] { return Call(&content::v1::CatalogService::Stub::ListTitles, *catalog_, content::v1::ListTitlesRequest(), titles).ok(); }));
   EXPECT_EQ(titles.titles_size(), 0);
 }
 
@@ -202,6 +205,73 @@ TEST_F(FillServerTest, SourcesFollowWhatBoxesReport) {
   EXPECT_THAT(SourceNames("a1", 3), ElementsAre("CLASS_ORIGIN appliances/o1")) << "nobody else holds it";
   cell_.Publish({StateEntry("a2", 1, 2, common::v1::HEALTH_STATE_SILENT)});
   EXPECT_TRUE(Eventually([this] { return SourceNames("a1", 1).size() == 2; }));
+}
+
+TEST_F(FillServerTest, ASourceThatABoxReportsIsRankedLastForItAndForAllOnceTwoReportIt) {
+  using Names = std::vector<std::string>;
+  StartWithPlan();
+  for (const char* id : {"a1", "a2", "x1"}) cell_.Publish({StateEntry(id), HoldingsEntry(id, {1})});
+  EXPECT_TRUE(Eventually([this] {
+    return SourceNames("a1", 1) == Names{"CLASS_PEER appliances/a2", "CLASS_TIER appliances/x1", "CLASS_ORIGIN appliances/o1"};
+  }));
+  const auto report = [this](const std::string& asker, const std::string& source, v1::SourceFault::Reason reason) {
+    v1::ResolveSourcesRequest request;
+    request.set_appliance(absl::StrCat("appliances/", asker));
+    v1::SourceFault& fault = *request.add_faults();
+    fault.set_source(source);
+    fault.set_file_number(1);
+    fault.set_reason(reason);
+    fault.set_detail("SHA-256 is wrong");
+    v1::ResolveSourcesResponse response;
+    return Call(&v1::FillService::Stub::ResolveSources, *fill_, request, response);
+  };
+  ASSERT_TRUE(report("a1", "appliances/x1", v1::SourceFault::REASON_CORRUPT).ok());
+  EXPECT_EQ(SourceNames("a1", 1), (Names{"CLASS_PEER appliances/a2", "CLASS_ORIGIN appliances/o1", "CLASS_TIER appliances/x1"}));
+  EXPECT_EQ(SourceNames("a2", 1), (Names{"CLASS_PEER appliances/a1", "CLASS_TIER appliances/x1", "CLASS_ORIGIN appliances/o1"}));
+  ASSERT_TRUE(report("a2", "appliances/x1", v1::SourceFault::REASON_SLOW).ok());
+  ASSERT_TRUE(report("x1", "appliances/o1", v1::SourceFault::REASON_SLOW).ok());
+  EXPECT_EQ(SourceNames("a2", 1), (Names{"CLASS_PEER appliances/a1", "CLASS_ORIGIN appliances/o1", "CLASS_TIER appliances/x1"}));
+
+  v1::ListFillProgressResponse progress;
+  ASSERT_TRUE(Call(&v1::FillService::Stub::ListFillProgress, *fill_, v1::ListFillProgressRequest(), progress).ok());
+  ASSERT_EQ(progress.appliances(0).appliance(), "appliances/a1");
+  ASSERT_EQ(progress.appliances(0).source_faults_size(), 1);
+  EXPECT_EQ(progress.appliances(0).source_faults(0).source(), "appliances/x1");
+  EXPECT_EQ(progress.appliances(0).source_faults(0).reason(), v1::SourceFault::REASON_CORRUPT);
+  EXPECT_THAT(metrics_.Text(), HasSubstr("fairlead_fill_source_faults_total{reason=\"CORRUPT\"} 1"));
+
+  EXPECT_THAT(report("a1", "x1", v1::SourceFault::REASON_SLOW).error_message(), HasSubstr("faults[0].source"));
+  EXPECT_TRUE(report("a1", "appliances/gone", v1::SourceFault::REASON_SLOW).ok()) << "retired meanwhile";
+}
+
+TEST_F(FillServerTest, OneBoxOfAFillClusterMayGoOutAtOnceAndAnotherWhenItIsSilent) {
+  StartWithPlan();
+  for (const char* id : {"a1", "a2", "x1"}) cell_.Publish({StateEntry(id)});
+  // Which boxes needn't wait for the origin.
+  const auto masters = [this](uint32_t file) {
+    std::vector<std::string> at_once;
+    for (const char* id : {"a1", "a2", "x1"}) {
+      const v1::FileSources sources = Sources(id, file);
+      for (const v1::Source& source : sources.sources()) {
+        if (source.class_() != v1::Source::CLASS_ORIGIN) continue;
+        EXPECT_TRUE(source.wait().seconds() == 0 || source.wait().seconds() == 15 * 60) << source.wait().seconds();
+        if (source.wait().seconds() == 0) at_once.push_back(id);
+      }
+    }
+    return at_once;
+  };
+  for (uint32_t file = 1; file <= 3; ++file) EXPECT_TRUE(Eventually([&] { return masters(file).size() == 1; })) << file;
+  const std::string first = masters(1)[0];
+  cell_.Publish({StateEntry(first, 1, 2, common::v1::HEALTH_STATE_SILENT)});
+  EXPECT_TRUE(Eventually([&] {
+    const std::vector<std::string> now = masters(1);
+    return std::any_of(now.begin(), now.end(), [&](const std::string& id) { return id != first; });
+  })) << "it can't fetch it";
+
+  registry::v1::ConfigEntry all = ClusterEntry("c1", "isp", 2);
+  all.mutable_cluster()->mutable_fill_policy()->set_fill_masters(0);
+  registry_.Publish({all});
+  EXPECT_TRUE(Eventually([&] { return masters(1).size() >= 2 && masters(2).size() >= 2; })) << "where the policy says so, all go out";
 }
 
 TEST_F(FillServerTest, ASourcesUrlOpensTheTitleVersionForFilling) {

@@ -7,6 +7,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
+#include "libs/log/log.h"
 #include "libs/rpc/unary.h"
 #include "services/fill/access.h"
 #include "services/fill/codec.h"
@@ -157,6 +158,24 @@ grpc::ServerUnaryReactor* FillServiceImpl::ResolveSources(grpc::CallbackServerCo
   });
 }
 
+absl::Status FillServiceImpl::Record(const ApplianceId& asker, const std::vector<SourceFault>& faults, const FleetSnapshot& fleet,
+                                     absl::Duration now) {
+  if (fleet.FindBox(asker) == nullptr) return FieldError(absl::StatusCode::kNotFound, "appliance", asker.name(), "no such appliance");
+  std::vector<SourceFault> known;
+  for (const SourceFault& fault : faults) {
+    if (fleet.FindBox(fault.source) == nullptr) continue;  // Retired meanwhile.
+    known.push_back(fault);
+    parts_.metrics.CountFault(fault.reason);
+    LogWarning("a box left a source", {{"appliance", asker.value()},
+                                       {"source", fault.source.value()},
+                                       {"reason", std::string(ToString(fault.reason))},
+                                       {"file", fault.file},
+                                       {"why", fault.detail}});
+  }
+  parts_.resolver.reported().Record(asker, known, now);
+  return absl::OkStatus();
+}
+
 absl::Status FillServiceImpl::DoResolveSources(const Principal& caller, const v1::ResolveSourcesRequest& request,
                                                v1::ResolveSourcesResponse& response) {
   ASSIGN_OR_RETURN(const ApplianceId id, ApplianceId::ParseName(request.appliance(), "appliance"));
@@ -165,7 +184,10 @@ absl::Status FillServiceImpl::DoResolveSources(const Principal& caller, const v1
   const std::shared_ptr<const CatalogueView> view = parts_.catalogue.View();
   if (!view->loaded()) return absl::UnavailableError("the catalogue hasn't been read from the database yet");
   const std::vector<uint32_t> numbers(request.file_numbers().begin(), request.file_numbers().end());
-  ASSIGN_OR_RETURN(const std::vector<ResolvedFile> files, parts_.resolver.Resolve(*fleet, *view, id, numbers, parts_.clock.Now()));
+  const absl::Duration now = parts_.clock.Monotonic();
+  ASSIGN_OR_RETURN(const std::vector<SourceFault> faults, FaultsFromProto(request));
+  RETURN_IF_ERROR(Record(id, faults, *fleet, now));
+  ASSIGN_OR_RETURN(const std::vector<ResolvedFile> files, parts_.resolver.Resolve(*fleet, *view, id, numbers, parts_.clock.Now(), now));
   for (const ResolvedFile& file : files) {
     (file.sources.empty() ? parts_.metrics.files_without_source : parts_.metrics.files_resolved).Increment();
     v1::FileSources& to = *response.add_files();
@@ -211,7 +233,11 @@ absl::Status FillServiceImpl::DoListFillProgress(const Principal& caller, const 
       response.set_next_page_token(response.appliances(page_size - 1).appliance().substr(absl::string_view("appliances/").size()));
       break;
     }
-    *response.add_appliances() = ProgressOf(*manifest, fleet->FindBox(manifest->appliance), *view);
+    v1::ApplianceProgress& progress = *response.add_appliances();
+    progress = ProgressOf(*manifest, fleet->FindBox(manifest->appliance), *view);
+    for (const SourceFaultBook::Met& met : parts_.resolver.reported().MetBy(manifest->appliance, parts_.clock.Monotonic())) {
+      *progress.add_source_faults() = FaultToProto(met);
+    }
   }
   return absl::OkStatus();
 }

@@ -165,7 +165,7 @@ void FleetState::BuildClusters(FleetSnapshot& next) const {
     FleetCluster& to = next.clusters[id];
     to.policy.forbid_origin = cluster.fill_policy().forbid_origin();
     to.policy.escalation_wait = DurationFromProto(cluster.fill_policy().escalation_wait());
-    to.policy.fill_masters = cluster.fill_policy().fill_masters();
+    to.policy.fill_masters = cluster.has_fill_policy() ? cluster.fill_policy().fill_masters() : kDefaultFillMasters;
     to.fill_cluster = absl::StrCat(cluster.content_region(), "\n", cluster.popularity_feed());
   }
 }

@@ -2,13 +2,17 @@
 #ifndef FAIRLEAD_SERVICES_FILL_METRICS_H_
 #define FAIRLEAD_SERVICES_FILL_METRICS_H_
 
+#include <string>
+
+#include "libs/fill/source_faults.h"
 #include "libs/metrics/metrics.h"
 
 namespace fairlead::fill {
 
 struct FillMetrics {
-  explicit FillMetrics(Metrics& metrics)
-      : imports_new(metrics.Counter("fairlead_fill_imports_total", "Title versions imported", {{"result", "new"}})),
+  explicit FillMetrics(Metrics& metrics_in)
+      : metrics(metrics_in),
+        imports_new(metrics.Counter("fairlead_fill_imports_total", "Title versions imported", {{"result", "new"}})),
         imports_known(metrics.Counter("fairlead_fill_imports_total", "Title versions imported", {{"result", "known"}})),
         imports_refused(metrics.Counter("fairlead_fill_imports_total", "Title versions imported", {{"result", "refused"}})),
         titles(metrics.Gauge("fairlead_fill_titles", "Titles in the catalogue")),
@@ -26,6 +30,7 @@ struct FillMetrics {
         files_without_source(
             metrics.Counter("fairlead_fill_resolved_files_total", "Files for which sources were asked", {{"result", "none"}})),
         resolve_seconds(metrics.Histogram("fairlead_fill_resolve_seconds", "Time to answer ResolveSources", {0.0001, 0.001, 0.01, 0.1, 1})),
+        sources_behind(metrics.Gauge("fairlead_fill_sources_behind", "Sources that some box is sent to last, because of reported faults")),
         token_hits(metrics.Gauge("fairlead_fill_token_hits", "Tokens found in the cache since the start")),
         token_misses(metrics.Gauge("fairlead_fill_token_misses", "Tokens signed since the start")),
         store_up(metrics.Gauge("fairlead_fill_store_up", "1 if the database answered last time")),
@@ -38,6 +43,13 @@ struct FillMetrics {
         feed_left_out(metrics.Counter("fairlead_fill_feed_left_out_total", "Entries too large for the catalogue feed, left out of it")),
         feed_subscribers(metrics.Gauge("fairlead_fill_feed_subscribers", "Subscribers of the catalogue feed")) {}
 
+  void CountFault(SourceFaultReason reason) {
+    metrics
+        .Counter("fairlead_fill_source_faults_total", "Faults of sources that boxes reported", {{"reason", std::string(ToString(reason))}})
+        .Increment();
+  }
+
+  Metrics& metrics;
   prometheus::Counter& imports_new;
   prometheus::Counter& imports_known;
   prometheus::Counter& imports_refused;
@@ -54,6 +66,7 @@ struct FillMetrics {
   prometheus::Counter& files_resolved;
   prometheus::Counter& files_without_source;
   prometheus::Histogram& resolve_seconds;
+  prometheus::Gauge& sources_behind;
   prometheus::Gauge& token_hits;
   prometheus::Gauge& token_misses;
   prometheus::Gauge& store_up;

@@ -289,7 +289,6 @@ pg::PoolOptions PoolOptionsOfFilld() {
   options.max_connections = 4;
   // Writes fail fast: an operator waits.
   options.acquire_timeout = absl::Seconds(3);
-  options.connect_timeout = absl::Seconds(2);
   options.statement_timeout = absl::Seconds(30);
   options.transaction_timeout = absl::Seconds(60);
   options.application_name = "filld";

@@ -65,6 +65,7 @@ class FillServer::Impl {
     subscriptions_->UpdateMetrics(metrics_);
     metrics_.bad_records.Set(static_cast<double>(fleet_.bad_records()));
     metrics_.feed_subscribers.Set(catalogue_.steering_feed().stats().subscribers + catalogue_.cell_feed().stats().subscribers);
+    metrics_.sources_behind.Set(static_cast<double>(resolver_.reported().Expire(clock_.Monotonic())));
     const TokenCacheStats tokens = resolver_.token_stats();
     metrics_.token_hits.Set(static_cast<double>(tokens.hits));
     metrics_.token_misses.Set(static_cast<double>(tokens.misses));

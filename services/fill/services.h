@@ -85,6 +85,8 @@ class FillServiceImpl final : public v1::FillService::CallbackService {
   absl::Status DoListPlans(const Principal& caller, const v1::ListPlansRequest& request, v1::ListPlansResponse& response);
   absl::Status DoGetManifest(const Principal& caller, const v1::GetManifestRequest& request, v1::Manifest& response);
   absl::Status DoResolveSources(const Principal& caller, const v1::ResolveSourcesRequest& request, v1::ResolveSourcesResponse& response);
+  // Takes in what a box reported of its sources.
+  absl::Status Record(const ApplianceId& asker, const std::vector<SourceFault>& faults, const FleetSnapshot& fleet, absl::Duration now);
   absl::Status DoListFillProgress(const Principal& caller, const v1::ListFillProgressRequest& request,
                                   v1::ListFillProgressResponse& response);
 

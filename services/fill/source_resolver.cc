@@ -16,32 +16,30 @@ bool Reports(const FleetBox& box) {
          box.source.health != HealthState::kSick;
 }
 
-// The boxes of the asker's fill cluster that should hold the file and are able to fetch it.
-std::vector<ApplianceId> WantingBoxes(const FleetSnapshot& fleet, const PlanIndex& plan, const std::string& fill_cluster, uint32_t number) {
-  std::vector<ApplianceId> wanting;
+// Whether the asker is a fill master of the file among the boxes of its fill cluster that should hold it and are able to fetch it. Looks
+// only at boxes that come before it, and no further than is needed to know: most of those who are none find out after a few.
+bool IsMaster(const FleetSnapshot& fleet, const CatalogueView& catalogue, const FleetBox& asker, const FleetCluster& own, uint32_t number) {
+  if (own.policy.fill_masters <= 0 || catalogue.plan() == nullptr) return true;
+  const PlanIndex& plan = *catalogue.plan();
+  int before = 0;
   for (const ClusterFillPlan& cluster : plan.plan().clusters) {
     const auto at = fleet.clusters.find(cluster.cluster);
-    if (at == fleet.clusters.end() || at->second.fill_cluster != fill_cluster) continue;
+    if (at == fleet.clusters.end() || at->second.fill_cluster != own.fill_cluster) continue;
     for (const BoxManifest& manifest : cluster.boxes) {
+      if (!PrecedesAsFillMaster(manifest.appliance, asker.source.id, number)) continue;
       const FleetBox* box = fleet.FindBox(manifest.appliance);
-      if (box != nullptr && Reports(*box) && plan.Find(manifest.appliance)->Wants(number)) wanting.push_back(manifest.appliance);
+      if (box == nullptr || !Reports(*box) || !plan.Find(manifest.appliance)->Wants(number)) continue;
+      if (++before == own.policy.fill_masters) return false;
     }
   }
-  return wanting;
-}
-
-bool IsMaster(const FleetSnapshot& fleet, const CatalogueView& catalogue, const FleetBox& asker, const FleetCluster& cluster,
-              uint32_t number) {
-  if (cluster.policy.fill_masters <= 0 || catalogue.plan() == nullptr) return true;
-  return IsFillMaster(asker.source.id, WantingBoxes(fleet, *catalogue.plan(), cluster.fill_cluster, number), number,
-                      cluster.policy.fill_masters);
+  return true;
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<ResolvedFile>> SourceResolver::Resolve(const FleetSnapshot& fleet, const CatalogueView& catalogue,
                                                                   const ApplianceId& asker, absl::Span<const uint32_t> numbers,
-                                                                  absl::Time now) {
+                                                                  absl::Time now, absl::Duration monotonic) {
   if (numbers.size() > kMaxFiles)
     return InvalidField("file_numbers", absl::StrCat(numbers.size()), absl::StrCat("at most ", kMaxFiles, " files a call"));
   const FleetBox* box = fleet.FindBox(asker);
@@ -66,7 +64,8 @@ absl::StatusOr<std::vector<ResolvedFile>> SourceResolver::Resolve(const FleetSna
     const std::string folder = MakeSignedFolder(*token, file.title->id.value(), file.version->version);
     ResolvedFile& resolved = files.emplace_back();
     resolved.number = number;
-    for (RankedSource& source : ranker.Rank(number, holds, IsMaster(fleet, catalogue, *box, cluster, number))) {
+    const auto behind = [&](const SourceBox& source) { return reported_.IsBehind(source.id, asker, number, monotonic); };
+    for (RankedSource& source : ranker.Rank(number, holds, behind, IsMaster(fleet, catalogue, *box, cluster, number))) {
       std::string base_url = absl::StrCat(EndpointOrigin(source.endpoint), folder);
       resolved.sources.push_back({std::move(source), std::move(base_url)});
     }

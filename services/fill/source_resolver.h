@@ -1,4 +1,5 @@
-// Answers "where may this box get these files now": ranks sources over the snapshots and signs the URLs.
+// Answers "where may this box get these files now": ranks sources over the snapshots, those that boxes complained of last, and signs the
+// URLs.
 //
 // Reads memory only. Thread-safe.
 #ifndef FAIRLEAD_SERVICES_FILL_SOURCE_RESOLVER_H_
@@ -17,6 +18,7 @@
 #include "libs/signing/token_signer.h"
 #include "services/fill/catalogue_view.h"
 #include "services/fill/fleet_state.h"
+#include "services/fill/reported_faults.h"
 
 namespace fairlead::fill {
 
@@ -39,13 +41,17 @@ class SourceResolver {
 
   // NOT_FOUND for an unknown box or file, INVALID_ARGUMENT for too many files, FAILED_PRECONDITION if no active signing key is at hand.
   absl::StatusOr<std::vector<ResolvedFile>> Resolve(const FleetSnapshot& fleet, const CatalogueView& catalogue, const ApplianceId& asker,
-                                                    absl::Span<const uint32_t> numbers, absl::Time now);
+                                                    absl::Span<const uint32_t> numbers, absl::Time now, absl::Duration monotonic);
+
+  ReportedFaults& reported() { return reported_; }
+  const ReportedFaults& reported() const { return reported_; }
 
   TokenCacheStats token_stats() const { return tokens_.stats(); }
 
  private:
   const TokenSigner& signer_;
   TokenCache tokens_;
+  ReportedFaults reported_;
 };
 
 }  // namespace fairlead::fill

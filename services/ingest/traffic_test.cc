@@ -4,14 +4,19 @@
 
 #include <limits>
 #include <memory>
+#include <random>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "libs/clock/fake_clock.h"
+#include "libs/clock/system_clock.h"
 #include "libs/metrics/metrics.h"
 #include "services/ingest/fake_traffic_store.h"
 #include "services/ingest/pg_traffic_store.h"
 #include "services/ingest/traffic_buffer.h"
 #include "services/ingest/traffic_writer.h"
+#include "tests/testing/eventually.h"
 #include "tests/testing/postgres.h"
 
 namespace fairlead::ingest {
@@ -230,6 +235,61 @@ TEST(PgTrafficStoreTest, ADatabaseThatIsNotThereIsUnavailableAndBackLater) {
   EXPECT_EQ(store.Add({.writer = "lhr", .epoch = 1, .number = 1, .sums = {Sum("a", "film", 1)}}).code(), absl::StatusCode::kUnavailable);
   ASSERT_TRUE((*postgres)->Restart().ok());
   EXPECT_TRUE(store.Add({.writer = "lhr", .epoch = 1, .number = 1, .sums = {Sum("a", "film", 1)}}).ok());
+}
+
+TEST(PgTrafficStoreTest, EveryRowCountsOnceHoweverOftenTheDatabaseGoes) {
+  auto postgres = TestPostgres::Start({.projects = {"traffic"}}).value();
+  const std::string uri = postgres->NewDatabase().value();
+  // Time inside commits, so that crashes fall into them.
+  ASSERT_TRUE(postgres
+                  ->Sql(uri,
+                        "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(random() * 0.05); RETURN NULL; "
+                        "END'; CREATE CONSTRAINT TRIGGER nap AFTER INSERT OR UPDATE ON traffic.writer DEFERRABLE INITIALLY DEFERRED "
+                        "FOR EACH ROW EXECUTE FUNCTION nap()")
+                  .ok());
+  pg::Pool pool(pg::ParseUri(uri).value(), {.max_connections = 1, .hang_timeout = absl::Seconds(1)});
+  PgTrafficStore store(pool);
+  Metrics metrics;
+  IngestMetrics series(metrics);
+  TrafficBuffer buffer;
+  const SystemClock clock;
+  const absl::Time now = clock.Now();
+  TrafficWriter writer(buffer, store, clock,
+                       {.writer = "lhr",
+                        .epoch = 1,
+                        .batch_rows = 10,
+                        .interval = absl::Milliseconds(1),
+                        .backoff = {.first = absl::Milliseconds(20), .most = absl::Milliseconds(200)}},
+                       series);
+  writer.Start();
+  std::mt19937_64 random(1);
+  int64_t bytes = 0, requests = 0;
+  const auto report_until = [&](absl::Time until) {
+    for (; absl::Now() < until; absl::SleepFor(absl::Milliseconds(1))) {
+      const int64_t size = static_cast<int64_t>(random() % 1000);
+      buffer.Add(ApplianceId("a"), {now, {Row(absl::StrCat("film-", random() % 50), size)}}, now);
+      bytes += size;
+      ++requests;
+    }
+  };
+  for (int crash = 0; crash < 8; ++crash) {
+    report_until(absl::Now() + absl::Milliseconds(100 + random() % 400));
+    if (crash % 2 == 0) {
+      ASSERT_TRUE(postgres->Kill().ok());
+      report_until(absl::Now() + absl::Milliseconds(random() % 300));
+      ASSERT_TRUE(postgres->Restart().ok());
+    } else {
+      ASSERT_TRUE(postgres->Pause().ok());
+      report_until(absl::Now() + absl::Milliseconds(50 + random() % 2500));
+      ASSERT_TRUE(postgres->Resume().ok());
+    }
+  }
+  const auto stored = [&] { return postgres->Sql(uri, "SELECT sum(bytes), sum(requests) FROM traffic.hourly").value_or("down"); };
+  EXPECT_TRUE(Eventually([&] { return stored() == absl::StrCat(bytes, "|", requests, "\n"); }))
+      << stored() << " of " << bytes << "|" << requests;
+  writer.Stop();
+  EXPECT_EQ(stored(), absl::StrCat(bytes, "|", requests, "\n"));
+  EXPECT_EQ(buffer.size(), 0u);
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ class PostgresTest : public ::testing::Test {
   ~PostgresTest() override {
     server_.reset();
     // A failed test must not take the database from the next.
+    postgres_.Resume().IgnoreError();
     postgres_.Restart().IgnoreError();
   }
 
@@ -106,6 +107,31 @@ TEST_F(PostgresTest, AcknowledgedWritesSurviveKillsAndFeedsGoOnMeanwhile) {
     ASSERT_TRUE(Eventually([&] { return server_->metrics().store_up.Value() == 1; })) << "recovers by itself";
     EXPECT_EQ(CountSites(), acknowledged) << "acknowledged exactly once, refused not at all";
   }
+}
+
+TEST_F(PostgresTest, WhilePostgreSqlIsStoppedCallsAreUnavailableInsteadOfHangingAndFeedsGoOn) {
+  StartServer();
+  ASSERT_TRUE(CreateSite("ix-1").ok());
+  const uint64_t version = FeedVersion();
+  ASSERT_TRUE(postgres_.Pause().ok());
+  const absl::Time start = absl::Now();
+  // More than there are workers and connections: nobody waits for the turns of others either.
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 40; ++i) {
+    callers.emplace_back([this, i] {
+      const absl::Status status = CreateSite("lost-" + std::to_string(i));
+      EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+      EXPECT_THAT(std::string(status.message()), HasSubstr("PostgreSQL can't be reached"));
+    });
+  }
+  EXPECT_EQ(FeedVersion(), version) << "a feed needs no database";
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(15)) << "fails fast";
+  EXPECT_EQ(CreateSite("lost").code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(FeedVersion(), version);
+  ASSERT_TRUE(postgres_.Resume().ok());
+  ASSERT_TRUE(Eventually([&] { return CreateSite("ix-2", "r-2").ok(); })) << "recovers by itself";
+  EXPECT_EQ(CountSites(), 2) << "what was refused did not happen later";
 }
 
 TEST_F(PostgresTest, TheServerStartsWhilePostgreSqlIsDown) {

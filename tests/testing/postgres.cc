@@ -178,6 +178,7 @@ absl::Status TestPostgres::Kill() {
 
 absl::Status TestPostgres::Pause() {
   if (postmaster_ <= 0) return absl::FailedPreconditionError("PostgreSQL is not running");
+  kill(postmaster_, SIGSTOP);  // First, so that it can't start new children meanwhile.
   Signal(SIGSTOP);
   return absl::OkStatus();
 }

@@ -9,6 +9,8 @@
 #include <cerrno>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +21,7 @@
 namespace fairlead::agent {
 namespace {
 
+constexpr absl::string_view kFaultPayload = "fairlead/source_fault";
 constexpr absl::Duration kMaxNap = absl::Milliseconds(100);  // So that `stop` is seen soon.
 
 // One transfer; libcurl calls back on the same thread.
@@ -61,7 +64,7 @@ class Transfer {
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, 3000L);
-    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 65536L);
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, static_cast<long>(kChunkBytes));
     if (offset_ > 0) {
       range_ = absl::StrCat(offset_, "-");
       curl_easy_setopt(curl, CURLOPT_RANGE, range_.c_str());
@@ -97,10 +100,12 @@ class Transfer {
     long status = 0;
     curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &status);
     if (status == 200) return Restart();  // A source that doesn't do ranges sends all.
-    if (status != 206) return absl::UnavailableError("not a file");
+    if (status != 206) return SourceError(SourceFaultReason::kRefused, "not a file");
     const std::string wanted = absl::StrCat("bytes ", offset_, "-", request_.size_bytes - 1, "/", request_.size_bytes);
-    if (content_range_ != wanted)
-      return absl::DataLossError(absl::StrCat("Content-Range '", content_range_.substr(0, 60), "' instead of '", wanted, "'"));
+    if (content_range_ != wanted) {
+      return SourceError(SourceFaultReason::kTruncated,
+                         absl::StrCat("Content-Range '", absl::CEscape(content_range_.substr(0, 60)), "' instead of '", wanted, "'"));
+    }
     return absl::OkStatus();
   }
 
@@ -114,7 +119,7 @@ class Transfer {
       if (!failure_.ok()) return false;
     }
     if (offset_ + static_cast<int64_t>(data.size()) > request_.size_bytes) {
-      failure_ = absl::DataLossError(absl::StrCat("longer than ", request_.size_bytes, " bytes"));
+      failure_ = SourceError(SourceFaultReason::kTruncated, absl::StrCat("longer than ", request_.size_bytes, " bytes"));
       return false;
     }
     window_bytes_ += data.size();
@@ -145,8 +150,8 @@ class Transfer {
     const absl::Duration waited = absl::Now() - window_start_ - throttled_;
     if (waited < request_.slow_time) return true;
     if (window_bytes_ < request_.slow_bytes) {
-      failure_ = absl::UnavailableError(
-          absl::StrCat("slow: ", window_bytes_, " bytes in ", absl::FormatDuration(absl::Trunc(waited, absl::Seconds(1)))));
+      failure_ = SourceError(SourceFaultReason::kSlow, absl::StrCat("slow: ", window_bytes_, " bytes in ",
+                                                                    absl::FormatDuration(absl::Trunc(waited, absl::Milliseconds(100)))));
       return false;
     }
     window_start_ = absl::Now();
@@ -158,17 +163,16 @@ class Transfer {
   absl::Status Judge(CURLcode code, long status) {
     if (stop_) return absl::CancelledError("stopped");
     if (!failure_.ok()) return failure_;
-    if (status == 404) return absl::NotFoundError("HTTP status 404");
-    if (status == 403) return absl::PermissionDeniedError("HTTP status 403");
-    if (status == 416) {
-      Restart().IgnoreError();
-      return absl::UnavailableError("HTTP status 416");
+    if (status == 404) return SourceError(SourceFaultReason::kMissing, "HTTP status 404");
+    // It has less of the file than we do.
+    if (status == 416) return SourceError(SourceFaultReason::kTruncated, "HTTP status 416");
+    if (status != 0 && status != 200 && status != 206) {
+      return SourceError(SourceFaultReason::kRefused, absl::StrCat("HTTP status ", status));
     }
-    if (status != 0 && status != 200 && status != 206) return absl::UnavailableError(absl::StrCat("HTTP status ", status));
-    if (code != CURLE_OK) return absl::UnavailableError(curl_easy_strerror(code));
-    if (offset_ < request_.size_bytes)
-      return absl::DataLossError(absl::StrCat("cut off at ", offset_, " of ", request_.size_bytes, " bytes"));
-    return absl::OkStatus();
+    if (offset_ == request_.size_bytes) return absl::OkStatus();
+    const std::string why = code == CURLE_OK ? "" : absl::StrCat(": ", curl_easy_strerror(code));
+    if (!began_) return SourceError(SourceFaultReason::kUnreachable, absl::StrCat("no answer", why));
+    return SourceError(SourceFaultReason::kTruncated, absl::StrCat("cut off at ", offset_, " of ", request_.size_bytes, " bytes", why));
   }
 
   const FetchRequest& request_;
@@ -187,6 +191,19 @@ class Transfer {
 };
 
 }  // namespace
+
+absl::Status SourceError(SourceFaultReason reason, absl::string_view why) {
+  absl::Status status = absl::UnavailableError(why);
+  status.SetPayload(kFaultPayload, absl::Cord(absl::StrCat(static_cast<int>(reason))));
+  return status;
+}
+
+std::optional<SourceFaultReason> SourceFaultOf(const absl::Status& status) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(kFaultPayload);
+  int reason = 0;
+  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &reason)) return std::nullopt;
+  return static_cast<SourceFaultReason>(reason);
+}
 
 absl::Status Fetch(const FetchRequest& request, RateLimiter& limiter, const std::atomic<bool>& stop,
                    const std::function<void(int64_t)>& on_bytes) {

@@ -65,7 +65,7 @@ class FillIntegrationTest : public ::testing::Test, public SourceResolver {
     good_ = std::make_unique<Source>(temp_, "good", *key_);
     options_.folders = {{Tier::kDisk, temp_.path() + "/disk"}, {Tier::kFlash, temp_.path() + "/flash"}};
     options_.retry_first = absl::Milliseconds(200);
-    options_.failed_source_time = absl::Milliseconds(300);
+    options_.sources.other_for = absl::Milliseconds(300);
     index_ = HoldingsIndex::Open(temp_.path() + "/holdings", options_.folders).value();
     for (uint32_t number = 1; number <= 3; ++number) {
       HeldFile file;
@@ -91,7 +91,7 @@ class FillIntegrationTest : public ::testing::Test, public SourceResolver {
     return absl::StrCat(input, ".", Base64UrlEncode(EcPrivateKey::FromPem(key_->private_pem)->Sign(input).value()));
   }
   // The bad source first, where there is one.
-  absl::StatusOr<FillSources> Resolve(const std::vector<uint32_t>& numbers) override {
+  absl::StatusOr<FillSources> Resolve(const std::vector<uint32_t>& numbers, const std::vector<SourceFault>&) override {
     FillSources sources;
     for (const uint32_t number : numbers) {
       const std::string title = absl::StrCat("film-", number);

@@ -1,10 +1,14 @@
 #include "services/agent/fill/filler.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -23,6 +27,9 @@ namespace {
 
 constexpr absl::Duration kIdle = absl::Milliseconds(100);
 constexpr size_t kResolveAhead = 20;
+// Of what a source did wrong, in bytes: filld takes 200 a fault.
+constexpr size_t kMaxWhy = 200;
+constexpr size_t kMaxLeft = 800;
 
 std::string FolderOf(const std::string& path) {
   return path.substr(0, path.rfind('/'));
@@ -32,6 +39,15 @@ std::string FolderOf(const std::string& path) {
 std::string BelowVersion(const std::string& path) {
   const std::vector<std::string> parts = absl::StrSplit(path, absl::MaxSplits('/', 2));
   return parts.back();
+}
+
+ApplianceId IdOf(const std::string& appliance) {
+  return ApplianceId::ParseName(appliance).value_or(ApplianceId(appliance));
+}
+
+int64_t SizeOf(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 ? info.st_size : 0;
 }
 
 bool IsOurDiskFull(const absl::Status& status) {
@@ -47,7 +63,7 @@ absl::Status SyncFile(const std::string& path) {
 }  // namespace
 
 Filler::Filler(FillerOptions options, HoldingsIndex& index, SourceResolver& resolver, const Clock& clock)
-    : options_(std::move(options)), index_(index), resolver_(resolver), clock_(clock), limiter_(clock, 0) {}
+    : options_(std::move(options)), index_(index), resolver_(resolver), clock_(clock), limiter_(clock, 0), memory_(options_.sources) {}
 
 Filler::~Filler() {
   Stop();
@@ -73,7 +89,30 @@ void Filler::SetManifest(const std::string& generation, std::vector<HeldFile> wa
   attempts_.clear();
   sources_.clear();
   detail_.clear();
-  paused_until_ = absl::ZeroDuration();
+  full_until_.clear();
+  memory_.ForgetFiles();
+  RemoveStrayParts();
+}
+
+// What an older manifest wanted would lie on the disk for ever.
+void Filler::RemoveStrayParts() {
+  std::set<std::string> kept;
+  std::set<std::string> running;
+  for (const HeldFile& file : wanted_) {
+    const auto folder = options_.folders.find(file.tier);
+    if (folder == options_.folders.end()) continue;
+    for (const StoredFile* stored : {&file.media, &file.playlist}) kept.insert(PartPath(folder->second, file.number, *stored));
+  }
+  for (const uint32_t number : running_) running.insert(absl::StrCat(number));
+  for (const auto& [tier, folder] : options_.folders) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder + "/.partial", error)) {
+      const std::string name = entry.path().filename().string();
+      if (kept.contains(entry.path().string()) || running.contains(name.substr(0, name.find('-')))) continue;
+      std::error_code ignored;
+      std::filesystem::remove(entry.path(), ignored);
+    }
+  }
 }
 
 void Filler::SetLimits(int64_t rate_bps, std::map<Tier, int64_t> capacities) {
@@ -101,6 +140,8 @@ FillerStatus Filler::Status() const {
     }
   }
   status.bytes_fetched = limiter_.taken();
+  status.disk_full = !full_until_.empty();
+  status.source_faults = memory_.counts();
   status.detail = detail_;
   return status;
 }
@@ -124,6 +165,7 @@ void Filler::Work() {
   HeldFile file;
   while (!stop_) {
     if (!Next(file)) {
+      ReportFaults();
       absl::SleepFor(kIdle);
       continue;
     }
@@ -134,7 +176,6 @@ void Filler::Work() {
 bool Filler::Next(HeldFile& file) {
   const absl::Duration now = clock_.Monotonic();
   absl::MutexLock lock(&mu_);
-  if (now < paused_until_) return false;
   bool all_before_held = true;
   for (size_t i = first_missing_; i < wanted_.size(); ++i) {
     const HeldFile& candidate = wanted_[i];
@@ -145,7 +186,8 @@ bool Filler::Next(HeldFile& file) {
     all_before_held = false;
     if (running_.contains(candidate.number)) continue;
     Attempt& attempt = attempts_[candidate.number];
-    if (now < attempt.retry_at) continue;
+    const auto full = full_until_.find(candidate.tier);
+    if (now < attempt.retry_at || (full != full_until_.end() && now < full->second)) continue;
     attempt.first_try = std::min(attempt.first_try, now);
     running_.insert(candidate.number);
     file = candidate;
@@ -168,23 +210,27 @@ void Filler::Finish(const HeldFile& file, const absl::Status& status) {
   }
   absl::MutexLock lock(&mu_);
   running_.erase(file.number);
+  const bool full = IsOurDiskFull(status);
+  if (!full && !stop_) full_until_.erase(file.tier);
   if (status.ok()) {
     // Not from progress_, which may have been taken while the file was on its way.
     const auto attempt = attempts_.find(file.number);
     if (attempt != attempts_.end()) {
       progress.source = attempt->second.source;
       progress.source_class = attempt->second.source_class;
+      progress.detail = attempt->second.left;
     }
     attempts_.erase(file.number);
     sources_.erase(file.number);
+    memory_.Forget(file.number);
     if (running_.empty()) detail_.clear();
   } else if (!stop_) {
     Attempt& attempt = attempts_[file.number];
-    const bool waiting = absl::IsNotFound(status);
+    if (full) full_until_[file.tier] = now + options_.full_disk_pause;
+    const bool waiting = absl::IsNotFound(status) || full;
     if (!waiting) attempt.delay = std::clamp(attempt.delay * 2, options_.retry_first, options_.retry_most);
-    attempt.retry_at = now + (waiting ? options_.retry_waiting : attempt.delay);
+    attempt.retry_at = now + (full ? options_.full_disk_pause : waiting ? options_.retry_waiting : attempt.delay);
     detail_ = absl::StrCat(file.media.path, ": ", status.message());
-    if (IsOurDiskFull(status)) paused_until_ = now + options_.full_disk_pause;
   }
   progress_[file.number] = std::move(progress);
 }
@@ -250,7 +296,7 @@ absl::StatusOr<std::vector<FillSource>> Filler::SourcesOf(const HeldFile& file) 
         numbers.push_back(wanted_[i].number);
     }
   }
-  ASSIGN_OR_RETURN(FillSources found, resolver_.Resolve(numbers));
+  ASSIGN_OR_RETURN(FillSources found, Ask(numbers));
   absl::MutexLock lock(&mu_);
   const absl::Duration now = clock_.Monotonic();
   for (const uint32_t number : numbers) {
@@ -262,29 +308,66 @@ absl::StatusOr<std::vector<FillSource>> Filler::SourcesOf(const HeldFile& file) 
   return found[file.number];
 }
 
+absl::StatusOr<FillSources> Filler::Ask(const std::vector<uint32_t>& numbers) {
+  std::vector<SourceFault> faults;
+  {
+    absl::MutexLock lock(&mu_);
+    faults = memory_.TakeReports();
+  }
+  absl::StatusOr<FillSources> found = resolver_.Resolve(numbers, faults);
+  absl::MutexLock lock(&mu_);
+  next_report_ = clock_.Monotonic() + options_.report_pause;
+  if (!found.ok()) memory_.Return(std::move(faults));
+  return found;
+}
+
+void Filler::ReportFaults() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!memory_.has_reports() || clock_.Monotonic() < next_report_) return;
+  }
+  absl::MutexLock resolve_lock(&resolve_mu_);
+  Ask({}).status().IgnoreError();  // What can't be told is kept.
+}
+
+// Those who did wrong lately come last, also while filld doesn't know of it yet.
+std::vector<FillSource> Filler::MayAsk(const HeldFile& file, const std::vector<FillSource>& sources) {
+  const absl::Duration now = clock_.Monotonic();
+  absl::MutexLock lock(&mu_);
+  const absl::Duration wanted_for = now - attempts_[file.number].first_try;
+  std::vector<FillSource> may;
+  for (const FillSource& source : sources) {
+    if (wanted_for >= source.wait && memory_.MayAsk(file.number, IdOf(source.appliance), now)) may.push_back(source);
+  }
+  std::stable_partition(may.begin(), may.end(), [&](const FillSource& source) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !memory_.IsBehind(file.number, IdOf(source.appliance), now);
+  });
+  return may;
+}
+
+void Filler::Blame(const HeldFile& file, const std::string& source, SourceFaultReason reason, absl::string_view why) {
+  LogWarning("a source is left", {{"path", file.media.path}, {"source", source}, {"reason", ToString(reason)}, {"why", why}});
+  absl::MutexLock lock(&mu_);
+  memory_.Blame({.source = IdOf(source), .file = file.number, .reason = reason, .detail = std::string(why.substr(0, kMaxWhy))},
+                clock_.Monotonic());
+  sources_.erase(file.number);
+  std::string& left = attempts_[file.number].left;
+  if (left.size() < kMaxLeft)
+    absl::StrAppend(&left, left.empty() ? "" : "; ", source, ": ", ToString(reason), ", ", why.substr(0, kMaxWhy));
+}
+
 // NOT_FOUND: nobody to ask now; waiting helps.
 absl::Status Filler::FetchFromSources(const HeldFile& file, const std::vector<StoredFile>& missing) {
   ASSIGN_OR_RETURN(const std::vector<FillSource> sources, SourcesOf(file));
   if (sources.empty()) return absl::NotFoundError("no source has it");
   std::string failures;
-  for (const FillSource& source : sources) {
-    {
-      const absl::Duration now = clock_.Monotonic();
-      absl::MutexLock lock(&mu_);
-      Attempt& attempt = attempts_[file.number];
-      const auto bad = attempt.bad_until.find(source.appliance);
-      if (bad != attempt.bad_until.end() && now < bad->second) continue;
-      if (now - attempt.first_try < source.wait) continue;
-    }
+  for (const FillSource& source : MayAsk(file, sources)) {
     const absl::Status fetched = FetchFrom(file, missing, source);
-    if (fetched.ok()) return fetched;
-    if (stop_ || IsOurDiskFull(fetched)) return fetched;
+    if (fetched.ok() || stop_) return fetched;
+    const std::optional<SourceFaultReason> reason = SourceFaultOf(fetched);
+    if (!reason.has_value()) return fetched;  // Our own trouble: the next source would meet it too.
     absl::StrAppend(&failures, failures.empty() ? "" : "; ", source.appliance, ": ", fetched.message());
-    absl::MutexLock lock(&mu_);
-    // A source with wrong bytes will have them again; another may be back in a moment, or have a fresh token.
-    const absl::Duration bad_time = absl::IsDataLoss(fetched) ? options_.bad_source_time : options_.failed_source_time;
-    attempts_[file.number].bad_until[source.appliance] = clock_.Monotonic() + bad_time;
-    sources_.erase(file.number);
+    Blame(file, source.appliance, *reason, fetched.message());
   }
   if (failures.empty()) return absl::NotFoundError("all sources failed lately or are to be waited for");
   return absl::UnavailableError(failures);
@@ -301,6 +384,7 @@ absl::Status Filler::FetchFrom(const HeldFile& file, const std::vector<StoredFil
     Attempt& attempt = attempts_[file.number];
     attempt.source = source.appliance;
     attempt.source_class = source.source_class;
+    progress_[file.number].detail = attempt.left;
   }
   const std::string& folder = options_.folders.at(file.tier);
   for (const StoredFile& stored : missing) RETURN_IF_ERROR(FetchOne(stored, folder, source, file));
@@ -308,14 +392,52 @@ absl::Status Filler::FetchFrom(const HeldFile& file, const std::vector<StoredFil
 }
 
 absl::Status Filler::FetchOne(const StoredFile& stored, const std::string& folder, const FillSource& source, const HeldFile& file) {
+  const std::string part = PartPath(folder, file.number, stored);
+  const std::set<std::string> others = AddGiver(file, stored, part, source.appliance);
+  RETURN_IF_ERROR(Download(stored, part, source, file));
+  ASSIGN_OR_RETURN(std::string hash, HashFile(part));
+  if (hash == stored.sha256) return absl::OkStatus();
+  unlink(part.c_str());
+  const absl::Status wrong = SourceError(SourceFaultReason::kCorrupt, absl::StrCat("SHA-256 of '", stored.path, "' is wrong"));
+  if (others.empty()) return wrong;
+  // Somebody of several gave a wrong byte. All of it from this one alone shows whether it was this one.
+  LogWarning("bytes of several sources don't fit together: once more from one", {{"path", stored.path}, {"source", source.appliance}});
+  AddGiver(file, stored, part, source.appliance);
+  RETURN_IF_ERROR(Download(stored, part, source, file));
+  ASSIGN_OR_RETURN(hash, HashFile(part));
+  if (hash != stored.sha256) {
+    unlink(part.c_str());
+    return wrong;
+  }
+  for (const std::string& other : others) {
+    if (!other.empty()) Blame(file, other, SourceFaultReason::kCorrupt, absl::StrCat("its part of '", stored.path, "' was wrong"));
+  }
+  return absl::OkStatus();
+}
+
+std::set<std::string> Filler::AddGiver(const HeldFile& file, const StoredFile& stored, const std::string& part, const std::string& source) {
+  const int64_t size = SizeOf(part);
+  absl::MutexLock lock(&mu_);
+  std::set<std::string>& gave = attempts_[file.number].gave[stored.path];
+  if (size == 0) gave.clear();
+  if (size > 0 && gave.empty()) gave.insert("");
+  std::set<std::string> others = gave;
+  others.erase(source);
+  gave.insert(source);
+  return others;
+}
+
+absl::Status Filler::Download(const StoredFile& stored, const std::string& part, const FillSource& source, const HeldFile& file) {
   FetchRequest request;
   request.url = source.base_url + (absl::EndsWith(source.base_url, "/") ? "" : "/") + BelowVersion(stored.path);
-  request.part_path = PartPath(folder, file.number, stored);
+  request.part_path = part;
   request.size_bytes = stored.size_bytes;
+  request.slow_bytes = options_.slow_bytes;
+  request.slow_time = options_.slow_time;
   // A cap far below the limit of slowness would make every source look slow.
   if (limiter_.rate() > 0) request.slow_bytes = std::min<int64_t>(request.slow_bytes, limiter_.rate() / 8 / 10);
   const bool is_media = stored.path == file.media.path;
-  RETURN_IF_ERROR(Fetch(request, limiter_, stop_, [&](int64_t bytes) {
+  return Fetch(request, limiter_, stop_, [&](int64_t bytes) {
     if (!is_media) return;
     absl::MutexLock lock(&mu_);
     FileProgress& noted = progress_[file.number];
@@ -323,12 +445,8 @@ absl::Status Filler::FetchOne(const StoredFile& stored, const std::string& folde
     noted.source = source.appliance;
     noted.source_class = source.source_class;
     noted.bytes_done = bytes;
-  }));
-  ASSIGN_OR_RETURN(const std::string hash, HashFile(request.part_path));
-  if (hash == stored.sha256) return absl::OkStatus();
-  // Which of several sources gave the wrong byte can't be told: all of it goes.
-  unlink(request.part_path.c_str());
-  return absl::DataLossError(absl::StrCat("SHA-256 of '", stored.path, "' is wrong"));
+    noted.detail = attempts_[file.number].left;
+  });
 }
 
 absl::Status Filler::Publish(const HeldFile& file, const std::vector<StoredFile>& fetched) {

@@ -1,10 +1,12 @@
 // Makes the box hold what its manifest says: what is missing is fetched in the manifest's order, a few files at a time, from ranked
 // sources, verified against SHA-256 and only then renamed into the folder that NGINX serves.
 //
-// Partial files are in "<tier folder>/.partial" (no URL leads there), named by content, and survive a restart. A source that fails for a
-// file is left for the next and not tried again for that file for a while; a file that no source gave waits with back-off while others go
-// on. A full disk pauses filling and nothing else. Files that the manifest doesn't name are kept. Thread-safe. Threads: `workers` of its
-// own.
+// Partial files are in "<tier folder>/.partial" (no URL leads there), named by content, and survive a restart and a kill; those that the
+// manifest doesn't want are removed. A source that does wrong is left for the next, not asked again for that file for a while, asked last
+// for others, and reported (source_memory.h); a file that no source gave waits with back-off while others go on. Only a whole file has a
+// hash: if bytes of several sources don't fit together, the last of them is asked once for all of it, which shows who was wrong. A full
+// disk stops the filling of its tier and nothing else; room is looked for every `full_disk_pause`. Files that the manifest doesn't name
+// are kept. Thread-safe. Threads: `workers` of its own.
 //
 //   Filler filler({.folders = {{Tier::kDisk, "/data/disk"}}}, index, resolver, clock);
 //   filler.Start();
@@ -28,6 +30,7 @@
 #include "libs/base/clock.h"
 #include "services/agent/fill/fetch.h"
 #include "services/agent/fill/rate_limiter.h"
+#include "services/agent/fill/source_memory.h"
 #include "services/agent/holdings/holdings_index.h"
 
 namespace fairlead::agent {
@@ -44,8 +47,8 @@ using FillSources = std::map<uint32_t, std::vector<FillSource>>;
 class SourceResolver {
  public:
   virtual ~SourceResolver() = default;
-  // At most 100 numbers. Called by the workers, one at a time.
-  virtual absl::StatusOr<FillSources> Resolve(const std::vector<uint32_t>& numbers) = 0;
+  // At most 100 numbers, and at most 100 faults to be told: they count as told if the answer is OK. Called by the workers, one at a time.
+  virtual absl::StatusOr<FillSources> Resolve(const std::vector<uint32_t>& numbers, const std::vector<SourceFault>& faults) = 0;
 };
 
 struct FileProgress {
@@ -55,7 +58,7 @@ struct FileProgress {
   int64_t bytes_done = 0;
   std::string source;
   std::string source_class;
-  std::string detail;
+  std::string detail;  // Why it failed; else which sources were left on the way, and why.
 };
 
 struct FillerStatus {
@@ -65,6 +68,8 @@ struct FillerStatus {
   int files_held = 0;
   int64_t bytes_missing = 0;
   int64_t bytes_fetched = 0;  // Since the start.
+  bool disk_full = false;
+  SourceMemory::Counts source_faults = {};  // Since the start, by reason.
   std::string detail;
 };
 
@@ -75,10 +80,14 @@ struct FillerOptions {
   absl::Duration retry_most = absl::Minutes(1);
   // A file that nobody has yet, or only sources that are to be waited for, is no failure: asked for again after this, without doubling.
   absl::Duration retry_waiting = absl::Seconds(5);
-  absl::Duration bad_source_time = absl::Minutes(5);     // After wrong bytes,
-  absl::Duration failed_source_time = absl::Seconds(5);  // after any other failure.
-  absl::Duration full_disk_pause = absl::Seconds(30);
+  SourceMemoryOptions sources = {};
+  // A source below this rate is left (fetch.h).
+  int64_t slow_bytes = FetchRequest().slow_bytes;
+  absl::Duration slow_time = FetchRequest().slow_time;
+  absl::Duration full_disk_pause = absl::Seconds(5);
   absl::Duration sources_valid = absl::Seconds(30);
+  // Between reports of faults for which nothing is asked.
+  absl::Duration report_pause = absl::Seconds(5);
   // Always left free on a file system.
   int64_t reserve_bytes = 64 << 20;
 };
@@ -108,9 +117,11 @@ class Filler {
     absl::Duration first_try = absl::InfiniteDuration();
     absl::Duration retry_at = absl::ZeroDuration();
     absl::Duration delay = absl::ZeroDuration();
-    std::map<std::string, absl::Duration> bad_until;  // By appliance.
-    std::string source;                               // Asked last.
+    std::string source;  // Asked last.
     std::string source_class;
+    std::string left;  // Sources that were left, and why.
+    // Who gave bytes of the partial files, by path. An empty name: somebody before this process.
+    std::map<std::string, std::set<std::string>> gave;
   };
   struct KnownSources {
     std::vector<FillSource> sources;
@@ -124,15 +135,27 @@ class Filler {
   absl::Status Obtain(const HeldFile& file);
   absl::Status FetchFromSources(const HeldFile& file, const std::vector<StoredFile>& missing);
   absl::Status FetchFrom(const HeldFile& file, const std::vector<StoredFile>& missing, const FillSource& source);
+  // Fetches and verifies; asks the source twice if that shows who was wrong.
   absl::Status FetchOne(const StoredFile& stored, const std::string& folder, const FillSource& source, const HeldFile& file);
+  absl::Status Download(const StoredFile& stored, const std::string& part, const FillSource& source, const HeldFile& file);
+  // Whoever else gave bytes of what there is of the file so far; `source` is now among the givers.
+  std::set<std::string> AddGiver(const HeldFile& file, const StoredFile& stored, const std::string& part, const std::string& source)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void Blame(const HeldFile& file, const std::string& source, SourceFaultReason reason, absl::string_view why) ABSL_LOCKS_EXCLUDED(mu_);
+  // Tells filld of faults though there is nothing to ask.
+  void ReportFaults() ABSL_LOCKS_EXCLUDED(resolve_mu_, mu_);
+  absl::StatusOr<FillSources> Ask(const std::vector<uint32_t>& numbers) ABSL_EXCLUSIVE_LOCKS_REQUIRED(resolve_mu_) ABSL_LOCKS_EXCLUDED(mu_);
   // `fetched` in the order of Missing().
   absl::Status Publish(const HeldFile& file, const std::vector<StoredFile>& fetched);
   // The media file before the playlist.
   absl::StatusOr<std::vector<StoredFile>> Missing(const HeldFile& file) const;
   absl::Status CheckRoom(const HeldFile& file) ABSL_LOCKS_EXCLUDED(mu_);
-  absl::StatusOr<std::vector<FillSource>> SourcesOf(const HeldFile& file) ABSL_LOCKS_EXCLUDED(mu_);
+  // Those that may be asked now, best first.
+  absl::StatusOr<std::vector<FillSource>> SourcesOf(const HeldFile& file) ABSL_LOCKS_EXCLUDED(resolve_mu_, mu_);
+  std::vector<FillSource> MayAsk(const HeldFile& file, const std::vector<FillSource>& sources) ABSL_LOCKS_EXCLUDED(mu_);
   void Note(FileProgress progress) ABSL_LOCKS_EXCLUDED(mu_);
   std::string PartPath(const std::string& folder, uint32_t number, const StoredFile& stored) const;
+  void RemoveStrayParts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const FillerOptions options_;
   HoldingsIndex& index_;
@@ -152,8 +175,10 @@ class Filler {
   std::map<uint32_t, KnownSources> sources_ ABSL_GUARDED_BY(mu_);
   std::map<uint32_t, FileProgress> progress_ ABSL_GUARDED_BY(mu_);
   std::map<Tier, int64_t> capacities_ ABSL_GUARDED_BY(mu_);
-  std::map<Tier, int64_t> reserved_ ABSL_GUARDED_BY(mu_);  // For files under way.
-  absl::Duration paused_until_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
+  std::map<Tier, int64_t> reserved_ ABSL_GUARDED_BY(mu_);           // For files under way.
+  std::map<Tier, absl::Duration> full_until_ ABSL_GUARDED_BY(mu_);  // When to look for room again.
+  SourceMemory memory_ ABSL_GUARDED_BY(mu_);
+  absl::Duration next_report_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
   std::string detail_ ABSL_GUARDED_BY(mu_);
 };
 

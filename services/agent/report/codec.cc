@@ -219,6 +219,7 @@ ingest::v1::FillStatus ToProto(const FillerStatus& fill, int64_t rate_bps) {
   status.set_files_held(fill.files_held);
   status.set_bytes_missing(fill.bytes_missing);
   status.set_detail(Clean(fill.detail, kMaxText));
+  status.set_disk_full(fill.disk_full);
   return status;
 }
 

@@ -215,6 +215,8 @@ void Reporter::Publish(const FillerStatus& fill, const NginxReport& nginx, const
   metrics.files_wanted.Set(fill.files_wanted);
   metrics.fill_missing_bytes.Set(static_cast<double>(fill.bytes_missing));
   metrics.fill_fetched_bytes.Set(static_cast<double>(fill.bytes_fetched));
+  metrics.fill_disk_full.Set(fill.disk_full ? 1 : 0);
+  for (size_t i = 1; i < kSourceFaultReasons; ++i) metrics.fill_source_faults[i]->Set(static_cast<double>(fill.source_faults[i]));
 }
 
 }  // namespace fairlead::agent
