@@ -13,6 +13,8 @@ constexpr size_t kMaxEndpoints = 16;
 // What a partner is promised that a box draws at most.
 constexpr int kMaxPartnerWatts = 750;
 constexpr int kMaxWatts = 100'000;
+constexpr int64_t kPortBps = 10'000'000'000;
+constexpr int64_t kFastPortBps = 100'000'000'000;
 
 std::string CanonicalAddress(const std::string& text) {
   const absl::StatusOr<IpAddress> address = IpAddress::Parse(text);
@@ -58,6 +60,18 @@ absl::Status ValidateEndpoints(const Appliance& appliance) {
   return CheckDistinct("appliance.endpoints", appliance.endpoints);
 }
 
+// The optical ports that a box is deployed with; the traffic of one box can't leave by more.
+absl::Status ValidateLag(const LagPorts& lag, int64_t capacity_bps) {
+  const bool fast = lag.port_bps == kFastPortBps;
+  if (!fast && lag.port_bps != kPortBps) {
+    return InvalidField("appliance.lag.port_bps", absl::StrCat(lag.port_bps), absl::StrCat("must be ", kPortBps, " or ", kFastPortBps));
+  }
+  RETURN_IF_ERROR(fast ? CheckRange("appliance.lag.count", lag.count, 1, 2) : CheckRange("appliance.lag.count", lag.count, 2, 6));
+  if (capacity_bps <= lag.count * lag.port_bps) return absl::OkStatus();
+  return InvalidField("appliance.capacity_bps", absl::StrCat(capacity_bps),
+                      absl::StrCat("must be at most what its LAG carries, ", lag.count, " × ", lag.port_bps));
+}
+
 absl::Status ValidateSpeaker(const BgpSpeaker& speaker) {
   RETURN_IF_ERROR(CheckAddress("appliance.bgp.address", speaker.address));
   RETURN_IF_ERROR(CheckRange("appliance.bgp.port", speaker.port, 1, 65535));
@@ -88,6 +102,7 @@ absl::Status Validate(const Appliance& appliance) {
   RETURN_IF_ERROR(CheckRange("appliance.power_watts", appliance.power_watts, 0, kMaxWatts));
   RETURN_IF_ERROR(ValidateEndpoints(appliance));
   RETURN_IF_ERROR(CheckRange("appliance.fill_rate_bps", appliance.fill_rate_bps, 0, INT64_MAX));
+  if (appliance.lag.has_value()) RETURN_IF_ERROR(ValidateLag(*appliance.lag, appliance.capacity_bps));
   return appliance.bgp.has_value() ? ValidateSpeaker(*appliance.bgp) : absl::OkStatus();
 }
 

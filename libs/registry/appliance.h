@@ -62,6 +62,19 @@ struct BgpSpeaker {
   friend bool operator==(const BgpSpeaker&, const BgpSpeaker&) = default;
 };
 
+// Ports of one kind, bundled by LACP.
+struct LagPorts {
+  int32_t count = 0;
+  int64_t port_bps = 0;
+
+  template <typename Visit>
+  static void Fields(Visit&& visit) {
+    visit(Field("count", &LagPorts::count));
+    visit(Field("port_bps", &LagPorts::port_bps));
+  }
+  friend bool operator==(const LagPorts&, const LagPorts&) = default;
+};
+
 // The drain that has a box in its hands; written together with the drain itself.
 struct ApplianceDrain {
   DrainId drain;
@@ -91,6 +104,7 @@ struct Appliance {
   int32_t power_watts = 0;
   std::vector<Endpoint> endpoints;
   int64_t fill_rate_bps = 0;
+  std::optional<LagPorts> lag;
   std::optional<BgpSpeaker> bgp;
   AdminState admin_state = AdminState::kProvisioning;  // Output only.
   std::string credential_sha256;                       // Output only.
@@ -108,6 +122,7 @@ struct Appliance {
     visit(Field("power_watts", &Appliance::power_watts));
     visit(Field("endpoints", &Appliance::endpoints));
     visit(Field("fill_rate_bps", &Appliance::fill_rate_bps));
+    visit(Field("lag", &Appliance::lag));
     visit(Field("bgp", &Appliance::bgp));
     visit(Field("admin_state", &Appliance::admin_state, FieldFlag::kOutputOnly));
     visit(Field("credential_sha256", &Appliance::credential_sha256, FieldFlag::kOutputOnly));

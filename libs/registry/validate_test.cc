@@ -91,6 +91,14 @@ TEST(ValidateTest, AnApplianceIsWholeOrRefused) {
   EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.tiers.clear(); }), "appliance.tiers");
   EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.tiers.push_back(a.tiers[0]); }), "appliance.tiers[1]");
   EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.tiers[0].capacity_bytes = 0; }), "appliance.tiers[0].capacity_bytes");
+  EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.lag = LagPorts{.count = 4, .port_bps = 1'000'000'000}; }),
+            "appliance.lag.port_bps");
+  EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.lag = LagPorts{.count = 1, .port_bps = 10'000'000'000}; }), "appliance.lag.count");
+  EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.lag = LagPorts{.count = 7, .port_bps = 10'000'000'000}; }), "appliance.lag.count");
+  EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.lag = LagPorts{.count = 3, .port_bps = 100'000'000'000}; }),
+            "appliance.lag.count");
+  EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.lag = LagPorts{.count = 2, .port_bps = 10'000'000'000}; }),
+            "appliance.capacity_bps");
   EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.capacity_bps = 0; }), "appliance.capacity_bps");
   EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.endpoints[0].scheme = "ftp"; }), "appliance.endpoints[0].scheme");
   EXPECT_EQ(Blamed<Appliance>(good, [](Appliance& a) { a.endpoints[0].port = 65536; }), "appliance.endpoints[0].port");

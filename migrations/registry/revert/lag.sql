@@ -1,0 +1,3 @@
+BEGIN;
+ALTER TABLE registry.appliance DROP COLUMN lag;
+COMMIT;

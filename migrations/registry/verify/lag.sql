@@ -1,0 +1,3 @@
+BEGIN;
+SELECT lag FROM registry.appliance WHERE false;
+ROLLBACK;
