@@ -84,6 +84,27 @@ absl::StatusOr<std::vector<registry::v1::Appliance>> ControlPlane::ListAppliance
                                        registry::v1::ListAppliancesRequest(), [](const auto& response) { return response.appliances(); });
 }
 
+absl::StatusOr<std::string> ControlPlane::CreateDrain(const std::string& target, const std::string& reason) {
+  registry::v1::CreateDrainRequest request;
+  request.set_drain_id(absl::StrCat("lab-", absl::ToUnixMillis(absl::Now())));
+  request.mutable_drain()->set_target(target);
+  request.mutable_drain()->set_reason(reason);
+  ASSIGN_OR_RETURN(const registry::v1::Drain drain, Call(*registry_, &registry::v1::RegistryService::Stub::CreateDrain, request));
+  return drain.name();
+}
+
+absl::StatusOr<registry::v1::Drain> ControlPlane::GetDrain(const std::string& name) {
+  registry::v1::GetDrainRequest request;
+  request.set_name(name);
+  return Call(*registry_, &registry::v1::RegistryService::Stub::GetDrain, request);
+}
+
+absl::Status ControlPlane::CancelDrain(const std::string& name) {
+  registry::v1::CancelDrainRequest request;
+  request.set_name(name);
+  return Call(*registry_, &registry::v1::RegistryService::Stub::CancelDrain, request).status();
+}
+
 absl::Status ControlPlane::SetDisplayName(const std::string& partner, const std::string& display_name, const std::string& request_id) {
   registry::v1::UpdatePartnerRequest request;
   request.mutable_partner()->set_name(partner);

@@ -33,6 +33,10 @@ class ControlPlane {
   absl::StatusOr<std::string> IssueEnrollmentToken(const std::string& appliance);
   absl::Status SetAdminState(const std::string& appliance, common::v1::AdminState state, const std::string& reason);
   absl::StatusOr<std::vector<registry::v1::Appliance>> ListAppliances();
+  // Of a box or site, from now on; its name.
+  absl::StatusOr<std::string> CreateDrain(const std::string& target, const std::string& reason);
+  absl::StatusOr<registry::v1::Drain> GetDrain(const std::string& name);
+  absl::Status CancelDrain(const std::string& name);
   // A partner's display name alone. Fails in seconds, so that it can be repeated with the same request id.
   absl::Status SetDisplayName(const std::string& partner, const std::string& display_name, const std::string& request_id);
   // Of one resource, newest first.

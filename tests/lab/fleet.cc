@@ -136,7 +136,8 @@ std::string RenderFleet(const Layout& layout, const RoutePlan& plan) {
   return absl::StrCat("# The lab's fleet: three partners, two of them with boxes inside their networks, one exchange, one origin.\n",
                       Partners(layout, plan), Sites(layout), Links(layout), Clusters(layout), Appliances(layout), Sessions(layout),
                       Cells(layout),
-                      "policies:\n  - id: health\n    health: {heartbeat_interval: 1s, lost_after: 5s, session_grace: 30s}\n");
+                      "policies:\n  - id: health\n    health: {heartbeat_interval: 1s, lost_after: 5s, session_grace: 30s}\n"
+                      "  - id: drain\n    drain: {draining_for: 4s, evacuating_for: 4s, quiet_for: 4s, overdue_after: 60s}\n");
 }
 
 }  // namespace fairlead

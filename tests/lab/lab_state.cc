@@ -73,7 +73,9 @@ absl::Status ReadFill(ControlPlane& plane, LabState& state) {
 
 absl::Status ReadRegistry(ControlPlane& plane, LabState& state) {
   ASSIGN_OR_RETURN(const std::vector<registry::v1::Appliance> appliances, plane.ListAppliances());
-  for (const registry::v1::Appliance& appliance : appliances) {
+  for (registry::v1::Appliance appliance : appliances) {
+    appliance.clear_etag();  // What was written and undone leaves these behind.
+    appliance.clear_update_time();
     state[absl::StrCat("registry ", appliance.name())] =
         absl::StrCat(common::v1::AdminState_Name(appliance.admin_state()), ", ", Hash(appliance.SerializeAsString()));
   }

@@ -18,6 +18,7 @@ namespace {
 constexpr absl::Duration kWarmUp = absl::Seconds(5);
 constexpr absl::Duration kLasts = absl::Seconds(12);  // At least, of a fault: longer than what players hold ahead.
 constexpr absl::Duration kGonePatience = absl::Seconds(30);
+constexpr absl::Duration kUnderWayPatience = absl::Seconds(60);
 constexpr absl::Duration kAsBeforePatience = absl::Seconds(120);
 
 std::string Seconds(absl::Duration duration) {
@@ -114,6 +115,18 @@ std::vector<Resilience::Fault> Resilience::Faults() {
                     .inflict = [this] { return installation_.plane().SetContractCap("links/north-1-uplink", 1'000'000); },
                     .heal = [this] { return installation_.plane().SetContractCap("links/north-1-uplink", 0); },
                     .gone = {.name = "sites/north-1", .first = true}});
+  faults.push_back({.what = "north-1-storage-1 drained, through all phases",
+                    .inflict = [this]() -> absl::Status {
+                      ASSIGN_OR_RETURN(drain_, installation_.plane().CreateDrain("appliances/north-1-storage-1", "new disks"));
+                      return absl::OkStatus();
+                    },
+                    .heal = [this] { return installation_.plane().CancelDrain(drain_); },
+                    .under_way = [this]() -> std::string {
+                      const absl::StatusOr<registry::v1::Drain> drain = installation_.plane().GetDrain(drain_);
+                      if (!drain.ok()) return std::string(drain.status().message());
+                      return drain->phase() == registry::v1::Drain::PHASE_DRAINED ? "" : registry::v1::Drain::Phase_Name(drain->phase());
+                    },
+                    .gone = {.name = "appliances/north-1-storage-1"}});
   return faults;
 }
 
@@ -138,6 +151,7 @@ absl::Status Resilience::Show(const Fault& fault, Table& table) {
     ASSIGN_OR_RETURN(const absl::Time last, prober_->AwaitGone(fault.gone, kGonePatience));
     gone = Seconds(std::max(last - start, absl::ZeroDuration()));
   }
+  if (fault.under_way) RETURN_IF_ERROR(AwaitNothing(fault.under_way, kUnderWayPatience, stop_));
   stop_.WaitForNotificationWithTimeout(start + kLasts - absl::Now());
   if (fault.gone.name.empty()) {
     ASSIGN_OR_RETURN(const LabState now, ReadLabState(installation_.layout(), installation_.plane(), installation_.plan().viewers));

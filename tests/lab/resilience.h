@@ -40,7 +40,8 @@ class Resilience {
     std::string what;
     std::function<absl::Status()> inflict;
     std::function<absl::Status()> heal;
-    Prober::Who gone = {};  // Who must not be named any more; no name: nobody may change.
+    std::function<std::string()> under_way = {};  // What isn't done yet, "" when it is: for faults that take their time.
+    Prober::Who gone = {};                        // Who must not be named any more; no name: nobody may change.
   };
   struct Outage {
     std::string what;
@@ -64,6 +65,7 @@ class Resilience {
   Report& report_;
   const absl::Notification& stop_;
   LabState before_;
+  std::string drain_;
   std::unique_ptr<Players> players_;
   std::unique_ptr<Prober> prober_;
 };
