@@ -134,6 +134,7 @@ bool Box::Advance(const CheckedReport& report) {
   }
   incarnation_ = report.incarnation;
   sequence_ = report.sequence;
+  record_unsaved_ = true;
   return true;
 }
 
@@ -148,7 +149,7 @@ absl::StatusOr<Outgoing> Box::Hello(const CheckedReport& report, absl::Time now)
   agent_version_ = hello.agent_version();
   config_generation_ = hello.config_generation();
   manifest_generation_ = hello.manifest_generation();
-  state_dirty_ = true;
+  state_dirty_ = record_unsaved_ = true;
   Outgoing outgoing;
   outgoing.ack = sequence_;
   asked_at_ = told_config_at_ = told_manifest_at_ = absl::InfinitePast();  // A new stream was told nothing yet.
@@ -221,9 +222,10 @@ void Box::TakeHeartbeat(const CheckedReport& report, absl::Time now) {
 
 absl::Status Box::TakeHoldings(const HoldingsChange& change) {
   if (change.full) {
-    holdings_dirty_ = holdings_dirty_ || !published_holdings_ || !(holdings_ == change.bitmap);
+    const bool changed = (!published_holdings_ && !holdings_dirty_) || !(holdings_ == change.bitmap);
     holdings_ = change.bitmap;
     holdings_valid_ = true;
+    if (changed) HoldingsChanged();
     return absl::OkStatus();
   }
   if (!holdings_valid_) return absl::OkStatus();  // Asked for again.
@@ -232,8 +234,14 @@ absl::Status Box::TakeHoldings(const HoldingsChange& change) {
     holdings_valid_ = false;
     return changed;
   }
-  holdings_dirty_ = true;
+  HoldingsChanged();
   return absl::OkStatus();
+}
+
+void Box::HoldingsChanged() {
+  holdings_dirty_ = holdings_unsaved_ = true;
+  holdings_incarnation_ = incarnation_;
+  holdings_sequence_ = sequence_;
 }
 
 void Box::SetVerdict(absl::Time now) {
@@ -241,7 +249,7 @@ void Box::SetVerdict(absl::Time now) {
   // The reason of a silent box counts the seconds: worth telling with the next change, not worth a change.
   const bool same = verdict.state == verdict_.state && verdict.weight == verdict_.weight &&
                     (verdict.reason == verdict_.reason || verdict.state == HealthState::kSilent);
-  if (!same) state_dirty_ = true;
+  if (!same) state_dirty_ = record_unsaved_ = true;
   verdict_ = std::move(verdict);
 }
 
@@ -300,8 +308,8 @@ void Box::TakeChanges(absl::Time now, size_t most_routes, std::vector<EncodedEnt
     add(HoldingsKey(id()), [&](v1::FleetEntry& entry) {
       v1::ApplianceHoldings& holdings = *entry.mutable_holdings();
       holdings.set_appliance(id().name());
-      holdings.set_incarnation(incarnation_);
-      holdings.set_sequence(sequence_);
+      holdings.set_incarnation(holdings_incarnation_);
+      holdings.set_sequence(holdings_sequence_);
       holdings.set_bitmap(holdings_.Serialize());
     });
   }
