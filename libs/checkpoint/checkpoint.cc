@@ -103,6 +103,9 @@ std::string Checkpoint::LogLine(uint64_t serial, uint64_t before) const {
 
 absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(CheckpointOptions options) {
   std::unique_ptr<Checkpoint> checkpoint(new Checkpoint(std::move(options)));
+  const std::string lock_path = absl::StrCat(checkpoint->options_.folder, "/", checkpoint->options_.name, ".lock");
+  ASSIGN_OR_RETURN(checkpoint->lock_, OpenFile::Open(lock_path, O_RDWR | O_CREAT));
+  RETURN_IF_ERROR(checkpoint->lock_.Lock());
   absl::MutexLock lock(&checkpoint->mu_);
   RETURN_IF_ERROR(checkpoint->Find());
   return checkpoint;

@@ -1,10 +1,11 @@
 // A keyed state on disk that follows one in memory: a base, and a log of what changed since, for states too large to be written anew at
 // each step.
 //
-// Files, by serial number s: "<name>.base.<s>" holds every key in order; "<name>.log.<s>" the changes since, a group a call of Append,
-// which counts whole or not at all (record_file.h). Logs are chained: each says how long the one before it was. Compact() merges base and
-// logs, reading files only, into the base of the next number while Append goes on into the next log; the base and the logs before are kept
-// until the next time, so there is always one to fall back to that leads to the same state. The first base may be absent: empty.
+// One process has it at a time ("<name>.lock"). Files, by serial number s: "<name>.base.<s>" holds every key in order; "<name>.log.<s>" the
+// changes since, a group a call of Append, which counts whole or not at all (record_file.h). Logs are chained: each says how long the one
+// before it was. Compact() merges base and logs, reading files only, into the base of the next number while Append goes on into the next
+// log; the base and the logs before are kept until the next time, so there is always one to fall back to that leads to the same state. The
+// first base may be absent: empty.
 //
 // After a crash: a cut end of a log is normal, and is cut off. A base that can't be used is put aside as "<name>.base.refused", and the one
 // before is used with all logs. What stands behind a fault within the logs is not used: the state is then an older one, never a mixture.
@@ -51,7 +52,8 @@ class Checkpoint {
   // Beyond so many times `most_log_bytes` nothing is appended until a compaction succeeds.
   static constexpr size_t kMostLogs = 2;
 
-  // UNAVAILABLE if the folder or the disk fails. What is found broken is no error: see faults().
+  // UNAVAILABLE if the folder or the disk fails, FAILED_PRECONDITION if another process has it. What is found broken is no error: see
+  // faults().
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(CheckpointOptions options);
 
   // What Open refused, cut or left out, to be told once.
@@ -116,6 +118,7 @@ class Checkpoint {
   absl::StatusOr<uint64_t> WriteBase(const Files& from, uint64_t serial) const;
 
   const CheckpointOptions options_;
+  OpenFile lock_;
   std::vector<absl::Status> faults_;
   std::atomic<bool> cancelled_ = false;
   mutable absl::Mutex mu_;

@@ -69,9 +69,12 @@ class CheckpointTest : public ::testing::Test {
     batch.Set(key, value);
     ASSERT_TRUE(checkpoint_->Append(batch).ok());
   }
+  // But for the lock.
   std::vector<std::string> Files() const {
     std::vector<std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) files.push_back(entry.path().filename().string());
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+      if (entry.path().filename() != "fleet.lock") files.push_back(entry.path().filename().string());
+    }
     std::sort(files.begin(), files.end());
     return files;
   }
@@ -303,6 +306,15 @@ TEST_F(CheckpointTest, AFolderThatGoesAwayIsAnErrorAndNoMore) {
   EXPECT_FALSE(checkpoint_->Append(batch).ok());
   std::filesystem::create_directory(folder_);
   EXPECT_TRUE(checkpoint_->Append(batch).ok());
+}
+
+TEST_F(CheckpointTest, OneProcessHasItAtATime) {
+  Reopen();
+  Set("a", "1");
+  EXPECT_EQ(Checkpoint::Open(options_).status().code(), absl::StatusCode::kFailedPrecondition);
+  Set("b", "2");
+  Reopen();
+  EXPECT_EQ(Read(), (State{{"a", "1"}, {"b", "2"}}));
 }
 
 TEST_F(CheckpointTest, TheLogAsksForCompactionAndIsBounded) {

@@ -1,6 +1,7 @@
 #include "libs/checkpoint/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +54,12 @@ absl::Status OpenFile::Truncate(uint64_t size) {
   if (ftruncate(fd_, static_cast<off_t>(size)) != 0) return FileError("truncate", path_);
   if (lseek(fd_, static_cast<off_t>(size), SEEK_SET) < 0) return FileError("seek", path_);
   return absl::OkStatus();
+}
+
+absl::Status OpenFile::Lock() {
+  if (flock(fd_, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  if (errno == EWOULDBLOCK) return absl::FailedPreconditionError(absl::StrCat(path_, " is held by another process"));
+  return FileError("lock", path_);
 }
 
 absl::StatusOr<uint64_t> OpenFile::Size() const {

@@ -35,6 +35,8 @@ class OpenFile {
   absl::Status Write(absl::string_view bytes);
   absl::Status Sync();
   absl::Status Truncate(uint64_t size);
+  // Until it is closed, by whatever end of the process. FAILED_PRECONDITION if somebody else has it.
+  absl::Status Lock();
   absl::StatusOr<uint64_t> Size() const;
   void Close();
 

@@ -123,7 +123,7 @@ Outgoing Box::SetManifestGeneration(const std::string& generation) {
   return outgoing;
 }
 
-bool Box::Advance(const CheckedReport& report) {
+bool Box::Advance(const CheckedReport& report, absl::Time now) {
   if (report.incarnation < incarnation_) return false;
   if (report.incarnation == incarnation_ && report.sequence <= sequence_) return false;
   const bool follows = report.incarnation == incarnation_ && report.sequence == sequence_ + 1;
@@ -131,6 +131,7 @@ bool Box::Advance(const CheckedReport& report) {
     routes_valid_ = false;
     holdings_valid_ = false;
     asked_at_ = absl::InfinitePast();
+    routes_.Missed(now);
   }
   incarnation_ = report.incarnation;
   sequence_ = report.sequence;
@@ -143,7 +144,7 @@ absl::StatusOr<Outgoing> Box::Hello(const CheckedReport& report, absl::Time now)
     return FieldError(absl::StatusCode::kFailedPrecondition, "report.incarnation", absl::StrCat(report.incarnation),
                       absl::StrCat("older than ", incarnation_, ", which was heard from this box before"));
   }
-  Advance(report);
+  Advance(report, now);
   health_.Heard(now);
   const v1::Hello& hello = report.message->hello();
   agent_version_ = hello.agent_version();
@@ -179,7 +180,7 @@ void Box::TellGenerations(Outgoing& outgoing, absl::Time now) {
 absl::StatusOr<Outgoing> Box::Take(CheckedReport report, absl::Time now, bool& taken) {
   Outgoing outgoing;
   health_.Heard(now);
-  taken = Advance(report);
+  taken = Advance(report, now);
   outgoing.ack = sequence_;
   if (!taken) return outgoing;
   switch (report.message->body_case()) {
@@ -189,7 +190,7 @@ absl::StatusOr<Outgoing> Box::Take(CheckedReport report, absl::Time now, bool& t
       break;
     case v1::Report::kRouteUpdate: {
       if (report.routes->restart) routes_valid_ = true;
-      if (routes_.Apply(*std::move(report.routes), now)) routes_valid_ = false;
+      if (routes_.Apply(*std::move(report.routes), {incarnation_, sequence_}, now)) routes_valid_ = false;
       state_dirty_ = true;
       break;
     }
@@ -255,7 +256,7 @@ void Box::SetVerdict(absl::Time now) {
 
 void Box::Tick(absl::Time now) {
   SetVerdict(now);
-  routes_.Tick(now);
+  routes_.Tick({incarnation_, sequence_}, now);
 }
 
 v1::ApplianceState Box::State(absl::Time now) const {

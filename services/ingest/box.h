@@ -119,7 +119,7 @@ class Box {
 
  private:
   // Whether the report is newer than what is known; notes it and any gap.
-  bool Advance(const CheckedReport& report);
+  bool Advance(const CheckedReport& report, absl::Time now);
   void TakeHeartbeat(const CheckedReport& report, absl::Time now);
   absl::Status TakeHoldings(const HoldingsChange& change);
   void HoldingsChanged();

@@ -130,7 +130,9 @@ v1::SessionRecord SessionToRecord(const KeptSession& session, const CheckpointCl
   record.set_detail(session.detail);
   record.set_refused_routes(session.refused);
   record.set_whole(session.whole);
-  if (IsFinite(session.held_since)) record.set_held_time_us(clock.Save(session.held_since));
+  record.set_whole_incarnation(session.whole_at.incarnation);
+  record.set_whole_sequence(session.whole_at.sequence);
+  if (IsFinite(session.awaited_since)) record.set_awaited_time_us(clock.Save(session.awaited_since));
   record.set_resyncing(session.resyncing);
   return record;
 }
@@ -146,7 +148,8 @@ absl::StatusOr<KeptSession> SessionFromRecord(const v1::SessionRecord& record, c
   session.detail = record.detail();
   session.refused = record.refused_routes();
   session.whole = record.whole();
-  if (record.has_held_time_us()) session.held_since = clock.Load(record.held_time_us());
+  session.whole_at = {.incarnation = record.whole_incarnation(), .sequence = record.whole_sequence()};
+  if (record.has_awaited_time_us()) session.awaited_since = clock.Load(record.awaited_time_us());
   session.resyncing = record.resyncing();
   return session;
 }

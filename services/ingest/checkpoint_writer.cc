@@ -30,15 +30,16 @@ absl::StatusOr<RestoredFleet> CheckpointWriter::OpenAndRestore() {
   return fleet_.Restore(*OpenCheckpoint());
 }
 
-RestoredFleet CheckpointWriter::Restore() {
+absl::StatusOr<RestoredFleet> CheckpointWriter::Restore() {
   absl::MutexLock save_lock(&save_mu_);
   const absl::Duration start = clock_.Monotonic();
   const absl::StatusOr<RestoredFleet> restored = OpenAndRestore();
+  if (absl::IsFailedPrecondition(restored.status())) return restored.status();
   if (!restored.ok()) {
     void_on_disk_ = true;
     metrics_.checkpoint_failures.Increment();
     LogError("the checkpoint can't be read; starting without it", {{"folder", options_.folder}, {"why", restored.status()}});
-    return {};
+    return RestoredFleet();
   }
   metrics_.restored_appliances.Set(static_cast<double>(restored->boxes));
   LogInfo("started from the checkpoint", {{"appliances", restored->boxes},
@@ -46,7 +47,7 @@ RestoredFleet CheckpointWriter::Restore() {
                                           {"left_out", restored->left_out},
                                           {"config", restored->config_position.ToString()},
                                           {"took", absl::FormatDuration(clock_.Monotonic() - start)}});
-  return *restored;
+  return restored;
 }
 
 std::shared_ptr<Checkpoint> CheckpointWriter::OpenCheckpoint() {
@@ -67,8 +68,9 @@ void CheckpointWriter::Stop() {
     checkpoint = checkpoint_;
   }
   if (checkpoint != nullptr) checkpoint->Cancel();
-  if (saver_.joinable()) saver_.join();
-  if (compactor_.joinable()) compactor_.join();
+  if (!saver_.joinable()) return;
+  saver_.join();
+  compactor_.join();
   SaveNow().IgnoreError();  // Logged.
 }
 

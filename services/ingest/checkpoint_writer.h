@@ -5,7 +5,7 @@
 // is remembered in the boxes, key by key, so that no queue grows. Thread-safe. `fleet` and the others must outlive it.
 //
 //   CheckpointWriter writer({.folder = "/var/lib/fairlead/ingest"}, fleet, clock, metrics);
-//   const RestoredFleet restored = writer.Restore();   // First.
+//   const auto restored = writer.Restore();            // First.
 //   writer.Start();
 //   writer.Stop();                                     // Saves once more.
 #ifndef FAIRLEAD_SERVICES_INGEST_CHECKPOINT_WRITER_H_
@@ -46,9 +46,10 @@ class CheckpointWriter {
       : options_(std::move(options)), fleet_(fleet), clock_(clock), metrics_(metrics) {}
   ~CheckpointWriter() { Stop(); }
 
-  // Empty if there is no checkpoint, or none that can be used.
-  RestoredFleet Restore() ABSL_LOCKS_EXCLUDED(save_mu_);
+  // Empty if there is no checkpoint, or none that can be used. FAILED_PRECONDITION if another process has it: then this one must not go on.
+  absl::StatusOr<RestoredFleet> Restore() ABSL_LOCKS_EXCLUDED(save_mu_);
   void Start();
+  // Without Start it saves nothing.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_, save_mu_);
 
   absl::Status SaveNow() ABSL_LOCKS_EXCLUDED(save_mu_);

@@ -419,6 +419,22 @@ TEST_F(RestartTest, ASpoiltCheckpointIsSaidPutAsideAndDoneWithout) {
   EXPECT_EQ(FirstSnapshot(server_->target()), told);
 }
 
+TEST_F(RestartTest, ASecondServerOnTheSameFolderIsRefusedAndTouchesNothing) {
+  StartFleet();
+  const FleetEntries told = FirstSnapshot(server_->target());
+  IngestOptions options;
+  options.listen = "127.0.0.1:0";
+  options.cell = "lhr";
+  options.registry = sources_.server->target();
+  options.state_dir = state_dir_;
+  const auto second = IngestServer::Start(options);
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr("fleet.lock"));
+  ASSERT_TRUE(server_->SaveNow().ok());
+  CrashAndStart();
+  EXPECT_EQ(FirstSnapshot(server_->target()), told);
+}
+
 TEST_F(RestartTest, AHundredThousandRoutesAreBackSoon) {
   checkpoint_interval_ = absl::Hours(1);
   Configure();

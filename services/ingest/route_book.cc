@@ -41,9 +41,16 @@ void RouteBook::BeginTable(Feed& feed) {
   unsaved_sessions_ = true;
 }
 
-void RouteBook::SetWhole(Feed& feed) {
-  if (std::exchange(feed.whole, true)) return;
+void RouteBook::SetWhole(Feed& feed, const ReportOrder& order) {
+  feed.whole = true;
+  feed.whole_at = order;
+  feed.awaited_since = absl::InfiniteFuture();
   DirtySessions(feed);
+}
+
+void RouteBook::Missed(absl::Time now) {
+  for (auto& [id, feed] : feeds_) feed.awaited_since = std::min(feed.awaited_since, now);
+  unsaved_sessions_ = true;
 }
 
 void RouteBook::DirtySession(const Bucket& bucket) {
@@ -216,7 +223,7 @@ void RouteBook::CountUnknown(const RouteChange& change) {
   count = std::max<int64_t>(count, 0);
 }
 
-bool RouteBook::Apply(RouteChange change, absl::Time now) {
+bool RouteBook::Apply(RouteChange change, const ReportOrder& order, absl::Time now) {
   const auto found = feeds_.find(change.session);
   if (found == feeds_.end()) {
     CountUnknown(change);
@@ -235,16 +242,15 @@ bool RouteBook::Apply(RouteChange change, absl::Time now) {
   for (AnnouncedRoute& announced : change.announced) Announce(feed, std::move(announced));
   for (const AddressFamily family : change.end_of_rib) {
     for (uint16_t i = 0; i < feed.buckets.size(); ++i) Changed(feed, i, feed.buckets[i]->table.EndOfRib(family));
-    feed.end_of_rib_due.erase(family);
+    if (feed.end_of_rib_due.erase(family) > 0 && feed.started && feed.end_of_rib_due.empty()) SetWhole(feed, order);
     unsaved_sessions_ = true;
   }
-  if (feed.started && feed.end_of_rib_due.empty()) SetWhole(feed);
-  ApplyEvent(feed, change, now);
+  ApplyEvent(feed, change, order, now);
   const bool tells_routes = !change.announced.empty() || !change.withdrawn.empty();
   return tells_routes && !feed.started;
 }
 
-void RouteBook::ApplyEvent(Feed& feed, const RouteChange& change, absl::Time now) {
+void RouteBook::ApplyEvent(Feed& feed, const RouteChange& change, const ReportOrder& order, absl::Time now) {
   if (change.event == SessionEvent::kNone) return;
   DirtySessions(feed);
   feed.established = change.event == SessionEvent::kUp;
@@ -253,7 +259,7 @@ void RouteBook::ApplyEvent(Feed& feed, const RouteChange& change, absl::Time now
   feed.detail = change.reason;
   if (change.event == SessionEvent::kUp) return;  // Done before the routes of the same message.
   const SessionLoss loss = change.event == SessionEvent::kLost ? SessionLoss::kLost : SessionLoss::kCeased;
-  if (loss == SessionLoss::kCeased) SetWhole(feed);  // That there are no routes is the whole truth.
+  if (loss == SessionLoss::kCeased) SetWhole(feed, order);  // That there are no routes is the whole truth.
   for (uint16_t i = 0; i < feed.buckets.size(); ++i) Changed(feed, i, feed.buckets[i]->table.SessionDown(loss, now));
 }
 
@@ -265,16 +271,14 @@ void RouteBook::SetEstablished(const BgpSessionId& session, bool established, ab
   DirtySessions(found->second);
 }
 
-void RouteBook::Tick(absl::Time now) {
+void RouteBook::Tick(const ReportOrder& newest, absl::Time now) {
   for (auto& [id, feed] : feeds_) {
     for (uint16_t i = 0; i < feed.buckets.size(); ++i) Changed(feed, i, feed.buckets[i]->table.Tick(now));
-    if (!feed.whole) {
-      if (feed.held_since > now) {
-        feed.held_since = now;
-        unsaved_sessions_ = true;
-      }
-      if (now - feed.held_since >= limits_.longest_hold) SetWhole(feed);
+    if (!feed.whole && feed.awaited_since > now) {
+      feed.awaited_since = now;
+      unsaved_sessions_ = true;
     }
+    if (now - feed.awaited_since >= limits_.longest_hold) SetWhole(feed, newest);
     if (!feed.in_grace || now - feed.lost_at < loss_.demote_after) continue;
     feed.in_grace = false;
     DirtySessions(feed);
@@ -361,6 +365,7 @@ SessionSummary RouteBook::Summarise(const Feed& feed, const Bucket* bucket) cons
                          .detail = feed.detail,
                          .admitted = 0,
                          .dropped = {},
+                         .whole_at = feed.whole_at,
                          .announced = feed.announced};
   if (bucket != nullptr) {
     summary.session = bucket->session;

@@ -7,7 +7,8 @@
 // for the box are only counted (UNKNOWN_SESSION); they are asked for again once it is.
 //
 // Nothing of a reported session is published before its table was whole once (End-of-RIB) or was waited for for `longest_hold`: while a box
-// moves from one cell to another, subscribers keep the routes of the old cell until the new one tells of the session.
+// moves from one cell to another, subscribers keep the routes of the old cell until the new one tells of the session. And where a cell has
+// an older table of it, from an earlier visit, what it publishes says as of which report that is, until the table was whole again.
 //
 // What it holds can be taken out for a checkpoint (TakeUnsaved, KeptSessions) and put back (Restore).
 //
@@ -48,6 +49,12 @@ struct AnnouncedRoute {
   std::optional<IpAddress> next_hop;
 };
 
+// Where a report stands in the order of its box's.
+struct ReportOrder {
+  uint64_t incarnation = 0;
+  uint64_t sequence = 0;
+};
+
 enum class SessionEvent : uint8_t { kNone, kUp, kLost, kClosed };
 
 // A RouteUpdate, checked.
@@ -68,7 +75,8 @@ struct RouteLimits {
   size_t most_next_hops = 1024;
   // Unregistered sessions that are counted one by one.
   size_t most_unknown_sessions = 64;
-  // How long the first whole table of a session is waited for. Agents give theirs up for whole after 2 minutes at the latest.
+  // How long a whole table of a session is waited for: then what is there counts. Agents give theirs up for whole after 2 minutes at the
+  // latest.
   absl::Duration longest_hold = absl::Seconds(150);
 };
 
@@ -86,7 +94,8 @@ struct SessionSummary {
   std::string detail;
   int64_t admitted = 0;
   DropCounts dropped;
-  bool announced = false;  // Not held back any more.
+  ReportOrder whole_at = {};  // The report with which its table was last whole.
+  bool announced = false;     // Not held back any more.
 };
 
 // What is known of a reported session besides its routes: for a checkpoint.
@@ -99,7 +108,8 @@ struct KeptSession {
   std::string detail = {};
   int64_t refused = 0;
   bool whole = false;
-  absl::Time held_since = absl::InfiniteFuture();
+  ReportOrder whole_at = {};
+  absl::Time awaited_since = absl::InfiniteFuture();
   bool resyncing = false;
 };
 
@@ -147,10 +157,13 @@ class RouteBook {
   // The validated ROA payloads by which origins are judged from now on, null: none; all routes are judged again, O(routes).
   void SetVrps(std::shared_ptr<const VrpTable> vrps);
   // True if the change doesn't follow on anything known: the whole table should be asked for.
-  bool Apply(RouteChange change, absl::Time now);
+  bool Apply(RouteChange change, const ReportOrder& order, absl::Time now);
+  // Reports were missed: the tables are as they were, until they were whole again.
+  void Missed(absl::Time now);
   // What the box's heartbeat says of a session.
   void SetEstablished(const BgpSessionId& session, bool established, absl::string_view detail);
-  void Tick(absl::Time now);
+  // `newest`: what the box reported last.
+  void Tick(const ReportOrder& newest, absl::Time now);
 
   bool has_changes() const { return !removed_.empty() || !dirty_sessions_.empty() || dirty_routes_ > 0; }
   // Hands out up to about `most` changed routes; the rest the next time.
@@ -195,7 +208,8 @@ class RouteBook {
     int64_t refused = 0;
     bool whole = false;      // Its routes may be published,
     bool announced = false;  // and its sessions: all routes of then have been.
-    absl::Time held_since = absl::InfiniteFuture();
+    ReportOrder whole_at;
+    absl::Time awaited_since = absl::InfiniteFuture();  // A whole table.
     absl::flat_hash_set<AddressFamily> end_of_rib_due;
     std::vector<std::unique_ptr<Bucket>> buckets;
     absl::flat_hash_map<IpAddress, uint16_t> bucket_of_hop;   // Of a router feed.
@@ -219,11 +233,11 @@ class RouteBook {
   static size_t KeptOf(const Feed& feed);
   static std::vector<AddressFamily> FamiliesOf(const Feed& feed);
   void BeginTable(Feed& feed);
-  void SetWhole(Feed& feed);
+  void SetWhole(Feed& feed, const ReportOrder& order);
   void RestoreRoutes(Feed& feed, std::vector<RestoredRoute> routes, absl::Time stale_since);
   bool TakeUnsavedOf(Feed& feed, size_t& left, const RouteRecords& records);
   void DirtySession(const Bucket& bucket);
-  void ApplyEvent(Feed& feed, const RouteChange& change, absl::Time now);
+  void ApplyEvent(Feed& feed, const RouteChange& change, const ReportOrder& order, absl::Time now);
   void CountUnknown(const RouteChange& change);
   SessionSummary Summarise(const Feed& feed, const Bucket* bucket) const;
   static void AddDrops(const Bucket& bucket, DropCounts& drops);

@@ -50,7 +50,8 @@ std::vector<KeptSession> RouteBook::KeptSessions() {
                         .detail = feed.detail,
                         .refused = feed.refused,
                         .whole = feed.whole,
-                        .held_since = feed.held_since,
+                        .whole_at = feed.whole_at,
+                        .awaited_since = feed.awaited_since,
                         .resyncing = feed.started && !feed.end_of_rib_due.empty()});
   }
   return sessions;
@@ -70,7 +71,8 @@ bool RouteBook::Restore(const KeptSession& kept, std::vector<RestoredRoute> rout
   feed.detail = kept.detail;
   feed.refused = kept.refused;
   feed.whole = kept.whole;
-  feed.held_since = kept.held_since;
+  feed.whole_at = kept.whole_at;
+  feed.awaited_since = kept.awaited_since;
   if (kept.started && !kept.resyncing) feed.end_of_rib_due.clear();
   // In the middle of a full table none is stale: which of them were announced again isn't known here, and an End-of-RIB that comes before
   // the table that is asked for must not take those.

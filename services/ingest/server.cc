@@ -95,7 +95,7 @@ class IngestServer::Impl {
 
  private:
   absl::Status StartTraffic();
-  RestoredFleet Restore();
+  absl::StatusOr<RestoredFleet> Restore();
   void FollowConfig(const RestoredFleet& restored);
   void FollowCatalog();
   void Loop();
@@ -141,17 +141,18 @@ absl::Status IngestServer::Impl::Start() {
     vrp_file_.emplace(options.vrp_file);
     RETURN_IF_ERROR(PollVrps());
   }
-  const RestoredFleet restored = Restore();
+  const absl::StatusOr<RestoredFleet> restored = Restore();
   RpcServerOptions rpc_options;
   rpc_options.program = "ingestd";
   rpc_options.listen = options.listen;
   rpc_options.max_receive_bytes = LinkService::kMostRequestBytes;
   ASSIGN_OR_RETURN(rpc, RpcServer::Start(rpc_options, {&links, &feed_service, &query_service}));
+  RETURN_IF_ERROR(restored.status());  // After the port, whose being taken tells more.
   rpc->SetServing(fleet.config_received());
   if (!options.metrics_listen.empty()) {
     ASSIGN_OR_RETURN(metrics_port, metrics.Serve(options.metrics_listen));
   }
-  FollowConfig(restored);
+  FollowConfig(*restored);
   if (!options.fill.empty()) FollowCatalog();
   checkpoint.Start();
   loop_ = std::thread([this] { Loop(); });
@@ -184,9 +185,9 @@ absl::Status IngestServer::Impl::StartTraffic() {
 }
 
 // All of it is in the feed before the first subscriber comes: one that had the fleet before must not see an empty one in between.
-RestoredFleet IngestServer::Impl::Restore() {
+absl::StatusOr<RestoredFleet> IngestServer::Impl::Restore() {
   const absl::Duration start = system_clock.Monotonic();
-  RestoredFleet restored = checkpoint.Restore();
+  absl::StatusOr<RestoredFleet> restored = checkpoint.Restore();
   while (Publish()) {
   }
   series.restore_seconds.Set(absl::ToDoubleSeconds(system_clock.Monotonic() - start));

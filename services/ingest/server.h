@@ -53,7 +53,7 @@ struct IngestOptions {
 class IngestServer {
  public:
   // Returns once the port is open; the registry and the database are not waited for. FAILED_PRECONDITION naming an address that can't be
-  // bound, INVALID_ARGUMENT naming a bad option, NOT_FOUND for a missing state_dir.
+  // bound or a state_dir that another process has, INVALID_ARGUMENT naming a bad option, NOT_FOUND for a missing state_dir.
   static absl::StatusOr<std::unique_ptr<IngestServer>> Start(const IngestOptions& options);
   // Lets boxes go with UNAVAILABLE and writes what traffic it can, and the checkpoint.
   ~IngestServer();

@@ -70,6 +70,7 @@ absl::StatusOr<SessionReport> ReadSession(const std::string& key, const iv1::Ses
   ASSIGN_OR_RETURN(session.session, BgpSessionId::ParseName(state.session(), "session.session"));
   ASSIGN_OR_RETURN(session.appliance, ApplianceId::ParseName(state.appliance(), "session.appliance"));
   RETURN_IF_ERROR(CheckKey(key, "session", session.session.value()));
+  session.age = {state.incarnation(), state.sequence()};
   return session;
 }
 
@@ -160,9 +161,12 @@ absl::Status CellStore::Put(const Entry& entry) {
       return absl::OkStatus();
     }
     case Entry::kSession: {
-      // Only which cell knows the session matters here, not its state: a box's routes are those that its cell publishes.
-      if (!sessions_.contains(entry.key())) ++generations_.routes;
-      ASSIGN_OR_RETURN(sessions_[entry.key()], ReadSession(entry.key(), entry.session()));
+      // Only which cell knows the session, and how new its table is, matters here, not its state: a box's routes are those that its
+      // cell publishes.
+      ASSIGN_OR_RETURN(SessionReport session, ReadSession(entry.key(), entry.session()));
+      const auto [held, fresh] = sessions_.try_emplace(entry.key());
+      if (fresh || held->second.age != session.age) ++generations_.routes;
+      held->second = std::move(session);
       return absl::OkStatus();
     }
     case Entry::VALUE_NOT_SET:

@@ -165,5 +165,24 @@ TEST_F(MoveTest, ABoxThatMovesToAnotherCellKeepsItsRoutesAllTheTime) {
   EXPECT_TRUE(Eventually([this] { return merged_->routes() == kRoutes - 1; }));
 }
 
+TEST_F(MoveTest, ABoxThatComesBackHasItsNewestTableAllTheTime) {
+  std::unique_ptr<Agent> box = Box(first_->target(), 1);
+  SendTable(*box, 0, kRoutes);
+  // While it is at the second cell, it hears two routes more.
+  box = Box(server_->target(), 2);
+  SendTable(*box, 0, kRoutes);
+  box->Routes("s1", {MakeRoute("20.0.200.0/24", {64500}), MakeRoute("20.1.200.0/24", {64500})});
+  ASSERT_TRUE(box->Acked());
+  ASSERT_TRUE(Eventually([this] { return merged_->routes() == kRoutes + 2; }));
+  merged_->TakeFewest();
+
+  box = Box(first_->target(), 3);
+  ASSERT_TRUE(Eventually([this] { return merged_->incarnation() == 3; }));
+  SendTable(*box, 0, 10'000);
+  EXPECT_EQ(merged_->TakeFewest(), static_cast<size_t>(kRoutes + 2)) << "not the table that the first cell had then";
+  SendTable(*box, 10'000, kRoutes);
+  EXPECT_TRUE(Eventually([this] { return merged_->routes() == kRoutes; })) << "now it is";
+}
+
 }  // namespace
 }  // namespace fairlead::ingest
