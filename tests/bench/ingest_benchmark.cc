@@ -25,7 +25,7 @@ namespace {
 
 constexpr int kBoxes = 2'000;
 constexpr int kRoutesABox = 50;  // 100,000 in all.
-constexpr uint32_t kFilesABox = 50'000;
+constexpr uint32_t kFilesABox = 10'000;
 constexpr char kSecret[] = "secret";
 
 class NoLink final : public Link {
@@ -45,6 +45,7 @@ class BenchFleet {
     FeedChange<registry::v1::ConfigEntry> change;
     change.snapshot = true;
     change.position = {1, 1};
+    change.entries.reserve(2 * kBoxes);
     const std::string hash = Sha256Hex(kSecret);
     for (int i = 0; i < kBoxes; ++i) {
       registry::v1::ConfigEntry& box = change.entries.emplace_back();
