@@ -46,6 +46,42 @@ std::ostream& operator<<(std::ostream& out, const HealthVerdict& verdict) {
   return out << ToString(verdict.state) << " " << verdict.weight << " (" << verdict.reason << ")";
 }
 
+ApplianceHealth::ApplianceHealth(const HealthMemory& memory)
+    : last_heard_(memory.last_heard),
+      first_report_(!memory.reported),
+      error_counts_(memory.error_counts),
+      last_error_(memory.last_error),
+      state_(memory.state),
+      held_reason_(memory.held_reason),
+      better_since_(memory.better_since),
+      started_slowly_(memory.started_slowly),
+      penalty_(memory.penalty),
+      penalty_at_(memory.penalty_at),
+      held_down_(memory.held_down) {
+  for (const HealthMemory::Check& check : memory.tripped) {
+    if (check.check < kChecks) checks_[check.check] = {true, check.weight, check.reason};
+  }
+}
+
+HealthMemory ApplianceHealth::Memory() const {
+  HealthMemory memory;
+  for (uint32_t i = 0; i < kChecks; ++i) {
+    if (checks_[i].on) memory.tripped.push_back({i, checks_[i].weight, checks_[i].reason});
+  }
+  memory.last_heard = last_heard_;
+  memory.reported = !first_report_;
+  memory.error_counts = error_counts_;
+  memory.last_error = last_error_;
+  memory.state = state_;
+  memory.held_reason = held_reason_;
+  memory.better_since = better_since_;
+  memory.started_slowly = started_slowly_;
+  memory.penalty = penalty_;
+  memory.penalty_at = penalty_at_;
+  memory.held_down = held_down_;
+  return memory;
+}
+
 HealthState ApplianceHealth::StateOf(Check check) {
   switch (check) {
     case kNetworkOverloaded:

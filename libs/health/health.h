@@ -103,10 +103,34 @@ struct HealthVerdict {
 };
 std::ostream& operator<<(std::ostream& out, const HealthVerdict& verdict);
 
+// All that ApplianceHealth knows, so that it can be kept somewhere and gone on from. Times are of the same clock.
+struct HealthMemory {
+  struct Check {
+    uint32_t check = 0;
+    double weight = 1;
+    std::string reason;
+  };
+  std::vector<Check> tripped;
+  absl::Time last_heard;
+  bool reported = false;
+  std::vector<int64_t> error_counts;
+  absl::Time last_error = absl::InfinitePast();
+  HealthState state = HealthState::kOk;
+  std::string held_reason;
+  absl::Time better_since = absl::InfiniteFuture();
+  absl::Time started_slowly = absl::InfinitePast();
+  double penalty = 0;
+  absl::Time penalty_at = absl::InfinitePast();
+  bool held_down = false;
+};
+
 class ApplianceHealth {
  public:
   // A box is heard of at `now` for the first time; until its first Report it is OK, because nothing speaks against it.
   explicit ApplianceHealth(absl::Time now) : last_heard_(now) {}
+  // Goes on from there. Checks that aren't known here are left out: the next report tells them all.
+  explicit ApplianceHealth(const HealthMemory& memory);
+  HealthMemory Memory() const;
 
   // Anything arrived from the box.
   void Heard(absl::Time now);
@@ -119,6 +143,7 @@ class ApplianceHealth {
   HealthState state() const { return state_; }
 
  private:
+  // Their numbers are kept in checkpoints: add new ones at the end.
   enum Check : size_t {
     kNetworkDegraded,
     kNetworkOverloaded,

@@ -296,6 +296,25 @@ TEST_F(HealthTest, ABoxThatFallsOftenIsHeldDownUntilItsPenaltyHasDecayed) {
   EXPECT_THAT(ReportFor(Idle(), absl::Seconds(2)).reason, Not(HasSubstr("held down")));
 }
 
+TEST_F(HealthTest, WhatItRemembersGoesOnAsIfNothingHadHappened) {
+  HealthFigures sick = Idle();
+  sick.server = ServerState::kStopped;
+  HealthFigures worn = Idle();
+  worn.tiers[0].error_count = 3;
+  HealthFigures busy = Idle();
+  SetNetwork(busy, 0.87);
+  const std::vector<HealthFigures> reports = {Idle(), busy, sick, Idle(), worn};
+  // Every 7 s another report; several falls, recoveries, damping and silence come by.
+  for (int step = 0; step < 200; ++step) {
+    now_ += absl::Seconds(step % 29 == 28 ? 15 : 7);
+    ApplianceHealth restored(health_.Memory());
+    ASSERT_EQ(restored.Evaluate(now_, tuning_), health_.Evaluate(now_, tuning_)) << step;
+    const HealthFigures& figures = reports[static_cast<size_t>(step * step % 31) % reports.size()];
+    restored.Report(figures, now_, tuning_);
+    ASSERT_EQ(restored.Evaluate(now_, tuning_), Report(figures)) << step;
+  }
+}
+
 TEST_F(HealthTest, FallsFarApartAreNotFlapping) {
   HealthFigures sick = Idle();
   sick.server = ServerState::kStopped;

@@ -81,6 +81,23 @@ std::vector<RouteKey> SessionTable::SessionDown(SessionLoss loss, absl::Time now
   return {};
 }
 
+void SessionTable::Restore(RawRoute route, bool demoted, absl::Time stale_since) {
+  if (routes_.size() >= kMaxKeptRoutes) {
+    ++refused_;
+    return;
+  }
+  KeptRoute kept;
+  kept.demoted = demoted;
+  kept.stale_since = stale_since;
+  if (kept.stale()) next_due_ = std::min(next_due_, stale_since + loss_.demote_after);
+  const RouteKey key = route.key;
+  kept.route = std::move(route);
+  // They come in order, as a rule: then this is O(1).
+  const size_t before = routes_.size();
+  routes_.insert(routes_.end(), std::make_pair(key, std::move(kept)));
+  if (routes_.size() > before) ++counts_[static_cast<size_t>(DropReason::kAdmitted)];  // What a new KeptRoute says.
+}
+
 std::vector<RouteKey> SessionTable::Tick(absl::Time now) {
   if (now < next_due_) return {};
   next_due_ = absl::InfiniteFuture();

@@ -72,6 +72,9 @@ class SessionTable {
   std::vector<RouteKey> SessionUp(absl::Time now);
   std::vector<RouteKey> EndOfRib(AddressFamily family);
   std::vector<RouteKey> SessionDown(SessionLoss loss, absl::Time now);
+  // A route that an earlier run kept, in the state in which it kept it; `stale_since` as in KeptRoute. Judged only by the next Reconfigure,
+  // which must follow the last one.
+  void Restore(RawRoute route, bool demoted, absl::Time stale_since);
   // Demotes and forgets routes of a lost session when their time has come.
   std::vector<RouteKey> Tick(absl::Time now);
   // New configuration or VRPs: every route is judged again.

@@ -57,6 +57,28 @@ TEST(SessionTable, TheSameAnnouncementAgainChangesNothing) {
   EXPECT_THAT(table.Withdraw(K("81.0.0.0/8")), IsEmpty());
 }
 
+TEST(SessionTable, RestoredRoutesAreJudgedAndAgeAsIfTheyHadBeenHeardHere) {
+  SessionTable heard(Session(2));
+  for (const char* prefix : {"80.0.0.0/8", "10.0.0.0/8", "81.0.0.0/16", "82.0.0.0/16"}) heard.Announce(Route(prefix));
+  heard.Announce(Route("81.0.0.0/16", 7));
+  heard.SessionDown(SessionLoss::kLost, kStart);
+  SessionTable restored((SessionRecord()));
+  for (const auto& [key, kept] : heard.routes()) restored.Restore(kept.route, kept.demoted, kept.stale_since);
+  restored.Reconfigure(Session(2), nullptr);
+  EXPECT_EQ(restored.admitted(), heard.admitted());
+  EXPECT_EQ(restored.dropped(), 2u);
+  ASSERT_EQ(restored.routes().size(), 5u);
+  for (const auto& [key, kept] : heard.routes()) {
+    EXPECT_EQ(restored.Find(key)->route, kept.route);
+    EXPECT_EQ(restored.Find(key)->admission.reason, kept.admission.reason) << key;
+  }
+  for (const absl::Time now : {kStart + absl::Seconds(90) - absl::Nanoseconds(1), kStart + absl::Seconds(90)}) {
+    EXPECT_EQ(restored.Tick(now), heard.Tick(now));
+  }
+  EXPECT_TRUE(restored.Find(K("80.0.0.0/8"))->demoted);
+  EXPECT_EQ(restored.EndOfRib(AddressFamily::kIpv4).size(), 5u) << "none of them was announced again";
+}
+
 TEST(SessionTable, BeyondTheLimitTheLongerPrefixesGive) {
   SessionTable table(Session(2));
   table.Announce(Route("80.1.2.0/24"));

@@ -123,7 +123,7 @@ Outgoing Box::SetManifestGeneration(const std::string& generation) {
   return outgoing;
 }
 
-bool Box::Advance(const CheckedReport& report) {
+bool Box::Advance(const CheckedReport& report, absl::Time now) {
   if (report.incarnation < incarnation_) return false;
   if (report.incarnation == incarnation_ && report.sequence <= sequence_) return false;
   const bool follows = report.incarnation == incarnation_ && report.sequence == sequence_ + 1;
@@ -131,9 +131,11 @@ bool Box::Advance(const CheckedReport& report) {
     routes_valid_ = false;
     holdings_valid_ = false;
     asked_at_ = absl::InfinitePast();
+    routes_.Missed(now);
   }
   incarnation_ = report.incarnation;
   sequence_ = report.sequence;
+  record_unsaved_ = true;
   return true;
 }
 
@@ -142,13 +144,13 @@ absl::StatusOr<Outgoing> Box::Hello(const CheckedReport& report, absl::Time now)
     return FieldError(absl::StatusCode::kFailedPrecondition, "report.incarnation", absl::StrCat(report.incarnation),
                       absl::StrCat("older than ", incarnation_, ", which was heard from this box before"));
   }
-  Advance(report);
+  Advance(report, now);
   health_.Heard(now);
   const v1::Hello& hello = report.message->hello();
   agent_version_ = hello.agent_version();
   config_generation_ = hello.config_generation();
   manifest_generation_ = hello.manifest_generation();
-  state_dirty_ = true;
+  state_dirty_ = record_unsaved_ = true;
   Outgoing outgoing;
   outgoing.ack = sequence_;
   asked_at_ = told_config_at_ = told_manifest_at_ = absl::InfinitePast();  // A new stream was told nothing yet.
@@ -178,7 +180,7 @@ void Box::TellGenerations(Outgoing& outgoing, absl::Time now) {
 absl::StatusOr<Outgoing> Box::Take(CheckedReport report, absl::Time now, bool& taken) {
   Outgoing outgoing;
   health_.Heard(now);
-  taken = Advance(report);
+  taken = Advance(report, now);
   outgoing.ack = sequence_;
   if (!taken) return outgoing;
   switch (report.message->body_case()) {
@@ -188,7 +190,7 @@ absl::StatusOr<Outgoing> Box::Take(CheckedReport report, absl::Time now, bool& t
       break;
     case v1::Report::kRouteUpdate: {
       if (report.routes->restart) routes_valid_ = true;
-      if (routes_.Apply(*std::move(report.routes), now)) routes_valid_ = false;
+      if (routes_.Apply(*std::move(report.routes), {incarnation_, sequence_}, now)) routes_valid_ = false;
       state_dirty_ = true;
       break;
     }
@@ -221,9 +223,10 @@ void Box::TakeHeartbeat(const CheckedReport& report, absl::Time now) {
 
 absl::Status Box::TakeHoldings(const HoldingsChange& change) {
   if (change.full) {
-    holdings_dirty_ = holdings_dirty_ || !published_holdings_ || !(holdings_ == change.bitmap);
+    const bool changed = (!published_holdings_ && !holdings_dirty_) || !(holdings_ == change.bitmap);
     holdings_ = change.bitmap;
     holdings_valid_ = true;
+    if (changed) HoldingsChanged();
     return absl::OkStatus();
   }
   if (!holdings_valid_) return absl::OkStatus();  // Asked for again.
@@ -232,8 +235,14 @@ absl::Status Box::TakeHoldings(const HoldingsChange& change) {
     holdings_valid_ = false;
     return changed;
   }
-  holdings_dirty_ = true;
+  HoldingsChanged();
   return absl::OkStatus();
+}
+
+void Box::HoldingsChanged() {
+  holdings_dirty_ = holdings_unsaved_ = true;
+  holdings_incarnation_ = incarnation_;
+  holdings_sequence_ = sequence_;
 }
 
 void Box::SetVerdict(absl::Time now) {
@@ -241,13 +250,13 @@ void Box::SetVerdict(absl::Time now) {
   // The reason of a silent box counts the seconds: worth telling with the next change, not worth a change.
   const bool same = verdict.state == verdict_.state && verdict.weight == verdict_.weight &&
                     (verdict.reason == verdict_.reason || verdict.state == HealthState::kSilent);
-  if (!same) state_dirty_ = true;
+  if (!same) state_dirty_ = record_unsaved_ = true;
   verdict_ = std::move(verdict);
 }
 
 void Box::Tick(absl::Time now) {
   SetVerdict(now);
-  routes_.Tick(now);
+  routes_.Tick({incarnation_, sequence_}, now);
 }
 
 v1::ApplianceState Box::State(absl::Time now) const {
@@ -300,8 +309,8 @@ void Box::TakeChanges(absl::Time now, size_t most_routes, std::vector<EncodedEnt
     add(HoldingsKey(id()), [&](v1::FleetEntry& entry) {
       v1::ApplianceHoldings& holdings = *entry.mutable_holdings();
       holdings.set_appliance(id().name());
-      holdings.set_incarnation(incarnation_);
-      holdings.set_sequence(sequence_);
+      holdings.set_incarnation(holdings_incarnation_);
+      holdings.set_sequence(holdings_sequence_);
       holdings.set_bitmap(holdings_.Serialize());
     });
   }

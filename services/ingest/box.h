@@ -5,6 +5,8 @@
 // Order: reports count by (incarnation, sequence). What isn't newer than what is known is dropped, as a repetition. A gap (reports that
 // went to another cell, or were lost with a stream) means that routes and holdings may be stale, so both are asked for again; until a full
 // update has come, changes of holdings are dropped, because a change to an unknown base could make up files that the box doesn't hold.
+//
+// A box put back from a checkpoint goes on from there: a report that follows its last one is taken, a later one shows the gap.
 #ifndef FAIRLEAD_SERVICES_INGEST_BOX_H_
 #define FAIRLEAD_SERVICES_INGEST_BOX_H_
 
@@ -15,15 +17,19 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "fairlead/ingest/v1/appliance_link_service.pb.h"
+#include "fairlead/ingest/v1/checkpoint.pb.h"
 #include "fairlead/ingest/v1/fleet_service.pb.h"
 #include "libs/base/ids.h"
+#include "libs/checkpoint/change_batch.h"
 #include "libs/feed/feed_table.h"
 #include "libs/health/health.h"
 #include "services/ingest/box_config.h"
+#include "services/ingest/checkpoint_codec.h"
 #include "services/ingest/holdings.h"
 #include "services/ingest/route_book.h"
 #include "services/ingest/traffic_buffer.h"
@@ -66,6 +72,13 @@ struct CheckedReport {
 // INVALID_ARGUMENT or RESOURCE_EXHAUSTED naming the field.
 absl::StatusOr<CheckedReport> CheckReport(const v1::Report& report, bool serves);
 
+// What a checkpoint holds of a box.
+struct RestoredBox {
+  v1::BoxRecord record;
+  std::optional<v1::HoldingsRecord> holdings;
+  absl::btree_map<BgpSessionId, std::vector<RestoredRoute>> routes;  // Each in the order of their keys.
+};
+
 class Box {
  public:
   Box(std::shared_ptr<const BoxConfig> config, std::string cell, RouteLimits limits, const FleetPolicy& policy, absl::Time now);
@@ -93,6 +106,12 @@ class Box {
   // Appends the removal of all that is published of the box, which is going.
   void TakeRemovals(std::vector<EncodedEntry>& entries);
 
+  // Appends to a checkpoint what has changed since the last time; up to about `most_routes` routes. False if there is more: what was
+  // appended then counts only together with the rest.
+  bool Save(const CheckpointClock& clock, size_t most_routes, ChangeBatch& batch);
+  // Takes the place of everything known, right after construction. A box that wasn't SILENT has a fresh lease from `now` on.
+  void Restore(RestoredBox kept, const CheckpointClock& clock, absl::Time now);
+
   v1::ApplianceState State(absl::Time now) const;
   const RouteBook& routes() const { return routes_; }
   const HealthVerdict& verdict() const { return verdict_; }
@@ -100,14 +119,16 @@ class Box {
 
  private:
   // Whether the report is newer than what is known; notes it and any gap.
-  bool Advance(const CheckedReport& report);
+  bool Advance(const CheckedReport& report, absl::Time now);
   void TakeHeartbeat(const CheckedReport& report, absl::Time now);
   absl::Status TakeHoldings(const HoldingsChange& change);
+  void HoldingsChanged();
   // Where what the box has isn't what it should have. At most once every kRepeat for one generation.
   void TellGenerations(Outgoing& outgoing, absl::Time now);
   // At most once every kRepeat.
   void AskAgain(Outgoing& outgoing, absl::Time now);
   void SetVerdict(absl::Time now);
+  v1::BoxRecord Record(const CheckpointClock& clock);
 
   std::shared_ptr<const BoxConfig> config_;
   const std::string cell_;
@@ -137,6 +158,11 @@ class Box {
   bool state_dirty_ = true;
   bool holdings_dirty_ = false;
   bool published_holdings_ = false;
+  // Of the report that changed the holdings last.
+  uint64_t holdings_incarnation_ = 0;
+  uint64_t holdings_sequence_ = 0;
+  bool record_unsaved_ = false;
+  bool holdings_unsaved_ = false;
 };
 
 }  // namespace fairlead::ingest

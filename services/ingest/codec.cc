@@ -371,6 +371,8 @@ iv::SessionState SessionToProto(const ApplianceId& appliance, const SessionSumma
   proto.set_in_grace(summary.in_grace);
   proto.set_detail(summary.detail);
   proto.set_admitted_routes(summary.admitted);
+  proto.set_incarnation(summary.whole_at.incarnation);
+  proto.set_sequence(summary.whole_at.sequence);
   DropsToProto(summary.dropped, proto.mutable_dropped_routes());
   return proto;
 }

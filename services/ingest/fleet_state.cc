@@ -68,6 +68,7 @@ absl::Status FleetState::ApplyConfig(const FeedChange<registry::v1::ConfigEntry>
   {
     absl::MutexLock lock(&config_mu_);
     before = config_.policy();
+    NoteConfig(change);
     for (const ApplianceId& id : config_.Apply(change)) changed.emplace_back(id, config_.Find(id));
     policy = config_.policy();
   }
@@ -111,6 +112,7 @@ void FleetState::Remove(const ApplianceId& id, const Slot* only) {
     if (found == boxes_.end() || (only != nullptr && found->second.get() != only)) return;
     slot = std::move(found->second);
     boxes_.erase(found);
+    removed_unsaved_.push_back(id);
   }
   std::vector<EncodedEntry> removals;
   {

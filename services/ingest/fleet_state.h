@@ -4,6 +4,8 @@
 // Thread-safe. Each box has its own lock, so a box with a million routes holds up nobody else; the table of boxes is locked for lookups
 // only. Links are called under the box's lock and must not call back.
 //
+// What it knows can be followed by a checkpoint (Save) and put back from one (Restore): checkpoint_writer.h.
+//
 //   FleetState fleet({.cell = "cells/lhr"}, clock, traffic, metrics);
 //   ASSIGN_OR_RETURN(FleetState::Lease lease, fleet.Hello(report, credential, link));
 //   RETURN_IF_ERROR(fleet.Take(lease, report));
@@ -13,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,11 +34,15 @@
 #include "fairlead/registry/v1/config_service.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/ids.h"
+#include "libs/checkpoint/change_batch.h"
+#include "libs/checkpoint/checkpoint.h"
 #include "libs/feed/feed_replica.h"
 #include "libs/feed/feed_table.h"
+#include "libs/feed/position.h"
 #include "libs/routing/rpki.h"
 #include "services/ingest/box.h"
 #include "services/ingest/box_config.h"
+#include "services/ingest/checkpoint_codec.h"
 #include "services/ingest/metrics.h"
 #include "services/ingest/traffic_buffer.h"
 
@@ -54,6 +61,16 @@ struct FleetOptions {
   // Boxes heard of; more are answered RESOURCE_EXHAUSTED.
   size_t most_appliances = 20'000;
   RouteLimits routes = {};
+};
+
+// What a checkpoint held.
+struct RestoredFleet {
+  FeedPosition config_position;
+  std::vector<std::string> config_keys;
+  size_t boxes = 0;
+  size_t routes = 0;
+  // Entries that could not be read, or of boxes that aren't registered or are too many: left out.
+  size_t left_out = 0;
 };
 
 class FleetState {
@@ -101,6 +118,12 @@ class FleetState {
   // What the fleet feed must publish next.
   std::vector<EncodedEntry> TakeChanges() ABSL_LOCKS_EXCLUDED(boxes_mu_);
 
+  // Puts back what `checkpoint` holds: once, before anything but SetVrps. On an error nothing has happened.
+  absl::StatusOr<RestoredFleet> Restore(const Checkpoint& checkpoint) ABSL_LOCKS_EXCLUDED(config_mu_, boxes_mu_);
+  // Appends to a checkpoint what has changed since the last time, of the boxes behind `after`, until `batch` has about `most_bytes`; true
+  // if that was all, else `after` is where to go on. From one thread.
+  bool Save(size_t most_bytes, ApplianceId& after, ChangeBatch& batch) ABSL_LOCKS_EXCLUDED(config_mu_, boxes_mu_);
+
   // NOT_FOUND for a box that this cell has never heard.
   absl::StatusOr<v1::ApplianceState> GetState(const ApplianceId& id) const;
   // In the order of ids, those after `after`; up to `most`.
@@ -120,6 +143,13 @@ class FleetState {
     std::shared_ptr<Link> link ABSL_GUARDED_BY(mu);
     bool gone ABSL_GUARDED_BY(mu) = false;  // Removed from the configuration.
   };
+
+  using Boxes = absl::btree_map<ApplianceId, std::shared_ptr<Slot>>;
+  // Reads a checkpoint into values of its own.
+  class Restorer;
+
+  void SaveConfig(ChangeBatch& batch) ABSL_LOCKS_EXCLUDED(config_mu_);
+  void NoteConfig(const FeedChange<registry::v1::ConfigEntry>& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(config_mu_);
 
   absl::Time Now() const { return absl::UnixEpoch() + clock_.Monotonic(); }
   absl::StatusOr<std::shared_ptr<const BoxConfig>> Authenticate(const ApplianceId& id, absl::string_view credential) const;
@@ -148,10 +178,16 @@ class FleetState {
   ConfigTable config_ ABSL_GUARDED_BY(config_mu_);
   absl::flat_hash_map<ApplianceId, std::string> manifests_ ABSL_GUARDED_BY(config_mu_);
   std::shared_ptr<const VrpTable> vrps_ ABSL_GUARDED_BY(config_mu_);
+  FeedPosition config_position_ ABSL_GUARDED_BY(config_mu_);
+  // By key, what a checkpoint hasn't got yet; without value: gone. With `config_whole_unsaved_` everything else is gone too.
+  absl::btree_map<std::string, std::optional<std::string>> config_unsaved_ ABSL_GUARDED_BY(config_mu_);
+  bool config_whole_unsaved_ ABSL_GUARDED_BY(config_mu_) = false;
 
   mutable absl::Mutex boxes_mu_;
-  absl::btree_map<ApplianceId, std::shared_ptr<Slot>> boxes_ ABSL_GUARDED_BY(boxes_mu_);
+  Boxes boxes_ ABSL_GUARDED_BY(boxes_mu_);
   std::vector<EncodedEntry> removals_ ABSL_GUARDED_BY(boxes_mu_);
+  std::vector<ApplianceId> removed_unsaved_ ABSL_GUARDED_BY(boxes_mu_);  // What a checkpoint must forget.
+  CheckpointClock checkpoint_clock_;                                     // Set by Restore only.
 };
 
 }  // namespace fairlead::ingest

@@ -259,10 +259,15 @@ class Agent {
     report.mutable_holdings_update()->set_removed(Bitmap(removed));
     Send(report);
   }
+  // With `restart` a whole table, which ends with End-of-RIB as an agent's does.
   void Routes(const std::string& session, std::vector<v1::Route> routes, bool restart = false) {
     v1::Report report = Next();
     report.mutable_route_update()->set_session(absl::StrCat("bgpSessions/", session));
     report.mutable_route_update()->set_restart(restart);
+    if (restart) {
+      report.mutable_route_update()->add_end_of_rib(common::v1::ADDRESS_FAMILY_IPV4);
+      report.mutable_route_update()->add_end_of_rib(common::v1::ADDRESS_FAMILY_IPV6);
+    }
     for (v1::Route& route : routes) *report.mutable_route_update()->add_announced() = std::move(route);
     Send(report);
   }
@@ -325,6 +330,31 @@ inline bool AsksHoldings(const v1::Instruction& instruction) {
   return instruction.resend().holdings();
 }
 
+// The entries of the fleet feed by key, in text; without what differs by the moment of sending.
+using FleetEntries = std::map<std::string, std::string>;
+inline void Put(v1::FleetEntry entry, FleetEntries& entries) {
+  if (entry.has_state()) entry.mutable_state()->clear_report_age();
+  entries[entry.key()] = entry.DebugString();
+}
+
+// What a new subscriber is given first of all: the whole of the feed.
+inline FleetEntries FirstSnapshot(const std::string& target, uint64_t* epoch = nullptr) {
+  const auto stub = v1::FleetFeedService::NewStub(MakeChannel(target));
+  grpc::ClientContext context;
+  SetPrincipal(context, "service/test");
+  const auto reader = stub->WatchFleet(&context, v1::WatchFleetRequest());
+  FleetEntries entries;
+  v1::WatchFleetResponse response;
+  do {
+    EXPECT_TRUE(reader->Read(&response));
+    for (const v1::FleetEntry& entry : response.entries()) Put(entry, entries);
+  } while (response.frame().more());
+  if (epoch != nullptr) *epoch = response.frame().position().epoch();
+  context.TryCancel();
+  (void)reader->Finish();
+  return entries;
+}
+
 // What a subscriber of the fleet feed holds.
 class Subscriber {
  public:
@@ -360,6 +390,13 @@ class Subscriber {
     const auto found = entries_.find(key);
     return found != entries_.end() && !IsRemoval(found->second);
   }
+  // How often a key came, by its beginning.
+  int SeenOf(const std::string& prefix) {
+    absl::MutexLock lock(&mu_);
+    int seen = 0;
+    for (auto at = seen_.lower_bound(prefix); at != seen_.end() && at->first.substr(0, prefix.size()) == prefix; ++at) seen += at->second;
+    return seen;
+  }
   int Seen(const std::string& key) {
     absl::MutexLock lock(&mu_);
     return seen_[key];
@@ -389,7 +426,7 @@ class IngestTest : public ::testing::Test {
     IngestOptions options;
     options.listen = absl::StrCat("127.0.0.1:", port_);
     options.cell = "lhr";
-    options.registry = sources_.server->target();
+    options.registry = registry_is_down_ ? "127.0.0.1:1" : sources_.server->target();
     options.fill = sources_.server->target();
     options.state_dir = state_dir_;
     options.publish_interval = absl::Milliseconds(10);
@@ -397,7 +434,8 @@ class IngestTest : public ::testing::Test {
     options.traffic_interval = absl::Milliseconds(20);
     options.vrp_file = vrp_file_;
     options.vrp_interval = absl::Milliseconds(20);
-    options.clock = &clock_;
+    options.checkpoint_interval = checkpoint_interval_;
+    options.clock = server_clock_;
     options.traffic_store = &traffic_;
     options.most_appliances = most_appliances_;
     options.most_streams = most_streams_;
@@ -406,6 +444,15 @@ class IngestTest : public ::testing::Test {
     server_ = *std::move(server);
     port_ = server_->port();
   }
+  // Goes on with what a kill -9 leaves at this moment: the files.
+  void CrashAndStart() {
+    const std::string copy = state_dir_ + ".copy";
+    ASSERT_EQ(std::system(absl::StrCat("cp -r ", state_dir_, " ", copy).c_str()), 0);
+    server_.reset();
+    ASSERT_EQ(std::system(absl::StrCat("rm -r ", state_dir_, " && mv ", copy, " ", state_dir_).c_str()), 0);
+    Start();
+  }
+  void LoseCheckpoint() { ASSERT_EQ(std::system(absl::StrCat("rm -f ", state_dir_, "/fleet.*").c_str()), 0); }
   // A partner with AS 64500 and 198.51.0.0/16, and a box with one session to it.
   void Configure() {
     sources_.Set("partners/isp", "asns: 64500 allowed_prefixes: '198.51.0.0/16' allowed_prefixes: '2a00:100::/32'");
@@ -460,9 +507,12 @@ class IngestTest : public ::testing::Test {
 
   FakeSources sources_;
   FakeClock clock_;
+  const FakeClock* server_clock_ = &clock_;
+  bool registry_is_down_ = false;
   FakeTrafficStore traffic_;
   std::string state_dir_;
   std::string vrp_file_;
+  absl::Duration checkpoint_interval_ = absl::Milliseconds(10);
   int port_ = 0;
   size_t most_appliances_ = 100;
   size_t most_streams_ = 100;

@@ -145,7 +145,7 @@ TEST_F(IngestTest, AReconnectWithoutLossAsksForNothing) {
   EXPECT_EQ(agent->Count(AsksHoldings), 0);
 }
 
-TEST_F(IngestTest, AfterARestartOfIngestdBoxesAreAskedForEverythingAndTheFeedHasAHigherEpoch) {
+TEST_F(IngestTest, AfterARestartWithoutItsCheckpointBoxesAreAskedForEverythingAndTheFeedHasAHigherEpoch) {
   StartConfigured();
   Subscriber subscriber(server_->target());
   const auto agent = Connected();
@@ -154,6 +154,7 @@ TEST_F(IngestTest, AfterARestartOfIngestdBoxesAreAskedForEverythingAndTheFeedHas
   ASSERT_TRUE(Eventually([&] { return subscriber.Has("holdings/oca-1") && subscriber.Has("route/s1/198.51.1.0/24/0"); }));
   server_.reset();
   EXPECT_EQ(agent->End().error_code(), grpc::StatusCode::UNAVAILABLE);
+  LoseCheckpoint();
   Start();
   EXPECT_TRUE(Eventually([&] {
     agent->Reconnect();

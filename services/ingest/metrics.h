@@ -47,6 +47,13 @@ struct IngestMetrics {
         vrps(metrics.Gauge("fairlead_ingest_vrps", "Validated ROA payloads in use")),
         vrp_file_failures(metrics.Counter("fairlead_ingest_vrp_file_failures_total", "VRP files that were refused or not readable")),
         config_age(metrics.Gauge("fairlead_ingest_config_age_seconds", "Since the registry last confirmed the configuration; -1 = never")),
+        checkpoint_age(metrics.Gauge("fairlead_ingest_checkpoint_age_seconds", "Since all that was known was on disk; -1 = never")),
+        checkpoint_bytes(metrics.Gauge("fairlead_ingest_checkpoint_bytes", "Of the checkpoint's files in use")),
+        checkpoint_failures(
+            metrics.Counter("fairlead_ingest_checkpoint_failures_total", "Checkpoints that could not be written, read or compacted")),
+        checkpoint_compactions(metrics.Counter("fairlead_ingest_checkpoint_compactions_total", "New bases of the checkpoint")),
+        restored_appliances(metrics.Gauge("fairlead_ingest_restored_appliances", "Boxes known from the checkpoint at the start")),
+        restore_seconds(metrics.Gauge("fairlead_ingest_restore_seconds", "From the checkpoint to a published fleet, at the start")),
         traffic_waiting(metrics.Gauge("fairlead_ingest_traffic_waiting_rows", "Sums of traffic on their way to the store")),
         traffic_written(metrics.Counter("fairlead_ingest_traffic_written_rows_total", "Sums of traffic written to the store")),
         traffic_failures(metrics.Counter("fairlead_ingest_traffic_write_failures_total", "Batches that the store didn't take")),
@@ -56,6 +63,7 @@ struct IngestMetrics {
         traffic_dropped(metrics.Gauge("fairlead_ingest_traffic_dropped_rows", "Rows dropped for lack of room, since the start")),
         traffic_mistimed(metrics.Gauge("fairlead_ingest_traffic_mistimed_rows", "Rows of a time that can't be, since the start")) {
     config_age.Set(-1);
+    checkpoint_age.Set(-1);
   }
 
   // Once for each report; thread-safe, as all of this.
@@ -95,6 +103,12 @@ struct IngestMetrics {
   prometheus::Gauge& vrps;
   prometheus::Counter& vrp_file_failures;
   prometheus::Gauge& config_age;
+  prometheus::Gauge& checkpoint_age;
+  prometheus::Gauge& checkpoint_bytes;
+  prometheus::Counter& checkpoint_failures;
+  prometheus::Counter& checkpoint_compactions;
+  prometheus::Gauge& restored_appliances;
+  prometheus::Gauge& restore_seconds;
   prometheus::Gauge& traffic_waiting;
   prometheus::Counter& traffic_written;
   prometheus::Counter& traffic_failures;

@@ -14,7 +14,44 @@ SessionRecord NoSession() {
   return SessionRecord{};
 }
 
+// Beyond so many, and twice the routes there are, changes aren't noted for a checkpoint route by route.
+constexpr size_t kMostUnsaved = 100'000;
+
 }  // namespace
+
+void RouteBook::DirtySessions(const Feed& feed) {
+  dirty_sessions_.insert(feed.config.id);
+  for (const auto& [hop, via] : feed.via) dirty_sessions_.insert(via.id);
+  unsaved_sessions_ = true;
+}
+
+size_t RouteBook::KeptOf(const Feed& feed) {
+  return feed.config.role == SessionRole::kDirect ? feed.buckets[0]->table.routes().size() : feed.bucket_of_route.size();
+}
+
+std::vector<AddressFamily> RouteBook::FamiliesOf(const Feed& feed) {
+  const AddressFamily family = feed.config.role == SessionRole::kDirect ? feed.config.record.family : AddressFamily::kUnspecified;
+  if (family != AddressFamily::kUnspecified) return {family};
+  return {AddressFamily::kIpv4, AddressFamily::kIpv6};
+}
+
+void RouteBook::BeginTable(Feed& feed) {
+  const std::vector<AddressFamily> families = FamiliesOf(feed);
+  feed.end_of_rib_due.insert(families.begin(), families.end());
+  unsaved_sessions_ = true;
+}
+
+void RouteBook::SetWhole(Feed& feed, const ReportOrder& order) {
+  feed.whole = true;
+  feed.whole_at = order;
+  feed.awaited_since = absl::InfiniteFuture();
+  DirtySessions(feed);
+}
+
+void RouteBook::Missed(absl::Time now) {
+  for (auto& [id, feed] : feeds_) feed.awaited_since = std::min(feed.awaited_since, now);
+  unsaved_sessions_ = true;
+}
 
 void RouteBook::DirtySession(const Bucket& bucket) {
   if (!bucket.session.empty()) dirty_sessions_.insert(bucket.session);
@@ -32,6 +69,17 @@ void RouteBook::Dirty(Feed& feed, uint16_t index, const std::vector<RouteKey>& k
     }
     if (!bucket.session.empty() && bucket.dirty.insert(key).second) ++dirty_routes_;
   }
+}
+
+void RouteBook::Changed(Feed& feed, uint16_t index, const std::vector<RouteKey>& keys) {
+  if (keys.empty()) return;
+  Dirty(feed, index, keys);
+  unsaved_routes_ = true;
+  if (feed.all_unsaved) return;
+  feed.unsaved.insert(keys.begin(), keys.end());
+  if (feed.unsaved.size() < std::max(kMostUnsaved, 2 * KeptOf(feed))) return;
+  feed.all_unsaved = true;
+  feed.unsaved.clear();
 }
 
 // Everything that is or may be published of the bucket's session goes; its routes are published anew under the new one.
@@ -63,8 +111,8 @@ void RouteBook::SetSession(Bucket& bucket, const SessionConfig* config) {
 
 void RouteBook::DropFeed(Feed& feed) {
   for (const std::unique_ptr<Bucket>& bucket : feed.buckets) SetSession(*bucket, nullptr);
-  for (const auto& [hop, config] : feed.via) dirty_sessions_.insert(config.id);
-  dirty_sessions_.insert(feed.config.id);
+  DirtySessions(feed);
+  dropped_feeds_.push_back(feed.config.id);
 }
 
 void RouteBook::ConfigureBuckets(Feed& feed) {
@@ -96,17 +144,18 @@ bool RouteBook::Configure(const std::vector<SessionConfig>& sessions, const Loss
   }
   bool now_known = false;
   for (const auto& [id, config] : wanted) {
-    Feed& feed = feeds_[id];
-    feed.config = *config;
+    const auto [at, fresh] = feeds_.try_emplace(id);
+    Feed& feed = at->second;
     for (const auto& [hop, via] : feed.via) dirty_sessions_.insert(via.id);
+    feed.config = *config;
     feed.via.clear();
     for (const SessionConfig& via : sessions) {
       // Two sessions of one next hop can't be told apart: the first by name has it.
       if (via.role == SessionRole::kViaRouter && via.router_feed == id) feed.via.emplace(via.peer_address, via);
     }
-    for (const auto& [hop, via] : feed.via) dirty_sessions_.insert(via.id);
+    if (fresh) BeginTable(feed);
     ConfigureBuckets(feed);
-    dirty_sessions_.insert(id);
+    DirtySessions(feed);
     now_known = unknown_.erase(id) > 0 || now_known;
   }
   return now_known;
@@ -141,8 +190,7 @@ RouteBook::Bucket* RouteBook::BucketFor(Feed& feed, const AnnouncedRoute& announ
 void RouteBook::Announce(Feed& feed, AnnouncedRoute announced) {
   const RouteKey key = announced.route.key;
   Bucket* const bucket = BucketFor(feed, announced);
-  const size_t kept = feed.config.role == SessionRole::kDirect ? feed.buckets[0]->table.routes().size() : feed.bucket_of_route.size();
-  if (bucket == nullptr || (kept >= limits_.most_routes_a_session && bucket->table.Find(key) == nullptr)) {
+  if (bucket == nullptr || (KeptOf(feed) >= limits_.most_routes_a_session && bucket->table.Find(key) == nullptr)) {
     ++feed.refused;
     Withdraw(feed, key);  // Whatever was known of it isn't true any more.
     return;
@@ -154,7 +202,7 @@ void RouteBook::Announce(Feed& feed, AnnouncedRoute announced) {
     if (before != feed.bucket_of_route.end() && before->second != index) Withdraw(feed, key);
     feed.bucket_of_route[key] = index;
   }
-  Dirty(feed, index, bucket->table.Announce(std::move(announced.route)));
+  Changed(feed, index, bucket->table.Announce(std::move(announced.route)));
 }
 
 void RouteBook::Withdraw(Feed& feed, const RouteKey& key) {
@@ -164,7 +212,7 @@ void RouteBook::Withdraw(Feed& feed, const RouteKey& key) {
     if (found == feed.bucket_of_route.end()) return;
     index = found->second;
   }
-  Dirty(feed, index, feed.buckets[index]->table.Withdraw(key));
+  Changed(feed, index, feed.buckets[index]->table.Withdraw(key));
 }
 
 void RouteBook::CountUnknown(const RouteChange& change) {
@@ -175,7 +223,7 @@ void RouteBook::CountUnknown(const RouteChange& change) {
   count = std::max<int64_t>(count, 0);
 }
 
-bool RouteBook::Apply(RouteChange change, absl::Time now) {
+bool RouteBook::Apply(RouteChange change, const ReportOrder& order, absl::Time now) {
   const auto found = feeds_.find(change.session);
   if (found == feeds_.end()) {
     CountUnknown(change);
@@ -187,29 +235,32 @@ bool RouteBook::Apply(RouteChange change, absl::Time now) {
     feed.refused = 0;
   }
   if (change.restart || change.event == SessionEvent::kUp) {
-    for (uint16_t i = 0; i < feed.buckets.size(); ++i) Dirty(feed, i, feed.buckets[i]->table.SessionUp(now));
+    BeginTable(feed);
+    for (uint16_t i = 0; i < feed.buckets.size(); ++i) Changed(feed, i, feed.buckets[i]->table.SessionUp(now));
   }
   for (const RouteKey& key : change.withdrawn) Withdraw(feed, key);
   for (AnnouncedRoute& announced : change.announced) Announce(feed, std::move(announced));
   for (const AddressFamily family : change.end_of_rib) {
-    for (uint16_t i = 0; i < feed.buckets.size(); ++i) Dirty(feed, i, feed.buckets[i]->table.EndOfRib(family));
+    for (uint16_t i = 0; i < feed.buckets.size(); ++i) Changed(feed, i, feed.buckets[i]->table.EndOfRib(family));
+    if (feed.end_of_rib_due.erase(family) > 0 && feed.started && feed.end_of_rib_due.empty()) SetWhole(feed, order);
+    unsaved_sessions_ = true;
   }
-  ApplyEvent(feed, change, now);
+  ApplyEvent(feed, change, order, now);
   const bool tells_routes = !change.announced.empty() || !change.withdrawn.empty();
   return tells_routes && !feed.started;
 }
 
-void RouteBook::ApplyEvent(Feed& feed, const RouteChange& change, absl::Time now) {
+void RouteBook::ApplyEvent(Feed& feed, const RouteChange& change, const ReportOrder& order, absl::Time now) {
   if (change.event == SessionEvent::kNone) return;
-  dirty_sessions_.insert(feed.config.id);
-  for (const auto& [hop, via] : feed.via) dirty_sessions_.insert(via.id);
+  DirtySessions(feed);
   feed.established = change.event == SessionEvent::kUp;
   feed.in_grace = change.event == SessionEvent::kLost;
   feed.lost_at = now;
   feed.detail = change.reason;
   if (change.event == SessionEvent::kUp) return;  // Done before the routes of the same message.
   const SessionLoss loss = change.event == SessionEvent::kLost ? SessionLoss::kLost : SessionLoss::kCeased;
-  for (uint16_t i = 0; i < feed.buckets.size(); ++i) Dirty(feed, i, feed.buckets[i]->table.SessionDown(loss, now));
+  if (loss == SessionLoss::kCeased) SetWhole(feed, order);  // That there are no routes is the whole truth.
+  for (uint16_t i = 0; i < feed.buckets.size(); ++i) Changed(feed, i, feed.buckets[i]->table.SessionDown(loss, now));
 }
 
 void RouteBook::SetEstablished(const BgpSessionId& session, bool established, absl::string_view detail) {
@@ -217,17 +268,20 @@ void RouteBook::SetEstablished(const BgpSessionId& session, bool established, ab
   if (found == feeds_.end() || (found->second.established == established && found->second.detail == detail)) return;
   found->second.established = established;
   found->second.detail = std::string(detail);
-  dirty_sessions_.insert(session);
-  for (const auto& [hop, via] : found->second.via) dirty_sessions_.insert(via.id);
+  DirtySessions(found->second);
 }
 
-void RouteBook::Tick(absl::Time now) {
+void RouteBook::Tick(const ReportOrder& newest, absl::Time now) {
   for (auto& [id, feed] : feeds_) {
-    for (uint16_t i = 0; i < feed.buckets.size(); ++i) Dirty(feed, i, feed.buckets[i]->table.Tick(now));
+    for (uint16_t i = 0; i < feed.buckets.size(); ++i) Changed(feed, i, feed.buckets[i]->table.Tick(now));
+    if (!feed.whole && feed.awaited_since > now) {
+      feed.awaited_since = now;
+      unsaved_sessions_ = true;
+    }
+    if (now - feed.awaited_since >= limits_.longest_hold) SetWhole(feed, newest);
     if (!feed.in_grace || now - feed.lost_at < loss_.demote_after) continue;
     feed.in_grace = false;
-    dirty_sessions_.insert(id);
-    for (const auto& [hop, via] : feed.via) dirty_sessions_.insert(via.id);
+    DirtySessions(feed);
   }
 }
 
@@ -238,21 +292,28 @@ void RouteBook::TakeChanges(size_t most, const RoutePublication& publication) {
   removed_.shrink_to_fit();
   size_t left = most;
   for (auto& [id, feed] : feeds_) {
+    if (!feed.whole) continue;
+    bool all = true;
     for (const std::unique_ptr<Bucket>& bucket : feed.buckets) {
-      while (left > 0 && !bucket->dirty.empty()) {
-        const auto key = bucket->dirty.begin();
+      // Onward, not from the begin each time: that is found by looking past all that was erased.
+      for (auto key = bucket->dirty.begin(); left > 0 && key != bucket->dirty.end(); --dirty_routes_, --left) {
         const KeptRoute* const kept = bucket->table.Find(*key);
         publication.route(bucket->session, *key, kept != nullptr && kept->admission.admitted() ? kept : nullptr);
-        bucket->dirty.erase(key);
-        --dirty_routes_;
-        --left;
+        bucket->dirty.erase(key++);
       }
+      all = all && bucket->dirty.empty();
     }
+    feed.announced = feed.announced || all;
   }
   if (dirty_sessions_.empty()) return;
   absl::btree_set<BgpSessionId> gone = std::exchange(dirty_sessions_, {});
   for (const SessionSummary& summary : Sessions()) {
-    if (gone.erase(summary.session) > 0) publication.session(summary.session, &summary);
+    if (gone.erase(summary.session) == 0) continue;
+    if (summary.announced) {
+      publication.session(summary.session, &summary);
+    } else {
+      dirty_sessions_.insert(summary.session);
+    }
   }
   for (const BgpSessionId& session : gone) publication.session(session, nullptr);
 }
@@ -303,7 +364,9 @@ SessionSummary RouteBook::Summarise(const Feed& feed, const Bucket* bucket) cons
                          .in_grace = feed.in_grace,
                          .detail = feed.detail,
                          .admitted = 0,
-                         .dropped = {}};
+                         .dropped = {},
+                         .whole_at = feed.whole_at,
+                         .announced = feed.announced};
   if (bucket != nullptr) {
     summary.session = bucket->session;
     summary.admitted = static_cast<int64_t>(bucket->table.admitted());

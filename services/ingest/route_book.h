@@ -6,6 +6,12 @@
 // whose next hop belongs to no registered session are kept and counted as UNKNOWN_NEXT_HOP. Routes of a session that isn't registered
 // for the box are only counted (UNKNOWN_SESSION); they are asked for again once it is.
 //
+// Nothing of a reported session is published before its table was whole once (End-of-RIB) or was waited for for `longest_hold`: while a box
+// moves from one cell to another, subscribers keep the routes of the old cell until the new one tells of the session. And where a cell has
+// an older table of it, from an earlier visit, what it publishes says as of which report that is, until the table was whole again.
+//
+// What it holds can be taken out for a checkpoint (TakeUnsaved, KeptSessions) and put back (Restore).
+//
 // Not thread-safe; one a box. A change of a route costs O(log n).
 //
 //   book.Configure(sessions, policy);
@@ -43,6 +49,12 @@ struct AnnouncedRoute {
   std::optional<IpAddress> next_hop;
 };
 
+// Where a report stands in the order of its box's.
+struct ReportOrder {
+  uint64_t incarnation = 0;
+  uint64_t sequence = 0;
+};
+
 enum class SessionEvent : uint8_t { kNone, kUp, kLost, kClosed };
 
 // A RouteUpdate, checked.
@@ -63,6 +75,9 @@ struct RouteLimits {
   size_t most_next_hops = 1024;
   // Unregistered sessions that are counted one by one.
   size_t most_unknown_sessions = 64;
+  // How long a whole table of a session is waited for: then what is there counts. Agents give theirs up for whole after 2 minutes at the
+  // latest.
+  absl::Duration longest_hold = absl::Seconds(150);
 };
 
 // The drop reasons that don't come from SessionTable.
@@ -79,6 +94,28 @@ struct SessionSummary {
   std::string detail;
   int64_t admitted = 0;
   DropCounts dropped;
+  ReportOrder whole_at = {};  // The report with which its table was last whole.
+  bool announced = false;     // Not held back any more.
+};
+
+// What is known of a reported session besides its routes: for a checkpoint.
+struct KeptSession {
+  BgpSessionId session;
+  bool started = false;
+  bool established = false;
+  bool in_grace = false;
+  absl::Time lost_at = absl::InfinitePast();
+  std::string detail = {};
+  int64_t refused = 0;
+  bool whole = false;
+  ReportOrder whole_at = {};
+  absl::Time awaited_since = absl::InfiniteFuture();
+  bool resyncing = false;
+};
+
+struct RestoredRoute {
+  AnnouncedRoute announced;
+  bool demoted = false;
 };
 
 // One route of the book, for reports.
@@ -102,6 +139,14 @@ struct RoutePublication {
   std::function<void(const BgpSessionId&, const SessionSummary*)> session;
 };
 
+// What has changed since the last time, for a checkpoint; in this order.
+struct RouteRecords {
+  // Everything that was kept of this session's routes.
+  std::function<void(const BgpSessionId&)> dropped;
+  // As it is now, with its next hop; null: gone.
+  std::function<void(const BgpSessionId&, const RouteKey&, const KeptRoute*, const std::optional<IpAddress>&)> route;
+};
+
 class RouteBook {
  public:
   explicit RouteBook(RouteLimits limits = {}) : limits_(limits) {}
@@ -112,14 +157,28 @@ class RouteBook {
   // The validated ROA payloads by which origins are judged from now on, null: none; all routes are judged again, O(routes).
   void SetVrps(std::shared_ptr<const VrpTable> vrps);
   // True if the change doesn't follow on anything known: the whole table should be asked for.
-  bool Apply(RouteChange change, absl::Time now);
+  bool Apply(RouteChange change, const ReportOrder& order, absl::Time now);
+  // Reports were missed: the tables are as they were, until they were whole again.
+  void Missed(absl::Time now);
   // What the box's heartbeat says of a session.
   void SetEstablished(const BgpSessionId& session, bool established, absl::string_view detail);
-  void Tick(absl::Time now);
+  // `newest`: what the box reported last.
+  void Tick(const ReportOrder& newest, absl::Time now);
 
   bool has_changes() const { return !removed_.empty() || !dirty_sessions_.empty() || dirty_routes_ > 0; }
   // Hands out up to about `most` changed routes; the rest the next time.
   void TakeChanges(size_t most, const RoutePublication& publication);
+
+  bool has_unsaved() const { return unsaved_sessions_ || !dropped_feeds_.empty() || unsaved_routes_; }
+  // Hands out up to about `most` changed routes; true if that was all.
+  bool TakeUnsaved(size_t most, const RouteRecords& records);
+  // To be taken with the last of the routes.
+  std::vector<KeptSession> KeptSessions();
+  const absl::btree_map<BgpSessionId, int64_t>& unknown() const { return unknown_; }
+  void SetUnknown(const BgpSessionId& session, int64_t count) { unknown_[session] = count; }
+  // What an earlier run knew of a session, after Configure. Nothing of it is told as changed to a checkpoint, but if it is registered no
+  // more. Returns false if its table isn't known to be whole: it should be asked for.
+  bool Restore(const KeptSession& kept, std::vector<RestoredRoute> routes);
 
   DropCounts Drops() const;
   size_t admitted() const;
@@ -147,10 +206,17 @@ class RouteBook {
     absl::Time lost_at = absl::InfinitePast();
     std::string detail;
     int64_t refused = 0;
+    bool whole = false;      // Its routes may be published,
+    bool announced = false;  // and its sessions: all routes of then have been.
+    ReportOrder whole_at;
+    absl::Time awaited_since = absl::InfiniteFuture();  // A whole table.
+    absl::flat_hash_set<AddressFamily> end_of_rib_due;
     std::vector<std::unique_ptr<Bucket>> buckets;
     absl::flat_hash_map<IpAddress, uint16_t> bucket_of_hop;   // Of a router feed.
     absl::flat_hash_map<RouteKey, uint16_t> bucket_of_route;  // Of a router feed.
     absl::flat_hash_map<IpAddress, SessionConfig> via;        // Registered sessions by next hop.
+    absl::flat_hash_set<RouteKey> unsaved;
+    bool all_unsaved = false;  // Too many of them: then they aren't counted one by one.
   };
 
   void DropFeed(Feed& feed);
@@ -159,9 +225,19 @@ class RouteBook {
   Bucket* BucketFor(Feed& feed, const AnnouncedRoute& announced);
   void Announce(Feed& feed, AnnouncedRoute announced);
   void Withdraw(Feed& feed, const RouteKey& key);
+  // To be published.
   void Dirty(Feed& feed, uint16_t bucket, const std::vector<RouteKey>& keys);
+  // To be published and saved.
+  void Changed(Feed& feed, uint16_t bucket, const std::vector<RouteKey>& keys);
+  void DirtySessions(const Feed& feed);
+  static size_t KeptOf(const Feed& feed);
+  static std::vector<AddressFamily> FamiliesOf(const Feed& feed);
+  void BeginTable(Feed& feed);
+  void SetWhole(Feed& feed, const ReportOrder& order);
+  void RestoreRoutes(Feed& feed, std::vector<RestoredRoute> routes, absl::Time stale_since);
+  bool TakeUnsavedOf(Feed& feed, size_t& left, const RouteRecords& records);
   void DirtySession(const Bucket& bucket);
-  void ApplyEvent(Feed& feed, const RouteChange& change, absl::Time now);
+  void ApplyEvent(Feed& feed, const RouteChange& change, const ReportOrder& order, absl::Time now);
   void CountUnknown(const RouteChange& change);
   SessionSummary Summarise(const Feed& feed, const Bucket* bucket) const;
   static void AddDrops(const Bucket& bucket, DropCounts& drops);
@@ -174,6 +250,9 @@ class RouteBook {
   std::vector<std::pair<BgpSessionId, RouteKey>> removed_;
   absl::btree_set<BgpSessionId> dirty_sessions_;
   size_t dirty_routes_ = 0;
+  std::vector<BgpSessionId> dropped_feeds_;  // What a checkpoint must forget.
+  bool unsaved_sessions_ = false;
+  bool unsaved_routes_ = false;
 };
 
 }  // namespace fairlead::ingest

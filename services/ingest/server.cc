@@ -24,6 +24,7 @@
 #include "libs/rpc/channel.h"
 #include "libs/rpc/principal.h"
 #include "libs/rpc/server.h"
+#include "services/ingest/checkpoint_writer.h"
 #include "services/ingest/link_service.h"
 #include "services/ingest/metrics.h"
 #include "services/ingest/pg_traffic_store.h"
@@ -65,6 +66,7 @@ class IngestServer::Impl {
         series(metrics),
         fleet({.cell = cell.name(), .most_appliances = options.most_appliances, .routes = options.routes}, clock,
               StoresTraffic() ? &traffic : nullptr, series),
+        checkpoint({.folder = options.state_dir, .interval = options.checkpoint_interval}, fleet, clock, series),
         publisher({.name = "fleet", .start = {epoch, 0}, .limits = kFeedLimits, .heartbeat_interval = options.feed_heartbeat}),
         links(fleet, clock, series, options.most_streams),
         feed_service(publisher),
@@ -83,6 +85,7 @@ class IngestServer::Impl {
   IngestMetrics series;
   TrafficBuffer traffic;
   FleetState fleet;
+  CheckpointWriter checkpoint;
   FeedPublisher publisher;
   LinkService links;
   FleetFeedServiceImpl feed_service;
@@ -92,10 +95,12 @@ class IngestServer::Impl {
 
  private:
   absl::Status StartTraffic();
-  void FollowConfig();
+  absl::StatusOr<RestoredFleet> Restore();
+  void FollowConfig(const RestoredFleet& restored);
   void FollowCatalog();
   void Loop();
-  void Publish();
+  // False if there was nothing to publish.
+  bool Publish();
   absl::Status PollVrps();
   void VrpLoop();
   void SlowTick();
@@ -126,6 +131,7 @@ IngestServer::Impl::~Impl() {
   links.CloseAll();
   publisher.Shutdown();
   if (rpc != nullptr) rpc->Shutdown(kShutdownGrace);
+  checkpoint.Stop();
   if (writer_ != nullptr) writer_->Stop();
 }
 
@@ -135,17 +141,20 @@ absl::Status IngestServer::Impl::Start() {
     vrp_file_.emplace(options.vrp_file);
     RETURN_IF_ERROR(PollVrps());
   }
+  const absl::StatusOr<RestoredFleet> restored = Restore();
   RpcServerOptions rpc_options;
   rpc_options.program = "ingestd";
   rpc_options.listen = options.listen;
   rpc_options.max_receive_bytes = LinkService::kMostRequestBytes;
   ASSIGN_OR_RETURN(rpc, RpcServer::Start(rpc_options, {&links, &feed_service, &query_service}));
-  rpc->SetServing(false);  // Until the configuration is known.
+  RETURN_IF_ERROR(restored.status());  // After the port, whose being taken tells more.
+  rpc->SetServing(fleet.config_received());
   if (!options.metrics_listen.empty()) {
     ASSIGN_OR_RETURN(metrics_port, metrics.Serve(options.metrics_listen));
   }
-  FollowConfig();
+  FollowConfig(*restored);
   if (!options.fill.empty()) FollowCatalog();
+  checkpoint.Start();
   loop_ = std::thread([this] { Loop(); });
   if (vrp_file_.has_value()) vrp_loop_ = std::thread([this] { VrpLoop(); });
   return absl::OkStatus();
@@ -175,7 +184,17 @@ absl::Status IngestServer::Impl::StartTraffic() {
   return absl::OkStatus();
 }
 
-void IngestServer::Impl::FollowConfig() {
+// All of it is in the feed before the first subscriber comes: one that had the fleet before must not see an empty one in between.
+absl::StatusOr<RestoredFleet> IngestServer::Impl::Restore() {
+  const absl::Duration start = system_clock.Monotonic();
+  absl::StatusOr<RestoredFleet> restored = checkpoint.Restore();
+  while (Publish()) {
+  }
+  series.restore_seconds.Set(absl::ToDoubleSeconds(system_clock.Monotonic() - start));
+  return restored;
+}
+
+void IngestServer::Impl::FollowConfig(const RestoredFleet& restored) {
   config_stub_ = ConfigService::NewStub(MakeChannel(options.registry));
   FeedClientOptions<registry::v1::WatchConfigRequest, registry::v1::WatchConfigResponse> feed;
   feed.name = "config";
@@ -184,6 +203,8 @@ void IngestServer::Impl::FollowConfig() {
   feed.start = [this](auto* context, auto* request, auto* reactor) { config_stub_->async()->WatchConfig(context, request, reactor); };
   feed.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, kPrincipal); };
   feed.apply = [this](const FeedChange<registry::v1::ConfigEntry>& change) { return fleet.ApplyConfig(change); };
+  feed.held = restored.config_position;
+  feed.held_keys = restored.config_keys;
   feed.seed = epoch;
   config_ = std::make_unique<ConfigClient>(std::move(feed));
   config_->Start();
@@ -241,10 +262,10 @@ void IngestServer::Impl::VrpLoop() {
 }
 
 // One entry that can't be published (too large) must not hold back the others.
-void IngestServer::Impl::Publish() {
+bool IngestServer::Impl::Publish() {
   std::vector<EncodedEntry> entries = fleet.TakeChanges();
-  if (entries.empty()) return;
-  if (publisher.Publish(entries).ok()) return;
+  if (entries.empty()) return false;
+  if (publisher.Publish(entries).ok()) return true;
   for (EncodedEntry& entry : entries) {
     const std::string key(entry.key());
     const absl::Status published = publisher.Publish({std::move(entry)});
@@ -252,11 +273,13 @@ void IngestServer::Impl::Publish() {
     series.feed_failures.Increment();
     LogError("an entry of the fleet feed can't be published", {{"key", key}, {"why", published}});
   }
+  return true;
 }
 
 void IngestServer::Impl::SlowTick() {
   links.Tick();
   fleet.Measure();
+  checkpoint.Measure();
   rpc->SetServing(fleet.config_received());
   const FeedPublisherStats feed = publisher.stats();
   series.feed_subscribers.Set(feed.subscribers);
@@ -291,6 +314,9 @@ std::string IngestServer::target() const {
 }
 int IngestServer::port() const {
   return impl_->rpc->port();
+}
+absl::Status IngestServer::SaveNow() {
+  return impl_->checkpoint.SaveNow();
 }
 std::string IngestServer::MetricsText() const {
   return impl_->metrics.Text();

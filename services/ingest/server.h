@@ -28,7 +28,7 @@ struct IngestOptions {
   std::string fill = "";
   // postgresql:// URI. Empty: traffic isn't stored.
   std::string database = "";
-  // An existing folder: the epoch file.
+  // An existing folder: the epoch file, and the checkpoint.
   std::string state_dir = "";
 
   // CSV of VRPs (vrp_file.h), read again when it changes; a bad or missing one at the start is an error. Empty: origins aren't validated.
@@ -42,6 +42,8 @@ struct IngestOptions {
   absl::Duration feed_heartbeat = absl::Seconds(2);
   absl::Duration traffic_interval = absl::Seconds(5);
   absl::Duration vrp_interval = absl::Seconds(1);
+  // How far the checkpoint may be behind, less what a step takes.
+  absl::Duration checkpoint_interval = absl::Seconds(3);
 
   // For tests. Null: the machine's clock; the database.
   const Clock* clock = nullptr;
@@ -51,13 +53,15 @@ struct IngestOptions {
 class IngestServer {
  public:
   // Returns once the port is open; the registry and the database are not waited for. FAILED_PRECONDITION naming an address that can't be
-  // bound, INVALID_ARGUMENT naming a bad option, NOT_FOUND for a missing state_dir.
+  // bound or a state_dir that another process has, INVALID_ARGUMENT naming a bad option, NOT_FOUND for a missing state_dir.
   static absl::StatusOr<std::unique_ptr<IngestServer>> Start(const IngestOptions& options);
-  // Lets boxes go with UNAVAILABLE and writes what traffic it can.
+  // Lets boxes go with UNAVAILABLE and writes what traffic it can, and the checkpoint.
   ~IngestServer();
 
   std::string target() const;
   int port() const;
+  // Writes the checkpoint now; it is written every checkpoint_interval anyway.
+  absl::Status SaveNow();
   // What /metrics shows.
   std::string MetricsText() const;
   // Of /metrics; 0 without one.

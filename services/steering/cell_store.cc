@@ -75,6 +75,7 @@ absl::StatusOr<SessionReport> ReadSession(const std::string& key, const iv1::Ses
   ASSIGN_OR_RETURN(session.appliance, ApplianceId::ParseName(state.appliance(), "session.appliance"));
   RETURN_IF_ERROR(CheckKey(key, "session", session.session.value()));
   session.established = state.established();
+  session.age = {state.incarnation(), state.sequence()};
   return session;
 }
 
@@ -166,9 +167,10 @@ absl::Status CellStore::Put(const Entry& entry) {
     }
     case Entry::kSession: {
       ASSIGN_OR_RETURN(SessionReport session, ReadSession(entry.key(), entry.session()));
-      // For routes only which cell knows the session matters, not its state: a box's routes are those that its cell publishes.
+      // For routes only which cell knows the session, and how new its table is, matters, not its state: a box's routes are those that its
+      // cell publishes.
       const auto [held, inserted] = sessions_.try_emplace(entry.key(), session);
-      if (inserted) ++generations_.routes;
+      if (inserted || held->second.age != session.age) ++generations_.routes;
       if (inserted || held->second.established != session.established) ++generations_.reports;
       held->second = std::move(session);
       return absl::OkStatus();

@@ -60,6 +60,8 @@ struct SessionReport {
   BgpSessionId session;
   ApplianceId appliance;
   bool established = false;
+  // When its table was last whole in this cell; nothing: that isn't told, and the box's newest report counts.
+  ReportAge age = {};
 };
 
 // `route.session` isn't set: the session is named here.
@@ -102,11 +104,11 @@ class CellStore {
     absl::MutexLock lock(&mu_);
     for (const auto& [appliance, holdings] : holdings_) visit(appliance, holdings);
   }
-  // visit(const SessionReport&, const ReportAge& of its box in this cell).
+  // visit(const SessionReport&, const ReportAge& of the session's table in this cell).
   template <typename Visit>
   void ForEachSession(Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    for (const auto& [key, session] : sessions_) visit(session, AgeOf(session.appliance));
+    for (const auto& [key, session] : sessions_) visit(session, session.age == ReportAge() ? AgeOf(session.appliance) : session.age);
   }
   template <typename Visit>
   void ForEachRoute(Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {

@@ -197,6 +197,24 @@ TEST_F(FleetMergeTest, ReportsKnowTheCellTheyComeFromAndHowOldTheyWere) {
   EXPECT_EQ(merged.at(ApplianceId("oca-2")).sent_after, absl::Milliseconds(3500));
 }
 
+TEST_F(FleetMergeTest, ABoxThatComesBackToACellWithAnOldTableKeepsTheNewerOneUntilTheTableIsWholeThere) {
+  const auto session = [](uint64_t whole_at) {
+    Entry entry = Session("s-1", "oca-1");
+    entry.mutable_session()->set_incarnation(1);
+    entry.mutable_session()->set_sequence(whole_at);
+    return entry;
+  };
+  Give(a_, {State("oca-1", 1, 9), session(5)});
+  Give(b_, {State("oca-1", 1, 20), session(15), Route("s-1", "oca-1", kPrefix)});
+  EXPECT_EQ(Merged(), 1u);
+  Give(a_, {State("oca-1", 1, 30)});  // It is back, but its table of then has no routes.
+  EXPECT_EQ(Merged(), 1u);
+  const uint64_t before = generations_.routes;
+  Give(a_, {session(35)});
+  EXPECT_EQ(Merged(), 0u);
+  EXPECT_GT(generations_.routes, before) << "the table is built anew";
+}
+
 TEST_F(FleetMergeTest, RoutesOfUnconfiguredSessionsAndOfOtherBoxesAreLeftOut) {
   Give(a_, {State("oca-1", 1, 1), Session("s-1", "oca-1"), Session("s-2", "oca-1"), Route("s-1", "oca-7", kPrefix),
             Route("s-2", "oca-1", kPrefix)});

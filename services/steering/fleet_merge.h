@@ -1,8 +1,9 @@
 // One picture of the fleet from several cells: per box the report and the holdings with the highest (incarnation, sequence), per BGP
-// session the routes of the cell with the newest report of the box that hears it.
+// session the routes of the cell where its table was whole last (or, where that isn't told, with the newest report of the box).
 //
 // A box that moves to another cell is therefore believed there from its first report on; its routes are those of the old cell until
-// the new one knows the session, so that a move is not a withdrawal. Equal reports: the one that isn't SILENT, then the first cell.
+// the new one has the whole of the session's table and publishes it, so that a move is not a withdrawal, nor is one back to a cell that
+// still has an old table. Equal reports: the one that isn't SILENT, then the first cell.
 // Pure values; not thread-safe.
 #ifndef FAIRLEAD_SERVICES_STEERING_FLEET_MERGE_H_
 #define FAIRLEAD_SERVICES_STEERING_FLEET_MERGE_H_

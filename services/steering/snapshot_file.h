@@ -3,9 +3,7 @@
 // One file: a line of text with the format's name and version, then a section a feed and one of the guard's (a line of text: name,
 // position, when it was saved, how old it was then, count, size, XXH3 checksum; then the entries, each with its length before it), then a
 // last line with the number of sections. The checksum covers the section's line up to itself and all its bytes, so a flipped bit anywhere
-// is noticed; the last line, so is a cut. Written whole: temporary file, fsync, rename, fsync of the folder; the file before stays beside
-// it as
-// ".previous".
+// is noticed; the last line, so is a cut. Written whole, with the file before beside it: libs/checkpoint/whole_file.h.
 //
 //   RETURN_IF_ERROR(WriteSnapshot("/var/lib/fairlead/steerd", sections));
 //   const LoadedSnapshot loaded = LoadSnapshot("/var/lib/fairlead/steerd");   // The newest that is whole.
@@ -50,9 +48,6 @@ struct LoadedSnapshot {
   std::vector<absl::Status> refused;                     // The files that were there and could not be used, newest first.
 };
 LoadedSnapshot LoadSnapshot(const std::string& folder);
-
-// A refused file is put aside under this name so that the next write doesn't make it the one before.
-inline constexpr char kRefusedSnapshotFile[] = "steering.snapshot.refused";
 
 }  // namespace fairlead
 
