@@ -200,21 +200,27 @@ absl::StatusOr<Checkpoint::Log> Checkpoint::ScanLog(uint64_t serial, uint64_t& b
 }
 
 void Checkpoint::ChainLogs(const Serials& serials) {
-  absl::Status fault;  // Of the newest log in use.
+  absl::Status fault;  // Of the newest log looked at.
+  bool only_cut = true;
   uint64_t next = files_.base;
   for (; std::binary_search(serials.logs.begin(), serials.logs.end(), next); ++next) {
     // What the first one follows is in the base.
     uint64_t before = files_.logs.empty() ? std::numeric_limits<uint64_t>::max() : files_.logs.back().bytes;
     absl::Status behind;
     absl::StatusOr<Log> log = ScanLog(next, before, behind);
-    if (!log.ok() && fault.ok()) fault = Fault(LogPath(next), log.status());
-    if (!log.ok()) break;
+    if (!log.ok()) {
+      only_cut = false;
+      if (fault.ok()) fault = Fault(LogPath(next), log.status());
+      break;
+    }
     if (!files_.logs.empty()) files_.logs.back().bytes = before;
     files_.logs.push_back(*log);
     fault = behind.ok() ? absl::OkStatus()
                         : Fault(LogPath(next), absl::DataLossError(absl::StrCat(behind.message(), ": cut back to ", log->bytes)));
   }
-  if (!fault.ok()) faults_.push_back(fault);
+  only_cut = only_cut && (serials.logs.empty() || serials.logs.back() < next);
+  if (only_cut) cut_ = fault;
+  if (!only_cut && !fault.ok()) faults_.push_back(fault);
   for (const uint64_t serial : serials.logs) {
     if (serial < next) continue;
     faults_.push_back(absl::DataLossError(absl::StrCat(LogPath(serial), ": not used: it stands behind a fault or a gap")));

@@ -56,8 +56,10 @@ class Checkpoint {
   // faults().
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(CheckpointOptions options);
 
-  // What Open refused, cut or left out, to be told once.
+  // What Open refused or left out, to be told once.
   const std::vector<absl::Status>& faults() const { return faults_; }
+  // What Open cut off the end of the log, as is normal after a crash; OK: nothing.
+  const absl::Status& cut() const { return cut_; }
   // Every key once, in order. Errors only if the disk fails or the files change meanwhile.
   absl::Status ForEach(absl::FunctionRef<void(absl::string_view key, absl::string_view value)> visit) const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -120,6 +122,7 @@ class Checkpoint {
   const CheckpointOptions options_;
   OpenFile lock_;
   std::vector<absl::Status> faults_;
+  absl::Status cut_;
   std::atomic<bool> cancelled_ = false;
   mutable absl::Mutex mu_;
   Files files_ ABSL_GUARDED_BY(mu_);

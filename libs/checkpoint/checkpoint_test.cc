@@ -141,11 +141,15 @@ TEST_F(CheckpointTest, ALogCutAtAnyByteGivesAWholeEarlierState) {
   }
   const std::string log = ReadAll(Path("fleet.log.0"));
   size_t seen = 0;
+  int cuts = 0;
+  const size_t line = log.find('\n') + 1;
   for (size_t length = 0; length <= log.size(); length += length > 700 && length + 700 < log.size() ? 501 : 1) {
     WriteAll(Path("fleet.log.0"), log.substr(0, length));
     Reopen();
     const State state = Read();
     ASSERT_THAT(states, Contains(state)) << length;
+    ASSERT_EQ(checkpoint_->faults().empty(), length >= line) << "a cut end is no fault: " << length;
+    cuts += checkpoint_->cut().ok() ? 0 : 1;
     ASSERT_GE(state.empty() ? 0 : std::stoi(state.at("a")) + 1, seen) << "more of the log, but less of the state";
     seen = state.empty() ? 0 : std::stoul(state.at("a")) + 1;
     // It goes on from there.
@@ -155,8 +159,10 @@ TEST_F(CheckpointTest, ALogCutAtAnyByteGivesAWholeEarlierState) {
     next["c"] = "new";
     ASSERT_EQ(Read(), next) << length;
     ASSERT_THAT(checkpoint_->faults(), IsEmpty()) << "said once";
+    ASSERT_TRUE(checkpoint_->cut().ok()) << "said once";
   }
   EXPECT_EQ(seen, 6u);
+  EXPECT_GT(cuts, 100);
 }
 
 TEST_F(CheckpointTest, AnyFlippedBitOfALogGivesAWholeEarlierState) {

@@ -20,6 +20,7 @@ absl::Status CheckpointWriter::Open() {
     metrics_.checkpoint_failures.Increment();
     LogWarning("the checkpoint was damaged", {{"why", fault}});
   }
+  if (!(*opened)->cut().ok()) LogWarning("the checkpoint ended within a step: cut back", {{"why", (*opened)->cut()}});
   absl::MutexLock lock(&mu_);
   checkpoint_ = *std::move(opened);
   return absl::OkStatus();

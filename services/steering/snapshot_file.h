@@ -49,6 +49,9 @@ struct LoadedSnapshot {
 };
 LoadedSnapshot LoadSnapshot(const std::string& folder);
 
+// A refused file is put aside under this name so that the next write doesn't make it the one before.
+inline constexpr char kRefusedSnapshotFile[] = "steering.snapshot.refused";
+
 }  // namespace fairlead
 
 #endif  // FAIRLEAD_SERVICES_STEERING_SNAPSHOT_FILE_H_
