@@ -2,7 +2,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/agent/agent_fixture.h"
+#include "services/agent/small_disk.h"
 
 namespace fairlead::agent {
 namespace {
@@ -55,36 +55,16 @@ TEST_F(AgentTest, ABoxBindsFillsServesAndReports) {
   EXPECT_EQ(plane_.Get(&FakeControlPlane::hellos_)[0].appliance(), "appliances/box-1");
 }
 
-// A tmpfs where mounting is allowed (root): its room shrinks when something else takes it. Elsewhere the folder itself, and what is too
-// large for any disk is asked for: then the look at the room alone is tested, not that room comes back.
-class SmallDisk {
- public:
-  explicit SmallDisk(std::string folder) : folder_(std::move(folder)) {
-    EXPECT_TRUE(MakeFolder(folder_).ok());
-    // A filler leaves 64 MiB free.
-    mounted_ = mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=66m") == 0;
-  }
-  ~SmallDisk() {
-    if (mounted_) umount2(folder_.c_str(), MNT_DETACH);
-  }
-  bool mounted() const { return mounted_; }
-  std::string ballast() const { return folder_ + "/ballast"; }
-
- private:
-  const std::string folder_;
-  bool mounted_ = false;
-};
-
+// Where nothing can be mounted, a file that no disk has room for shows the same, but not that filling goes on.
 TEST_F(AgentTest, AFullDiskStopsFillingAndNothingElse) {
-  const SmallDisk disk(temp_.path() + "/disk");
+  constexpr int64_t kReserve = 64 << 20;  // What a filler leaves free.
+  SmallDisk disk(temp_.path() + "/disk", "66m");
   StartAgent(Options());
   ASSERT_TRUE(HoldsTheFile());
   ASSERT_TRUE(Serves());
   const std::string more = RandomBytes(kSize, 6);
   temp_.Write("origin/disk/big-film/v1/audio/media.mp4", more);
-  if (disk.mounted()) {
-    ASSERT_TRUE(WriteFileAtomically(disk.ballast(), std::string(2'000'000, 'x')).ok());
-  }
+  if (disk.mounted()) disk.Fill(kReserve + static_cast<int64_t>(kSize) / 2);
   {
     absl::MutexLock lock(&plane_.mu_);
     plane_.config_.mutable_appliance()->mutable_tiers(0)->set_capacity_bytes(int64_t{1} << 61);
@@ -109,7 +89,7 @@ TEST_F(AgentTest, AFullDiskStopsFillingAndNothingElse) {
   EXPECT_EQ(Play().body, content_) << "and serves on";
   EXPECT_EQ(plane_.Get(&FakeControlPlane::heartbeat_).nginx().state(), ingest::v1::NginxStatus::STATE_RUNNING);
   if (!disk.mounted()) return;
-  ASSERT_EQ(unlink(disk.ballast().c_str()), 0);
+  disk.Free();
   EXPECT_TRUE(WaitFor([this] { return plane_.Get(&FakeControlPlane::holdings_).contains(43); })) << "and goes on when there is room";
   EXPECT_TRUE(WaitFor([this] { return !plane_.Get(&FakeControlPlane::heartbeat_).fill().disk_full(); }));
 }

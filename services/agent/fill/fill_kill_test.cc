@@ -74,9 +74,9 @@ class FillKillTest : public ::testing::Test {
 
 TEST_F(FillKillTest, EachKillCostsAtMostAChunk) {
   const int kills = static_cast<int>(FromEnvironment("FAIRLEAD_KILLS", 60));
-  // A little per life; the rest after the last kill.
-  const int64_t stride = 128 * 1024;
-  const std::string content = RandomBytes(static_cast<size_t>(stride * (kills + 4)), 1);
+  // Up to eight chunks a life, so that a life that lost all it had would show; the rest after the last kill.
+  const int64_t stride = 8 * kChunkBytes;
+  const std::string content = RandomBytes(static_cast<size_t>(stride * (kills + 8) * 3 / 4), 1);
   const int64_t size = static_cast<int64_t>(content.size());
   const std::string part = absl::StrCat(temp_.path(), "/disk/.partial/1-", absl::BytesToHexString(Sha256(content)), ".part");
   const std::string target = temp_.path() + "/disk/film/v1/video/media.mp4";
