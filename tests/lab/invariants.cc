@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 
 namespace fairlead {
 namespace {
@@ -23,6 +24,21 @@ namespace fs = std::filesystem;
 
 // Many times what a service of this small fleet needs; a queue without a bound passes it in one outage.
 constexpr int64_t kMostResidentBytes = int64_t{512} << 20;
+
+// The guard's window and limit, and what it believed within the limit.
+constexpr absl::Duration kGuardWindow = absl::Minutes(1);
+constexpr char kGuardLimit[] = "fairlead_steering_guard_limit_boxes";
+constexpr char kSilences[] = "fairlead_steering_guard_believed_silences_total{why=\"limit\"}";
+constexpr int kSteerd = 3;  // Its metrics page.
+
+// The value of the series that begins so; 0 if there is none.
+double Value(const std::string& page, absl::string_view series) {
+  for (const absl::string_view line : absl::StrSplit(page, '\n')) {
+    double value = 0;
+    if (absl::StartsWith(line, series) && absl::SimpleAtod(line.substr(line.rfind(' ') + 1), &value)) return value;
+  }
+  return 0;
+}
 
 // Counters of bounds that this fleet never comes near.
 constexpr const char* kBounds[] = {"fairlead_ingest_refused_streams_total", "fairlead_ingest_refused_appliances_total"};
@@ -69,6 +85,7 @@ std::vector<std::string> Invariants::Check() {
   if (asked.went_back > 0) broken.push_back(absl::StrCat("I3: ", asked.last_problem));
   if (const std::string writes = writer_.Verify(); !writes.empty()) broken.push_back(absl::StrCat("I4: ", writes));
   if (const int64_t wrong = players_.Totals().wrong_segments; wrong > 0) broken.push_back(absl::StrCat("I6: ", wrong, " wrong segments"));
+  CheckGuard(broken);
   CheckBounds(broken);
   CheckSecrets(broken);
   return broken;
@@ -116,15 +133,36 @@ void Invariants::CheckAnswer(const LabViewer& viewer, const steering::v1::SteerR
   }
 }
 
+std::string Invariants::MetricsPage(int service) {
+  const auto page = http_.Get(absl::StrCat("http://", installation_.layout().Metrics(service), "/metrics"));
+  return page.ok() ? page->body : "";
+}
+
+// A sliding window of a minute lets at most so many through in any stretch of time.
+void Invariants::CheckGuard(std::vector<std::string>& broken) {
+  const std::string page = MetricsPage(kSteerd);
+  if (page.empty()) return;
+  const absl::Time now = absl::Now();
+  const double silences = Value(page, kSilences), limit = Value(page, kGuardLimit);
+  const double since = silences < silences_ ? silences : silences - silences_;  // A restarted steerd counts anew.
+  const double may = limit * (1 + static_cast<double>(std::max<int64_t>(0, (now - guard_checked_) / kGuardWindow)));
+  if (limit < 1) broken.push_back("I7: the guard tells no limit");
+  if (guard_checked_ < now && since > may) {
+    broken.push_back(
+        absl::StrCat("I7: silence took ", since, " boxes in ", absl::FormatDuration(now - guard_checked_), ", not at most ", may));
+  }
+  guard_checked_ = now;
+  silences_ = silences;
+}
+
 void Invariants::CheckBounds(std::vector<std::string>& broken) {
   for (const ProcessStatus& process : installation_.supervisor().List()) {
     const int64_t resident = process.pid == 0 ? 0 : ResidentBytes(process.pid);
     if (resident > kMostResidentBytes) broken.push_back(absl::StrCat("I8: ", process.name, " takes ", resident, " bytes of memory"));
   }
   for (int service = 0; service < 4; ++service) {
-    const auto page = http_.Get(absl::StrCat("http://", installation_.layout().Metrics(service), "/metrics"));
-    if (!page.ok()) continue;  // Another check says who is down.
-    for (const absl::string_view line : absl::StrSplit(page->body, '\n')) {
+    const std::string page = MetricsPage(service);
+    for (const absl::string_view line : absl::StrSplit(page, '\n')) {
       for (const char* bound : kBounds) {
         double count = 0;
         if (absl::StartsWith(line, bound) && absl::SimpleAtod(line.substr(line.rfind(' ') + 1), &count) && count > 0)
@@ -170,8 +208,7 @@ void Invariants::CheckSecrets(std::vector<std::string>& broken) {
     if (entry.path().extension() == ".log" && !absl::StartsWith(name, "fairlead-")) check(name, NewText(entry.path()));
   }
   for (int service = 0; service < 4; ++service) {
-    const auto page = http_.Get(absl::StrCat("http://", installation_.layout().Metrics(service), "/metrics"));
-    if (page.ok()) check(absl::StrCat("metrics page ", service), page->body);
+    check(absl::StrCat("metrics page ", service), MetricsPage(service));
   }
 }
 
