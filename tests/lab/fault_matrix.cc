@@ -150,12 +150,9 @@ absl::StatusOr<FaultResult> FaultMatrix::Inflict(const Planned& fault, Load& loa
   RETURN_IF_ERROR(Break(fault));
   const absl::Time end = absl::Now();
   stop_.WaitForNotificationWithTimeout(kWatch);
-  const absl::Status healed = AwaitNothing(
-      [&] {
-        const absl::StatusOr<LabState> now = ReadLabState(installation_.layout(), installation_.plane(), installation_.plan().viewers);
-        return now.ok() ? Differences(before_, *now) : std::string(now.status().message());
-      },
-      kHealPatience, stop_);
+  const absl::Status healed =
+      AwaitNothing([&] { return NotAsBefore(before_, installation_.layout(), installation_.plane(), installation_.plan().viewers); },
+                   kHealPatience, stop_);
   if (absl::IsCancelled(healed)) return healed;
   result.healed = healed.ok() ? absl::Now() - end : absl::InfiniteDuration();
   const PlayerTotals seen = load.players.Totals() - seen_before;

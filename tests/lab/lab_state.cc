@@ -127,4 +127,9 @@ std::string Differences(const LabState& before, const LabState& now) {
   return text;
 }
 
+std::string NotAsBefore(const LabState& before, const Layout& layout, ControlPlane& plane, const std::vector<LabViewer>& viewers) {
+  const absl::StatusOr<LabState> now = ReadLabState(layout, plane, viewers);
+  return now.ok() ? Differences(before, *now) : std::string(now.status().message());
+}
+
 }  // namespace fairlead

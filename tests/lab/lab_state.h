@@ -28,6 +28,9 @@ absl::StatusOr<LabState> ReadLabState(const Layout& layout, ControlPlane& plane,
 // A line for each fact that differs; "" if none does.
 std::string Differences(const LabState& before, const LabState& now);
 
+// What of the running lab isn't as before, read now; "" if everything is.
+std::string NotAsBefore(const LabState& before, const Layout& layout, ControlPlane& plane, const std::vector<LabViewer>& viewers);
+
 }  // namespace fairlead
 
 #endif  // FAIRLEAD_TESTS_LAB_LAB_STATE_H_

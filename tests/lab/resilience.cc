@@ -132,12 +132,9 @@ std::vector<Resilience::Fault> Resilience::Faults() {
 
 absl::StatusOr<absl::Duration> Resilience::AwaitAsBefore() {
   const absl::Time start = absl::Now();
-  RETURN_IF_ERROR(AwaitNothing(
-      [&] {
-        const absl::StatusOr<LabState> now = ReadLabState(installation_.layout(), installation_.plane(), installation_.plan().viewers);
-        return now.ok() ? Differences(before_, *now) : std::string(now.status().message());
-      },
-      kAsBeforePatience, stop_));
+  RETURN_IF_ERROR(
+      AwaitNothing([&] { return NotAsBefore(before_, installation_.layout(), installation_.plane(), installation_.plan().viewers); },
+                   kAsBeforePatience, stop_));
   return absl::Now() - start;
 }
 
