@@ -277,6 +277,45 @@ TEST_F(ServiceTest, AdminMovesFollowTheLifeOfABoxAndAreAuditedWithTheirReason) {
   EXPECT_EQ(audit.audit_records(1).method(), "ApplyFleet");
 }
 
+TEST_F(ServiceTest, AnAuditOfLargeResourcesComesInPagesThatFitAMessage) {
+  constexpr int kUpdates = 150;
+  v1::CreatePartnerRequest create;
+  create.set_partner_id("large");
+  create.mutable_partner()->set_display_name("Large");
+  create.mutable_partner()->add_asns(64500);
+  for (int i = 0; i < 2000; ++i) create.mutable_partner()->add_allowed_prefixes(absl::StrCat("2001:db8:", absl::Hex(i), "::/48"));
+  v1::Partner partner;
+  ASSERT_TRUE(Do(&v1::RegistryService::Stub::CreatePartner, create, partner).ok());
+  for (int i = 0; i < kUpdates; ++i) {
+    v1::UpdatePartnerRequest update;
+    update.mutable_partner()->set_name("partners/large");
+    update.mutable_partner()->set_display_name(absl::StrCat("Large ", i));
+    update.mutable_update_mask()->add_paths("display_name");
+    ASSERT_TRUE(Do(&v1::RegistryService::Stub::UpdatePartner, update, partner).ok());
+  }
+  v1::ListAuditRecordsRequest request;
+  request.set_resource("partners/large");
+  request.set_page_size(1000);
+  int64_t last = std::numeric_limits<int64_t>::max();
+  int records = 0, pages = 0;
+  do {
+    v1::ListAuditRecordsResponse page;
+    const absl::Status listed = Do(&v1::RegistryService::Stub::ListAuditRecords, request, page);
+    ASSERT_TRUE(listed.ok()) << listed;
+    EXPECT_LT(page.ByteSizeLong(), size_t{4} << 20);
+    ASSERT_GT(page.audit_records_size(), 0);
+    for (const v1::AuditRecord& record : page.audit_records()) {
+      EXPECT_LT(record.sequence(), last);
+      last = record.sequence();
+      ++records;
+    }
+    request.set_page_token(page.next_page_token());
+    ++pages;
+  } while (!request.page_token().empty());
+  EXPECT_EQ(records, kUpdates + 1);
+  EXPECT_GT(pages, 1) << "else this test shows nothing";
+}
+
 TEST_F(ServiceTest, StrangersAndBoxesMayNotUseTheRegistry) {
   v1::ListSitesRequest request;
   v1::ListSitesResponse response;

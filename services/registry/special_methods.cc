@@ -1,5 +1,6 @@
 #include "services/registry/special_methods.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -24,6 +25,9 @@ constexpr size_t kMaxInstallationId = 64;
 constexpr size_t kMaxTokenBytes = 256;
 // Of an answer's field changes; beyond it changes come without fields, so that a large fleet's answer fits a message.
 constexpr size_t kMaxFieldChangeBytes = size_t{4} << 20;
+// Of a page of audit records; far below what a message takes.
+constexpr size_t kMostAuditBytes = size_t{2} << 20;
+constexpr int kAuditsAtATime = 50;
 // Keys that are not revoked: one signs, one is on its way in or out.
 constexpr int kMaxLiveKeys = 2;
 
@@ -44,6 +48,19 @@ v1::FleetChange ChangeToProto(const AnyWrite& write) {
     shown.set_after(std::move(field.after));
   }
   return change;
+}
+
+v1::AuditRecord AuditToProto(AuditEntry entry) {
+  v1::AuditRecord record;
+  record.set_sequence(entry.sequence);
+  *record.mutable_time() = TimestampToProto(entry.time);
+  record.set_principal(std::move(entry.principal));
+  record.set_method(std::move(entry.method));
+  record.set_resource(std::move(entry.resource));
+  record.set_config_version(entry.config_version);
+  record.set_before_json(std::move(entry.before_json));
+  record.set_after_json(std::move(entry.after_json));
+  return record;
 }
 
 // The keys that are not revoked.
@@ -272,23 +289,29 @@ absl::Status SpecialMethods::ListAuditRecords(const v1::ListAuditRecordsRequest&
   ASSIGN_OR_RETURN(const std::string last, ParsePageToken(query, request.page_token()));
   int64_t before = 0;
   if (!last.empty() && !absl::SimpleAtoi(last, &before)) return InvalidField("page_token", request.page_token(), "is not of this list");
-  ASSIGN_OR_RETURN(std::vector<AuditEntry> entries, store_.ListAudit(request.resource(), before, page_size + 1));
-  if (static_cast<int>(entries.size()) > page_size) {
-    entries.pop_back();
-    response.set_next_page_token(MakePageToken(query, absl::StrCat(entries.back().sequence)));
+  // A record holds its resource twice, and some resources are long: a page ends before it is too large for a message, and no more than a
+  // few of them are read at a time.
+  size_t bytes = 0;
+  while (true) {
+    const int wanted = std::min(page_size - response.audit_records_size(), kAuditsAtATime);
+    ASSIGN_OR_RETURN(std::vector<AuditEntry> entries, store_.ListAudit(request.resource(), before, wanted + 1));
+    const bool more = static_cast<int>(entries.size()) > wanted;
+    if (more) entries.pop_back();
+    for (AuditEntry& entry : entries) {
+      const size_t size = entry.before_json.size() + entry.after_json.size();
+      if (response.audit_records_size() > 0 && bytes + size > kMostAuditBytes) {
+        response.set_next_page_token(MakePageToken(query, absl::StrCat(before)));
+        return absl::OkStatus();
+      }
+      bytes += size;
+      before = entry.sequence;
+      *response.add_audit_records() = AuditToProto(std::move(entry));
+    }
+    if (!more) return absl::OkStatus();
+    if (response.audit_records_size() < page_size) continue;
+    response.set_next_page_token(MakePageToken(query, absl::StrCat(before)));
+    return absl::OkStatus();
   }
-  for (AuditEntry& entry : entries) {
-    v1::AuditRecord& record = *response.add_audit_records();
-    record.set_sequence(entry.sequence);
-    *record.mutable_time() = TimestampToProto(entry.time);
-    record.set_principal(std::move(entry.principal));
-    record.set_method(std::move(entry.method));
-    record.set_resource(std::move(entry.resource));
-    record.set_config_version(entry.config_version);
-    record.set_before_json(std::move(entry.before_json));
-    record.set_after_json(std::move(entry.after_json));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace fairlead::registry

@@ -105,13 +105,13 @@ absl::Status ControlPlane::CancelDrain(const std::string& name) {
   return Call(*registry_, &registry::v1::RegistryService::Stub::CancelDrain, request).status();
 }
 
-absl::Status ControlPlane::SetDisplayName(const std::string& partner, const std::string& display_name, const std::string& request_id) {
-  registry::v1::UpdatePartnerRequest request;
-  request.mutable_partner()->set_name(partner);
-  request.mutable_partner()->set_display_name(display_name);
+absl::Status ControlPlane::SetDisplayName(const std::string& link, const std::string& display_name, const std::string& request_id) {
+  registry::v1::UpdateLinkRequest request;
+  request.mutable_link()->set_name(link);
+  request.mutable_link()->set_display_name(display_name);
   request.mutable_update_mask()->add_paths("display_name");
   request.set_request_id(request_id);
-  return Call(*registry_, &registry::v1::RegistryService::Stub::UpdatePartner, request, kWriteTimeout).status();
+  return Call(*registry_, &registry::v1::RegistryService::Stub::UpdateLink, request, kWriteTimeout).status();
 }
 
 absl::StatusOr<std::vector<registry::v1::AuditRecord>> ControlPlane::ListAuditRecords(const std::string& resource) {

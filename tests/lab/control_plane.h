@@ -37,8 +37,8 @@ class ControlPlane {
   absl::StatusOr<std::string> CreateDrain(const std::string& target, const std::string& reason);
   absl::StatusOr<registry::v1::Drain> GetDrain(const std::string& name);
   absl::Status CancelDrain(const std::string& name);
-  // A partner's display name alone. Fails in seconds, so that it can be repeated with the same request id.
-  absl::Status SetDisplayName(const std::string& partner, const std::string& display_name, const std::string& request_id);
+  // A link's display name alone. Fails in seconds, so that it can be repeated with the same request id.
+  absl::Status SetDisplayName(const std::string& link, const std::string& display_name, const std::string& request_id);
   // Of one resource, newest first.
   absl::StatusOr<std::vector<registry::v1::AuditRecord>> ListAuditRecords(const std::string& resource);
   // Of the link's fields only the contract cap; 0 = none.

@@ -74,7 +74,7 @@ struct FaultMatrix::Load {
   Load(Installation& installation, const std::vector<content::v1::Title>& titles)
       : players(installation.layout(), installation.plan().viewers, titles, installation.plane(), PlayerOptions()),
         prober(installation.plan().viewers, titles, installation.plane()),
-        writer(installation.plane(), "partners/west-mobile"),
+        writer(installation.plane(), "links/ix-1-west-mobile"),
         invariants(installation, players, prober, writer) {}
 
   Players players;

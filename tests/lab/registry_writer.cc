@@ -10,7 +10,7 @@ namespace fairlead {
 namespace {
 
 constexpr absl::Duration kPause = absl::Milliseconds(100);
-constexpr char kMark[] = "West Mobile, write ";
+constexpr char kMark[] = "port of West Mobile, write ";
 
 // The number in the display name of an audit record's JSON; 0 if it is another write.
 int64_t NumberIn(const std::string& json) {
@@ -23,8 +23,7 @@ int64_t NumberIn(const std::string& json) {
 
 }  // namespace
 
-RegistryWriter::RegistryWriter(ControlPlane& plane, std::string partner)
-    : plane_(plane), partner_(std::move(partner)), thread_([this] { Run(); }) {}
+RegistryWriter::RegistryWriter(ControlPlane& plane, std::string link) : plane_(plane), link_(std::move(link)), thread_([this] { Run(); }) {}
 
 RegistryWriter::~RegistryWriter() {
   stop_.Notify();
@@ -44,7 +43,7 @@ int64_t RegistryWriter::failed_tries() const {
 void RegistryWriter::Run() {
   while (!stop_.WaitForNotificationWithTimeout(kPause)) {
     const int64_t number = acknowledged() + 1;
-    const absl::Status written = plane_.SetDisplayName(partner_, absl::StrCat(kMark, number), absl::StrCat("write-", number));
+    const absl::Status written = plane_.SetDisplayName(link_, absl::StrCat(kMark, number), absl::StrCat("write-", number));
     absl::MutexLock lock(&mu_);
     written.ok() ? acknowledged_ = number : ++failed_tries_;
   }
@@ -52,8 +51,8 @@ void RegistryWriter::Run() {
 
 std::string RegistryWriter::Verify() {
   const int64_t acknowledged_before = acknowledged();
-  const absl::StatusOr<std::vector<registry::v1::AuditRecord>> audit = plane_.ListAuditRecords(partner_);
-  if (!audit.ok()) return "";
+  const absl::StatusOr<std::vector<registry::v1::AuditRecord>> audit = plane_.ListAuditRecords(link_);
+  if (!audit.ok()) return absl::StrCat("no audit: ", std::string(audit.status().message()));
   // Newest first. The write under way may stand there already, acknowledged or not.
   int64_t last = 0;
   for (auto record = audit->rbegin(); record != audit->rend(); ++record) {
