@@ -1,7 +1,7 @@
 // The fault matrix: every process of a lab × {killed, frozen, restarted}, and every pair that talks through the relay × {partitioned}, each
-// at several moments, one after the other in a seeded order, while
-// viewers play, others begin to, and an operator writes. After each fault the lab must be as before within two minutes, the viewers must
-// not have stalled, new plays must not have failed (where the fault wasn't the way to steerd itself), and the invariants must hold.
+// at several moments, one after the other in a seeded order, while viewers play, others begin to, and an operator writes. After each fault
+// the lab must be as before within two minutes, the viewers must not have stalled, new plays must not have failed (where the fault wasn't
+// the way to steerd itself), and the invariants must hold.
 //
 //   FaultMatrix matrix(installation, report, stop, {.moments = 1});
 //   RETURN_IF_ERROR(matrix.Run());

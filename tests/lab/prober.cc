@@ -118,13 +118,4 @@ absl::StatusOr<absl::Time> Prober::AwaitGone(const Who& who, absl::Duration pati
                                                   absl::FormatDuration(patience), who.viewer.empty() ? "" : " for ", who.viewer));
 }
 
-absl::StatusOr<absl::Time> Prober::AwaitNamed(const Who& who, absl::Duration patience) const {
-  const absl::Time since = absl::Now();
-  absl::MutexLock lock(&mu_);
-  const auto named = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return LastNamed(who) > since; };
-  if (mu_.AwaitWithTimeout(absl::Condition(&named), patience)) return LastNamed(who);
-  return absl::DeadlineExceededError(absl::StrCat(who.name, " is not named", who.first ? " first" : "", " again within ",
-                                                  absl::FormatDuration(patience), who.viewer.empty() ? "" : " for ", who.viewer));
-}
-
 }  // namespace fairlead

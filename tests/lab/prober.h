@@ -6,7 +6,7 @@
 //
 //   Prober prober(viewers, titles, plane);
 //   supervisor.Signal("ocad-north-1-flash-1/**", SIGKILL);
-//   prober.AwaitNotFirst("appliances/north-1-flash-1", absl::Seconds(30)) − then  // How long it was still named first.
+//   prober.AwaitGone({.name = "appliances/north-1-flash-1", .first = true}, absl::Seconds(30));  // When it was last named first.
 #ifndef FAIRLEAD_TESTS_LAB_PROBER_H_
 #define FAIRLEAD_TESTS_LAB_PROBER_H_
 
@@ -57,8 +57,6 @@ class Prober {
     bool first = false;
   };
   absl::StatusOr<absl::Time> AwaitGone(const Who& who, absl::Duration patience) const ABSL_LOCKS_EXCLUDED(mu_);
-  // Waits until it is named again after now. DEADLINE_EXCEEDED if it isn't.
-  absl::StatusOr<absl::Time> AwaitNamed(const Who& who, absl::Duration patience) const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   struct Named {

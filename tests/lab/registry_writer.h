@@ -30,9 +30,8 @@ class RegistryWriter {
   RegistryWriter(const RegistryWriter&) = delete;
   RegistryWriter& operator=(const RegistryWriter&) = delete;
 
-  // Acknowledged writes, and tries that failed, so far.
+  // Writes so far.
   int64_t acknowledged() const ABSL_LOCKS_EXCLUDED(mu_);
-  int64_t failed_tries() const ABSL_LOCKS_EXCLUDED(mu_);
   // What the audit says against it: an acknowledged write that is missing or stands twice, or out of order; or that the registry doesn't
   // tell. "" if nothing.
   std::string Verify() ABSL_LOCKS_EXCLUDED(mu_);
@@ -44,7 +43,6 @@ class RegistryWriter {
   const std::string link_;
   mutable absl::Mutex mu_;
   int64_t acknowledged_ ABSL_GUARDED_BY(mu_) = 0;  // Numbers 1 … acknowledged_ are.
-  int64_t failed_tries_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Notification stop_;
   std::thread thread_;
 };
