@@ -2,8 +2,6 @@
 
 #include <sys/stat.h>
 
-#include <fstream>
-#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -15,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
+#include "libs/checkpoint/file.h"
 
 namespace fairlead::ingest {
 namespace {
@@ -70,10 +69,9 @@ absl::StatusOr<bool> VrpFile::Poll() {
   if (static_cast<uint64_t>(found.st_size) > kMaxBytes) {
     return absl::InvalidArgumentError(absl::StrCat("vrp_file '", path_, "': has ", found.st_size, " bytes, at most ", kMaxBytes));
   }
-  std::ifstream stream(path_, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  if (!stream.is_open() || stream.bad()) return absl::UnavailableError(absl::StrCat("vrp_file '", path_, "': can't be read"));
-  absl::StatusOr<VrpTable> table = ParseVrpCsv(text);
+  const absl::StatusOr<std::string> text = ReadFile(path_, kMaxBytes);
+  if (!text.ok()) return absl::UnavailableError(absl::StrCat("vrp_file '", path_, "': can't be read: ", text.status().message()));
+  absl::StatusOr<VrpTable> table = ParseVrpCsv(*text);
   if (!table.ok()) return absl::InvalidArgumentError(absl::StrCat("vrp_file '", path_, "': ", table.status().message()));
   table_ = std::make_shared<const VrpTable>(*std::move(table));
   return true;

@@ -48,6 +48,13 @@ TEST(ParseVrpCsv, EveryBadLineIsNamed) {
   EXPECT_THAT(std::string(cut.message()), HasSubstr("line 2: does not end"));
 }
 
+TEST(VrpFile, AFolderInItsPlaceIsAnErrorThatNamesIt) {
+  VrpFile file("/proc/self");
+  const absl::Status status = file.Poll().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("vrp_file '/proc/self': can't be read"));
+}
+
 TEST(VrpFile, ABadFileLeavesTheTableBeforeIt) {
   char folder[] = "/tmp/vrp-XXXXXX";
   ASSERT_NE(mkdtemp(folder), nullptr);

@@ -4,12 +4,12 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "tests/lab/text_file.h"
 
 namespace fairlead {
 namespace {
@@ -22,8 +22,7 @@ constexpr char kRequestsASecond[] = "2000";
 absl::StatusOr<ProcessSpec> PrepareFront(const Layout& layout) {
   const std::string folder = layout.Run("front"), path = folder + "/nginx.conf";
   const std::string source = absl::StrCat(layout.folders.src_dir, "/deploy/nginx/steering.conf.in");
-  std::ifstream in(source);
-  const std::string config(std::istreambuf_iterator<char>(in), {});
+  const std::string config = ReadText(source);
   if (config.empty()) return absl::NotFoundError(absl::StrCat("can't read '", source, "'"));
   std::error_code error;
   std::filesystem::create_directories(folder, error);

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -19,6 +18,7 @@
 #include "tests/lab/front.h"
 #include "tests/lab/media.h"
 #include "tests/lab/routers.h"
+#include "tests/lab/text_file.h"
 #include "tests/lab/wait.h"
 
 namespace fairlead {
@@ -86,8 +86,7 @@ absl::StatusOr<std::string> Installation::Fairlead(const std::vector<std::string
                       {"FAIRLEAD_STEERING", layout_.steerd},
                       {"FAIRLEAD_AS", "lab"}};
   RETURN_IF_ERROR(supervisor_.Run(spec, absl::Minutes(1)));
-  std::ifstream log(supervisor_.LogPath(spec.name));
-  return std::string(std::istreambuf_iterator<char>(log), {});
+  return ReadText(supervisor_.LogPath(spec.name));
 }
 
 absl::Status Installation::StartControlPlane() {
@@ -282,10 +281,10 @@ absl::StatusOr<std::string> Installation::MakeTitles() {
   }
   int files = 0;
   uintmax_t bytes = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(layout_.Run("media"))) {
-    if (entry.path().extension() != ".mp4") continue;
+  for (const std::string& path : FilesBelow(layout_.Run("media"))) {
+    if (!absl::EndsWith(path, ".mp4")) continue;
     ++files;
-    bytes += entry.file_size();
+    bytes += fs::file_size(path);
   }
   return absl::StrCat(LabTitles().size(), " titles in three qualities, ", files, " files, ", FormatBytes(static_cast<double>(bytes)));
 }

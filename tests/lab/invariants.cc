@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 #include <system_error>
@@ -16,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "tests/lab/text_file.h"
 
 namespace fairlead {
 namespace {
@@ -47,13 +46,8 @@ std::string ShortName(const std::string& name) {
   return name.substr(name.find('/') + 1);
 }
 
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 int64_t ResidentBytes(pid_t pid) {
-  std::istringstream words(ReadFile(absl::StrCat("/proc/", pid, "/statm")));
+  std::istringstream words(ReadText(absl::StrCat("/proc/", pid, "/statm")));
   int64_t size = 0, resident = 0;
   words >> size >> resident;
   return resident * sysconf(_SC_PAGESIZE);
@@ -177,7 +171,7 @@ std::vector<std::string> Invariants::Secrets() const {
   std::vector<std::string> secrets = {"eyJhbGciOi", "URISigningPackage=ey", "PRIVATE KEY"};
   for (const LabBox& box : installation_.layout().boxes) {
     for (const char* file : {"state/credential", "enrollment-token"}) {
-      const std::string text = ReadFile(installation_.layout().Run(absl::StrCat("boxes/", box.id, "/", file)));
+      const std::string text = ReadText(installation_.layout().Run(absl::StrCat("boxes/", box.id, "/", file)));
       const std::string secret(absl::StripAsciiWhitespace(text));
       if (secret.size() >= 16) secrets.push_back(secret);
     }
@@ -186,10 +180,8 @@ std::vector<std::string> Invariants::Secrets() const {
 }
 
 std::string Invariants::NewText(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  file.seekg(read_[path]);
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  read_[path] += static_cast<std::streamoff>(text.size());
+  std::string text = ReadText(path, read_[path]);
+  read_[path] += text.size();
   return text;
 }
 
@@ -201,11 +193,10 @@ void Invariants::CheckSecrets(std::vector<std::string>& broken) {
       if (at != std::string::npos) broken.push_back(absl::StrCat("I9: ", where, " holds a secret at byte ", at));
     }
   };
-  std::error_code gone;
-  for (const auto& entry : fs::recursive_directory_iterator(installation_.layout().folders.run_dir, gone)) {
+  for (const std::string& path : FilesBelow(installation_.layout().folders.run_dir)) {
     // The command line's own output is an operator's answer, URLs and all, not a log.
-    const std::string name = entry.path().filename();
-    if (entry.path().extension() == ".log" && !absl::StartsWith(name, "fairlead-")) check(name, NewText(entry.path()));
+    const std::string name = fs::path(path).filename();
+    if (absl::EndsWith(name, ".log") && !absl::StartsWith(name, "fairlead-")) check(name, NewText(path));
   }
   for (int service = 0; service < 4; ++service) {
     check(absl::StrCat("metrics page ", service), MetricsPage(service));

@@ -64,7 +64,7 @@ class Invariants {
   absl::Time guard_checked_ = absl::InfiniteFuture();
   double silences_ = 0;  // Believed by the limit, when it was checked last.
   std::map<std::string, common::v1::AdminState> admin_;
-  std::map<std::string, std::streamoff> read_;
+  std::map<std::string, size_t> read_;
 };
 
 }  // namespace fairlead

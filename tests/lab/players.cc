@@ -1,13 +1,12 @@
 #include "tests/lab/players.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "libs/base/status_macros.h"
+#include "tests/lab/text_file.h"
 
 namespace fairlead {
 namespace {
@@ -20,11 +19,6 @@ constexpr absl::Duration kAskPatience = absl::Seconds(2);
 constexpr absl::Duration kPause = absl::Milliseconds(100);
 constexpr char kVideo[] = "video-720p";
 constexpr char kAudio[] = "audio-en";
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 }  // namespace
 
@@ -190,9 +184,9 @@ Players::~Players() {
 
 void Players::Load(const std::string& media_dir, const std::string& path) {
   Media media;
-  media.bytes = ReadFile(absl::StrCat(media_dir, "/", path));
+  media.bytes = ReadText(absl::StrCat(media_dir, "/", path));
   const std::string folder = path.substr(0, path.rfind('/')), name = path.substr(path.rfind('/') + 1);
-  const auto playlist = ParseHlsPlaylist(ReadFile(absl::StrCat(media_dir, "/", folder, "/media.m3u8")),
+  const auto playlist = ParseHlsPlaylist(ReadText(absl::StrCat(media_dir, "/", folder, "/media.m3u8")),
                                          {.file_name = name, .file_size = static_cast<int64_t>(media.bytes.size())});
   if (playlist.ok()) media.playlist = *playlist;
   media_.emplace(path, std::move(media));

@@ -1,8 +1,6 @@
 #include "tests/lab/proc.h"
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -11,19 +9,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/lab/text_file.h"
 
 namespace fairlead {
-namespace {
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-}  // namespace
-
 absl::StatusOr<ProcessInfo> ReadProcess(pid_t pid) {
-  const std::string stat = ReadAll(absl::StrCat("/proc/", pid, "/stat"));
+  const std::string stat = ReadText(absl::StrCat("/proc/", pid, "/stat"));
   // "pid (name) state ppid pgrp session …": the name may hold anything, brackets included, so count from the last one.
   const size_t end = stat.rfind(") ");
   if (end == std::string::npos) return absl::NotFoundError(absl::StrCat("no process ", pid));
@@ -42,10 +32,10 @@ absl::StatusOr<ProcessInfo> ReadProcess(pid_t pid) {
 
 std::vector<ProcessInfo> ListProcesses() {
   std::vector<ProcessInfo> processes;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
     pid_t pid = 0;
-    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
+    if (!absl::SimpleAtoi(entry->path().filename().string(), &pid)) continue;
     absl::StatusOr<ProcessInfo> info = ReadProcess(pid);
     if (info.ok()) processes.push_back(*info);
   }
@@ -71,7 +61,7 @@ std::vector<pid_t> ProcessesBelow(const std::vector<ProcessInfo>& processes, pid
 }
 
 bool HasEnvironment(pid_t pid, const std::string& entry) {
-  const std::string environment = ReadAll(absl::StrCat("/proc/", pid, "/environ"));
+  const std::string environment = ReadText(absl::StrCat("/proc/", pid, "/environ"));
   for (const absl::string_view item : absl::StrSplit(environment, '\0')) {
     if (item == entry) return true;
   }

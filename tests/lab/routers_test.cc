@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/lab/text_file.h"
 #include "tests/testing/eventually.h"
 
 namespace fairlead {
@@ -64,8 +65,7 @@ class RoutersTest : public ::testing::Test {
     const absl::Status asked = supervisor_->Run(
         {.name = "birdc", .argv = {"/bin/sh", "-c", absl::StrCat("exec /usr/sbin/birdc -s ", path_, "/", name, ".ctl ", question)}},
         absl::Seconds(10));
-    std::ifstream file(log);
-    return std::string(std::istreambuf_iterator<char>(file), {});
+    return ReadText(log);
   }
 
   std::string path_;

@@ -110,11 +110,11 @@ absl::StatusOr<int> RunFolder::KillLeftovers(absl::Duration patience) {
 
 absl::Status RunFolder::Clear() {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path_, error)) {
-    if (entry.path().filename() == "lock") continue;
+  for (fs::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().filename() == "lock") continue;
     std::error_code failed;
-    fs::remove_all(entry.path(), failed);
-    if (failed) return absl::InternalError(absl::StrCat("can't delete '", entry.path().string(), "': ", failed.message()));
+    fs::remove_all(entry->path(), failed);
+    if (failed) return absl::InternalError(absl::StrCat("can't delete '", entry->path().string(), "': ", failed.message()));
   }
   return absl::OkStatus();
 }

@@ -11,8 +11,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "libs/base/status_macros.h"
 #include "tests/lab/proc.h"
+#include "tests/lab/text_file.h"
 
 namespace fairlead {
 namespace {
@@ -36,8 +35,7 @@ std::string DescribeExit(int wait_status) {
 }
 
 std::string Tail(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(std::istreambuf_iterator<char>(file), {});
+  const std::string text = ReadText(path);
   return text.size() <= kLogTail ? text : "…" + text.substr(text.size() - kLogTail);
 }
 

@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/lab/proc.h"
+#include "tests/lab/text_file.h"
 #include "tests/testing/eventually.h"
 
 namespace fairlead {
@@ -28,14 +29,9 @@ bool Runs(pid_t pid) {
   return info.ok() && !info->zombie;
 }
 
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
 pid_t ReadPid(const std::string& path) {
   pid_t pid = 0;
-  return absl::SimpleAtoi(ReadFile(path), &pid) ? pid : 0;
+  return absl::SimpleAtoi(ReadText(path), &pid) ? pid : 0;
 }
 
 ProcessSpec Shell(const std::string& name, const std::string& script) {
@@ -113,7 +109,7 @@ TEST_F(SupervisorTest, HigherStagesStopFirst) {
     ASSERT_TRUE(Eventually([&] { return std::filesystem::exists(Path(name)); }));
   }
   supervisor.StopAll();
-  EXPECT_EQ(ReadFile(Path("order")), "2\n1\n0\n");
+  EXPECT_EQ(ReadText(Path("order")), "2\n1\n0\n");
 }
 
 TEST_F(SupervisorTest, AStoppedProcessStaysStoppedAndItsNameIsFreeAgain) {

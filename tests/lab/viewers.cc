@@ -1,8 +1,5 @@
 #include "tests/lab/viewers.h"
 
-#include <fstream>
-#include <iterator>
-
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -11,6 +8,7 @@
 #include "libs/content/hls_playlist.h"
 #include "libs/signing/digest.h"
 #include "tests/lab/refusals.h"
+#include "tests/lab/text_file.h"
 
 namespace fairlead {
 namespace {
@@ -23,11 +21,6 @@ using steering::v1::SteerRequest;
 using steering::v1::SteerResponse;
 
 constexpr absl::Duration kPatience = absl::Seconds(15);
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
 
 std::string ShortName(const std::string& name) {
   return name.substr(name.find('/') + 1);
@@ -128,7 +121,7 @@ absl::Status Viewers::Fetch(const FileAnswer& answer, const File& file, Playback
       ParseHlsPlaylist(playlist.body, {.file_name = answer.path().substr(answer.path().rfind('/') + 1), .file_size = file.size_bytes()}));
   std::vector<ByteRange> ranges = {parsed.map};
   for (const HlsSegment& segment : parsed.segments) ranges.push_back(segment.range);
-  const std::string source = ReadFile(layout_.Run(absl::StrCat("media/", answer.path())));
+  const std::string source = ReadText(layout_.Run(absl::StrCat("media/", answer.path())));
   std::string whole;
   for (const ByteRange& range : ranges) {
     ASSIGN_OR_RETURN(const HttpReply part, http_.Get(url.url(), {absl::StrCat("Range: bytes=", range.offset, "-", range.end() - 1)}));

@@ -63,6 +63,14 @@ POLL_PAUSE = r"\b(?:SleepFor|sleep_for)\s*\(\s*(?:absl::Milliseconds|std::chrono
 MAX_POLL_PAUSE_MS = 100
 LOOP_LINES = 3
 
+# What throws past a program's checks where the system fails in mid-reading: a process that ends takes its /proc files with it, a folder may
+# stand where a file should.
+THROWING_READS = {
+    r"\bistreambuf_iterator\b": "read(2) by a reader that returns an error (libs/checkpoint/file.h, tests/lab/text_file.h)",
+    r"\bfor \([^;]*[^:]: [^;]*\bdirectory_iterator\(": "step by increment(error): ++ throws, whatever the constructor was given",
+    r"\bfor \([^;]*[^:]: [^;]*\brecursive_directory_iterator\(": "step by increment(error): ++ throws, whatever the constructor was given",
+}
+
 # Test → why it may sleep otherwise.
 MAY_SLEEP = {}
 

@@ -162,6 +162,16 @@ def check_sleep(source: Source) -> Iterator[Finding]:
             yield Finding(source.path, number, "sleep", f"{match.group(0)}…): poll with a deadline instead of sleeping")
 
 
+def check_reads(source: Source) -> Iterator[Finding]:
+    if not source.is_cpp or source.path.endswith("_test.cc"):
+        return
+    for number, line in enumerate(source.lines, 1):
+        for pattern, why in rules.THROWING_READS.items():
+            match = re.search(pattern, code_only(line))
+            if match:
+                yield Finding(source.path, number, "reads", f"{match.group(0)[-40:]}: {why}")
+
+
 def check_text(source: Source) -> Iterator[Finding]:
     if any(fnmatch.fnmatch(source.path, pattern) for pattern in TEXT_CHECK_SKIPS):
         return
@@ -185,7 +195,7 @@ def check_folders(sources: list[Source]) -> Iterator[Finding]:
             yield Finding(f"{room}/BUILD.bazel", 1, "readme", "a room has a README.md or a BUILD.bazel that starts with a comment on what it is")
 
 
-CHECKS = (check_pure, check_arrows, check_owners, check_header, check_sleep, check_text)
+CHECKS = (check_pure, check_arrows, check_owners, check_header, check_sleep, check_reads, check_text)
 
 
 def read_tree(root: str) -> list[Source]:

@@ -164,6 +164,13 @@ class Text(unittest.TestCase):
         for bad in (poll.replace("(5)", "(500)"), poll.replace("while", "if"), poll.replace("Milliseconds", "Seconds")):
             self.assertEqual(findings({"tests/x/a_test.cc": bad}), [("tests/x/a_test.cc", "sleep")], bad)
 
+    def test_a_read_that_throws_is_found(self):
+        for line in ("std::string t(std::istreambuf_iterator<char>(in), {});", "for (const auto& e : fs::directory_iterator(p, error)) {",
+                     "for (const auto& e : std::filesystem::recursive_directory_iterator(p)) {"):
+            self.assertEqual(findings({"tests/x/a.cc": f"{line}\n"}), [("tests/x/a.cc", "reads")], line)
+            self.assertEqual(findings({"tests/x/a_test.cc": f"{line}\n"}), [], line)
+        self.assertEqual(findings({"tests/x/a.cc": "for (fs::directory_iterator e(p, error), end; e != end; e.increment(error)) {\n"}), [])
+
     def test_unwanted_text_is_found_in_code_and_prose(self):
         key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n"
         for text in ("a whitelist\n", "a slave\n", "see /home/jane/x\n", "// TODO: tidy\n", "// TODO(jane)\n", "// FIXME later\n", key,

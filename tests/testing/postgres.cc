@@ -154,8 +154,8 @@ absl::Status TestPostgres::Migrate(const std::vector<std::string>& arguments) {
 void TestPostgres::Signal(int signal) const {
   // The postmaster's children lead process groups of their own, so each is named.
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
-    const pid_t pid = std::atoi(entry.path().filename().c_str());
+  for (std::filesystem::directory_iterator entry("/proc", ignored), end; !ignored && entry != end; entry.increment(ignored)) {
+    const pid_t pid = std::atoi(entry->path().filename().c_str());
     if (pid <= 0) continue;
     const std::string stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
     const size_t after_name = stat.rfind(')');

@@ -106,11 +106,11 @@ void Filler::RemoveStrayParts() {
   for (const uint32_t number : running_) running.insert(absl::StrCat(number));
   for (const auto& [tier, folder] : options_.folders) {
     std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(folder + "/.partial", error)) {
-      const std::string name = entry.path().filename().string();
-      if (kept.contains(entry.path().string()) || running.contains(name.substr(0, name.find('-')))) continue;
+    for (std::filesystem::directory_iterator entry(folder + "/.partial", error), end; !error && entry != end; entry.increment(error)) {
+      const std::string name = entry->path().filename().string();
+      if (kept.contains(entry->path().string()) || running.contains(name.substr(0, name.find('-')))) continue;
       std::error_code ignored;
-      std::filesystem::remove(entry.path(), ignored);
+      std::filesystem::remove(entry->path(), ignored);
     }
   }
 }
