@@ -19,7 +19,11 @@ namespace fairlead {
 // Largest message that a client or server of ours takes.
 inline constexpr int kMaxMessageBytes = 8 << 20;
 
-// Connects lazily; reconnects by itself within 2 s of the server's return. Thread-safe to share.
+// How long one attempt to connect may take before the next is made.
+inline constexpr absl::Duration kConnectPatience = absl::Seconds(5);
+
+// Connects lazily; reconnects by itself: within 2 s of the return of a server that refused, within kConnectPatience of one that was silent.
+// Thread-safe to share.
 std::shared_ptr<grpc::Channel> MakeChannel(absl::string_view target);
 
 // Every unary call has a deadline; a stream has none, but a watchdog of its own.

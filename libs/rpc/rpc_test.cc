@@ -1,7 +1,17 @@
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "fairlead/common/v1/server_info_service.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -55,6 +65,56 @@ TEST(Principal, TextNamesOperatorsAndServicesOnly) {
   EXPECT_FALSE(ParsePrincipal("appliance/oca-1").trusted());
   EXPECT_FALSE(ParsePrincipal("root").trusted());
   EXPECT_FALSE(ParsePrincipal("operator/" + std::string(1000, 'x')).trusted());
+}
+
+// A server that takes a connection at once and speaks only after a while, as a busy one does.
+class SlowServer {
+ public:
+  explicit SlowServer(absl::Duration thinks) : thinks_(thinks), listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(listener_, 8), 0);
+    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    target_ = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+    thread_ = std::thread([this] { Serve(); });
+  }
+  ~SlowServer() {
+    stop_.Notify();
+    shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    close(listener_);
+  }
+  const std::string& target() const { return target_; }
+  int connections() const { return connections_; }
+
+ private:
+  void Serve() {
+    for (int fd; (fd = accept(listener_, nullptr, nullptr)) >= 0;) {
+      ++connections_;
+      // An empty SETTINGS frame (RFC 9113 §6.5): a client of gRPC is connected when it has one.
+      if (!stop_.WaitForNotificationWithTimeout(thinks_)) send(fd, "\0\0\0\4\0\0\0\0", 9, MSG_NOSIGNAL);
+      open_.push_back(fd);
+    }
+    for (const int fd : open_) close(fd);
+  }
+
+  const absl::Duration thinks_;
+  const int listener_;
+  std::string target_;
+  std::atomic<int> connections_ = 0;
+  std::vector<int> open_;
+  absl::Notification stop_;
+  std::thread thread_;
+};
+
+TEST(Channel, WaitsForAServerThatTakesItsTime) {
+  SlowServer server(absl::Seconds(1));
+  const std::shared_ptr<grpc::Channel> channel = MakeChannel(server.target());
+  EXPECT_TRUE(channel->WaitForConnected(absl::ToChronoTime(absl::Now() + absl::Seconds(10))));
+  EXPECT_EQ(server.connections(), 1) << "an attempt that is given up makes a busy server busier";
 }
 
 TEST(Server, TellsWhatItIsAndThatItServes) {

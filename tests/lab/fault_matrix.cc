@@ -116,7 +116,8 @@ std::vector<FaultMatrix::Planned> FaultMatrix::Plan() const {
     for (const std::string& target : Targets()) {
       for (const FaultKind kind : {FaultKind::kKill, FaultKind::kFreeze, FaultKind::kRestart}) plan.push_back({target, kind});
     }
-    for (const std::string& pair : Pairs()) plan.push_back({pair, FaultKind::kPartition});
+    for (const std::string& pair : options_.partitions ? Pairs() : std::vector<std::string>())
+      plan.push_back({pair, FaultKind::kPartition});
   }
   std::shuffle(plan.begin(), plan.end(), std::mt19937_64(options_.seed));
   if (options_.most > 0 && plan.size() > static_cast<size_t>(options_.most)) plan.resize(static_cast<size_t>(options_.most));
@@ -178,15 +179,15 @@ absl::Status FaultMatrix::Run() {
   ASSIGN_OR_RETURN(const std::vector<content::v1::Title> titles, installation_.plane().ListTitles());
   ASSIGN_OR_RETURN(before_, ReadLabState(installation_.layout(), installation_.plane(), installation_.plan().viewers));
   const std::vector<Planned> plan = Plan();
-  report_.Line(absl::StrCat("   ", plan.size(), " faults: (", Targets().size(), " processes × 3 kinds + ", Pairs().size(),
-                            " partitions) × ", options_.moments, " moments", options_.most > 0 ? ", cut short" : "", "; seed ",
-                            options_.seed));
+  report_.Line(absl::StrCat("   ", plan.size(), " faults: (", Targets().size(), " processes × 3 kinds + ",
+                            options_.partitions ? Pairs().size() : 0, " partitions) × ", options_.moments, " moments",
+                            options_.most > 0 ? ", cut short" : "", "; seed ", options_.seed));
   Load load(installation_, titles);
   std::mt19937_64 chance(options_.seed);
   std::vector<FaultResult> results;
   for (const Planned& fault : plan) {
     stop_.WaitForNotificationWithTimeout(absl::Milliseconds(static_cast<int64_t>(chance() % kMostPauseMs)));
-    if (stop_.HasBeenNotified()) return absl::CancelledError("stopped");
+    if (stop_.HasBeenNotified()) break;
     ASSIGN_OR_RETURN(const FaultResult result, Inflict(fault, load));
     report_.Check(
         result.broken.empty(),
@@ -197,7 +198,8 @@ absl::Status FaultMatrix::Run() {
     results.push_back(result);
   }
   ShowResults(results, load.writer.acknowledged());
-  return WriteJson(results);
+  RETURN_IF_ERROR(WriteJson(results));
+  return stop_.HasBeenNotified() ? absl::CancelledError(absl::StrCat("stopped after ", results.size(), " faults")) : absl::OkStatus();
 }
 
 void FaultMatrix::ShowResults(const std::vector<FaultResult>& results, int64_t writes) {

@@ -31,8 +31,9 @@ struct FaultMatrixOptions {
   int moments = 10;                           // Of each process and kind.
   absl::Duration frozen = absl::Seconds(20);  // How long a frozen process stays so.
   uint64_t seed = 1;
-  int most = 0;      // Stop after so many faults; 0: all.
-  std::string json;  // Where the results are written, as JSON; empty: nowhere.
+  int most = 0;            // Stop after so many faults; 0: all.
+  bool partitions = true;  // Without them: what befalls processes only.
+  std::string json;        // Where the results are written, as JSON; empty: nowhere.
 };
 
 // A fault and what was seen of it.
@@ -52,7 +53,8 @@ class FaultMatrix {
   // All must outlive it.
   FaultMatrix(Installation& installation, Report& report, const absl::Notification& stop, FaultMatrixOptions options);
 
-  // Everything, with a line for each fault and a table at the end. Broken promises are failed checks of the report.
+  // Everything, with a line for each fault and a table at the end. Broken promises are failed checks of the report. CANCELLED, with the
+  // table of what was done, if it is stopped before its end.
   absl::Status Run();
 
  private:

@@ -1,9 +1,8 @@
 // lab: a whole installation on one machine, for ./run.
 //
 //   lab demo|up [--once] [--routes=FILE] --bin_dir=DIR --src_dir=DIR [--run_dir=DIR]
-//   lab faults [--moments=N] [--most=N] [--frozen=20s] [--seed=N] [--json=FILE] --bin_dir=DIR --src_dir=DIR [--run_dir=DIR]
-//   lab down|status [--run_dir=DIR]
-//   lab kill|stop|cont|restart|hold|release|partition|heal … (faults.h)
+//   lab faults [--moments=N] [--most=N] [--frozen=20s] [--seed=N] [--partitions=false] [--json=FILE] --bin_dir=DIR --src_dir=DIR
+//   [--run_dir=DIR] lab down|status [--run_dir=DIR] lab kill|stop|cont|restart|hold|release|partition|heal … (faults.h)
 //
 // Exit code 0 only if every step and check held; 130 after Ctrl-C before the end.
 #include <signal.h>
@@ -48,6 +47,7 @@ ABSL_FLAG(uint64_t, seed, 1, "of the generated routes");
 ABSL_FLAG(int, moments, 10, "faults: how often each fault of each process");
 ABSL_FLAG(absl::Duration, frozen, absl::Seconds(20), "faults: how long a frozen process stays so");
 ABSL_FLAG(int, most, 0, "faults: stop after so many; 0 = all");
+ABSL_FLAG(bool, partitions, true, "faults: cut connections as well");
 ABSL_FLAG(std::string, json, "", "faults: where the results are written");
 ABSL_FLAG(bool, hold, false, "kill: don't start it again until it is released");
 
@@ -124,6 +124,7 @@ absl::Status RunFaults(Installation& installation, Report& report, const absl::N
                       .frozen = absl::GetFlag(FLAGS_frozen),
                       .seed = absl::GetFlag(FLAGS_seed),
                       .most = absl::GetFlag(FLAGS_most),
+                      .partitions = absl::GetFlag(FLAGS_partitions),
                       .json = absl::GetFlag(FLAGS_json)});
   return matrix.Run();
 }

@@ -12,7 +12,8 @@
 namespace fairlead::agent {
 namespace {
 
-constexpr absl::Duration kConnectTimeout = absl::Seconds(2);
+// As long as the channel gives a single attempt.
+constexpr absl::Duration kConnectTimeout = kConnectPatience;
 // A receiver that has answered before and then doesn't for so long, while heartbeats go out, is taken for dead.
 constexpr absl::Duration kSilence = absl::Seconds(30);
 
@@ -126,6 +127,8 @@ bool ApplianceLink::RunStream(const std::string& cell) {
     const grpc::Status status = stream->Finish();
     LogWarning("stream to a cell ended",
                {{"cell", cell}, {"code", static_cast<int>(status.error_code())}, {"error", status.error_message()}});
+  } else {
+    LogWarning("can't connect to a cell; will try again", {{"cell", cell}, {"tried_for", absl::FormatDuration(kConnectTimeout)}});
   }
   absl::MutexLock lock(&mu_);
   context_ = nullptr;
