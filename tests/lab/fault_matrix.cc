@@ -189,6 +189,7 @@ absl::Status FaultMatrix::Run() {
     stop_.WaitForNotificationWithTimeout(absl::Milliseconds(static_cast<int64_t>(chance() % kMostPauseMs)));
     if (stop_.HasBeenNotified()) break;
     ASSIGN_OR_RETURN(const FaultResult result, Inflict(fault, load));
+    if (stop_.HasBeenNotified()) break;  // Stopped in its middle, it says nothing.
     report_.Check(
         result.broken.empty(),
         absl::StrCat(results.size() + 1, "/", plan.size(), " ", fault.target, " ", std::string(ToString(fault.kind)), ": as before after ",
