@@ -51,8 +51,8 @@ class UrlMaker {
                                   .lifetime = context_.state.settings.token_lifetime};
     ASSIGN_OR_RETURN(const TokenCache::Token token, context_.tokens.Get(request, context_.state.key_id, context_.now));
     const std::string origin = UrlOrigin(candidate.endpoint);
-    out.set_url(absl::StrCat(origin, MakeSignedPath(*token, file_.file->path)));
-    if (!playlist_path_.empty()) out.set_playlist_url(absl::StrCat(origin, MakeSignedPath(*token, playlist_path_)));
+    out.set_url(absl::StrCat(origin, MakeSignedPath(token, file_.file->path)));
+    if (!playlist_path_.empty()) out.set_playlist_url(absl::StrCat(origin, MakeSignedPath(token, playlist_path_)));
     out.set_appliance(candidate.appliance.name());
     out.set_site(candidate.site.name());
     out.set_family(static_cast<common::v1::AddressFamily>(candidate.endpoint.family));
