@@ -43,8 +43,17 @@ absl::Status SetParameter(const std::string& name, const std::string& value, sv1
     int number = 0;
     if (!absl::SimpleAtoi(value, &number)) return InvalidField(name, value, "must be a whole number");
     request.set_max_urls(number);
+  } else if (name == "request_class") {
+    sv1::RequestClass request_class = sv1::REQUEST_CLASS_UNSPECIFIED;
+    if (!sv1::RequestClass_Parse(value, &request_class)) return InvalidField(name, value, "no such class, see steering_service.proto");
+    request.set_request_class(request_class);
+  } else if (name == "bind_session") {
+    if (value != "true" && value != "false") return InvalidField(name, value, "must be true or false");
+    request.set_bind_session(value == "true");
   } else {
-    return InvalidField(name, value, "no such parameter; known are client_address, title, version, renditions, max_urls, session_id");
+    return InvalidField(
+        name, value,
+        "no such parameter; known are client_address, title, version, renditions, max_urls, session_id, request_class, bind_session");
   }
   return absl::OkStatus();
 }

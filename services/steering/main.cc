@@ -12,6 +12,7 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "libs/clock/system_clock.h"
 #include "libs/log/log.h"
@@ -28,6 +29,16 @@ ABSL_FLAG(std::string, state_dir, "", "Folder of the last-known-good copy; empty
 ABSL_FLAG(std::string, signing_key_dir, "", "Folder of <key id>.pem, mode 0600; without it no URL can be signed");
 ABSL_FLAG(std::string, trusted_proxies, "127.0.0.0/8,::1/128", "Addresses or prefixes whose X-Forwarded-For is believed");
 ABSL_FLAG(int, threads, 0, "Completion queues; 0: one for each core");
+ABSL_FLAG(bool, pin_threads, false, "Give each completion queue's thread a core of its own");
+ABSL_FLAG(bool, shed, true, "Refuse requests, the lowest class first, while a queue stands");
+ABSL_FLAG(absl::Duration, overload_target, fairlead::AdmissionOptions().target,
+          "A class of which no request waited less in an interval is overload");
+ABSL_FLAG(absl::Duration, overload_interval, fairlead::AdmissionOptions().interval, "How often it is judged");
+ABSL_FLAG(absl::Duration, overload_most, fairlead::AdmissionOptions().most, "In overload a request that waited longer is refused");
+ABSL_FLAG(double, caller_rate, 0, "Requests a second that a caller may make: a service or operator, else an address; 0: no budgets");
+ABSL_FLAG(double, caller_burst, 0, "Requests at once within that; 0: those of two seconds");
+ABSL_FLAG(int64_t, max_backlog, 2048, "Requests that may wait at a completion queue");
+ABSL_FLAG(int64_t, token_cache_entries, 200'000, "Tokens that are kept, 640 bytes each");
 ABSL_FLAG(absl::Duration, save_interval, absl::Seconds(5), "How often the last-known-good copy is written, if anything changed");
 ABSL_FLAG(absl::Duration, build_interval, absl::Milliseconds(100), "How often the table is rebuilt at most");
 
@@ -51,6 +62,14 @@ fairlead::SteeringServerOptions OptionsFromFlags() {
   options.trusted_proxies = absl::GetFlag(FLAGS_trusted_proxies);
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.threads = absl::GetFlag(FLAGS_threads) > 0 ? absl::GetFlag(FLAGS_threads) : cores;
+  options.pin_threads = absl::GetFlag(FLAGS_pin_threads);
+  options.overload.shed = absl::GetFlag(FLAGS_shed);
+  options.overload.admission.target = absl::GetFlag(FLAGS_overload_target);
+  options.overload.admission.interval = absl::GetFlag(FLAGS_overload_interval);
+  options.overload.admission.most = absl::GetFlag(FLAGS_overload_most);
+  options.overload.callers = {.rate = absl::GetFlag(FLAGS_caller_rate), .burst = absl::GetFlag(FLAGS_caller_burst)};
+  options.overload.max_backlog = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_max_backlog)));
+  options.token_cache_entries = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_token_cache_entries)));
   options.save_interval = std::max(absl::GetFlag(FLAGS_save_interval), absl::Milliseconds(100));
   options.build_interval = std::max(absl::GetFlag(FLAGS_build_interval), absl::Milliseconds(1));
   return options;
@@ -69,6 +88,8 @@ int main(int argc, char** argv) {
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   absl::SetProgramUsageMessage("steerd: the steering service of Fairlead");
   absl::ParseCommandLine(argc, argv);
+  // Debian builds Abseil with the search for deadlocks on, which takes one lock of the process at every lock of gRPC's.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   fairlead::BlockStopSignals();
   fairlead::InitLog("steerd");
 

@@ -28,6 +28,7 @@
 #include "libs/signing/token_cache.h"
 #include "libs/signing/token_signer.h"
 #include "services/steering/metrics.h"
+#include "services/steering/overload_gate.h"
 #include "services/steering/service.h"
 #include "services/steering/sources.h"
 #include "services/steering/steerer.h"
@@ -42,10 +43,16 @@ struct SteeringServerOptions {
   std::string state_dir;        // Empty: no copy on disk.
   std::string signing_key_dir;  // Empty: no URLs can be signed.
   std::string trusted_proxies;
-  int threads = 2;  // Completion queues; HTTP has one loop for every two.
+  int threads = 2;           // Completion queues; HTTP has one loop for every two.
+  bool pin_threads = false;  // A core each.
+  OverloadOptions overload = {};
+  size_t token_cache_entries = TokenCacheOptions().max_entries;
   absl::Duration build_interval = absl::Milliseconds(100);
   absl::Duration save_interval = absl::Seconds(5);
   TableBuilderOptions builder = {};
+
+  // INVALID_ARGUMENT naming the option.
+  absl::Status Validate() const;
 };
 
 class SteeringServer {
@@ -73,6 +80,7 @@ class SteeringServer {
   void LoadCopy();
   void RunBuilder() ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunSaver() ABSL_LOCKS_EXCLUDED(stop_mu_);
+  void RunSigner() ABSL_LOCKS_EXCLUDED(stop_mu_);
   // False once the server stops.
   bool Wait(absl::Duration time) ABSL_LOCKS_EXCLUDED(stop_mu_);
   void ShowCounters();
@@ -86,12 +94,14 @@ class SteeringServer {
   std::unique_ptr<TokenCache> tokens_;
   std::vector<ApplianceId> gone_from_copy_;  // Written by LoadCopy only.
   std::unique_ptr<TableBuilder> builder_;
+  std::unique_ptr<OverloadGate> gate_;
   std::unique_ptr<Steerer> steerer_;
   std::unique_ptr<SteeringGrpc> grpc_;
   std::unique_ptr<RpcServer> rpc_;
   std::unique_ptr<HttpServer> http_;
   std::thread builder_thread_;
   std::thread saver_thread_;
+  std::thread signer_thread_;
   absl::Mutex save_mu_;
   uint64_t saved_generation_ ABSL_GUARDED_BY(save_mu_) = 0;
   std::shared_ptr<const std::vector<ApplianceId>> saved_gone_ ABSL_GUARDED_BY(save_mu_);
