@@ -4,37 +4,42 @@
 namespace fairlead::lpm {
 namespace {
 
-// One load an address and as little behind it as can be: how many of them the processor has under way is bounded by how many instructions
-// it must hold back for each. So the words alone first, and then, seldom, what they ask for.
-template <bool kHasDefault>
-void RunBulk4(const View& view, uint32_t default_word, const uint32_t* keys, size_t count, uint32_t* words) {
-  const char* const nodes = view.nodes;
-  const auto* const top = reinterpret_cast<const uint32_t*>(nodes);
-  for (size_t first = 0; first < count; first += kBatch) {
-    const size_t end = count - first < kBatch ? count : first + kBatch;
-    uint32_t any = 0;
-    for (size_t i = first; i < end; ++i) {
-      const uint32_t word = Load(top + (keys[i] >> (32 - kTopBits4)));
-      any |= word;
-      words[i] = kHasDefault ? OrDefault(word, default_word) : word;
-    }
-    if (!IsReference(any)) [[likely]]
-      continue;
-    for (size_t i = first; i < end; ++i) {
-      if (IsReference(words[i])) words[i] = OrDefault(Finish4({nodes, nullptr}, keys[i], words[i]), default_word);
-    }
+// The few that have more than a /24 says.
+[[gnu::noinline]] void Descend(const View& view, const uint32_t* keys, size_t count, uint32_t* words) {
+  for (size_t i = 0; i < count; ++i) {
+    if (IsReference(words[i])) words[i] = Descend4(view, keys[i]);
   }
+}
+
+// Where nothing matched, the default.
+[[gnu::noinline]] void FillDefault(const View& view, size_t count, uint32_t* words) {
+  const uint32_t default_word = Load(&view.fallback->word);
+  for (size_t i = 0; i < count; ++i) words[i] = OrDefault(words[i], default_word);
 }
 
 }  // namespace
 
+// One load an address and as little behind it as can be: how many of them the processor has under way is bounded by how many instructions
+// it must hold back for each. So the words alone first, and then, seldom, what they ask for.
 void Bulk4(const View& view, const uint32_t* keys, size_t count, uint32_t* words) {
-  const uint32_t default_word = Load(view.default_word);
-  if (default_word == 0) {
-    RunBulk4<false>(view, default_word, keys, count, words);
-  } else {
-    RunBulk4<true>(view, default_word, keys, count, words);
+  const auto* const top = reinterpret_cast<const uint32_t*>(view.nodes);
+  uint32_t any = 0;
+  const size_t even = count / 8 * 8;
+  for (size_t i = 0; i < even; i += 8) {
+#pragma GCC unroll 8
+    for (size_t j = i; j < i + 8; ++j) {
+      words[j] = LoadAlone(top + (keys[j] >> (32 - kTopBits4)));
+      any |= words[j];
+    }
   }
+  for (size_t i = even; i < count; ++i) {
+    words[i] = LoadAlone(top + (keys[i] >> (32 - kTopBits4)));
+    any |= words[i];
+  }
+  if (IsReference(any)) [[unlikely]]
+    Descend(view, keys, count, words);
+  if (LoadAlone(&view.fallback->is_set) != 0) [[unlikely]]
+    FillDefault(view, count, words);
 }
 
 // Each step is taken for all addresses before the next, with the line that it needs asked for in the step before, so that a batch waits for
@@ -42,7 +47,7 @@ void Bulk4(const View& view, const uint32_t* keys, size_t count, uint32_t* words
 // `word` isn't a fan it reads something harmless and leaves it.
 void Bulk6Portable(const View& view, const LpmKey6* keys, size_t count, uint32_t* words) {
   const View at = view;
-  const uint32_t default_word = Load(view.default_word);
+  const uint32_t default_word = Load(&view.fallback->word);
   uint64_t rest[kBatch];  // The upper half of the address, without the bits that are spent.
   for (size_t first = 0; first < count; first += kBatch) {
     const size_t size = count - first < kBatch ? count - first : kBatch;

@@ -70,7 +70,7 @@ bool HasAvx512() {
 
 void Bulk6Avx512(const View& view, const LpmKey6* keys, size_t count, uint32_t* words) {
   const View at = view;
-  const uint32_t default_word = Load(view.default_word);
+  const uint32_t default_word = Load(&view.fallback->word);
   alignas(32) uint32_t found[kBatch];
   alignas(32) uint32_t bits[kBatch];
   alignas(32) uint32_t spent[kBatch];

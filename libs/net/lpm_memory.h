@@ -6,7 +6,8 @@
 //
 // LpmEpochs: a reader announces the epoch in which it began and says when it has finished; the writer retires what it replaced under the
 // epoch of the replacement, and uses it again when no reader is left that began in it or before. Readers neither wait nor loop: a pin is
-// one atomic exchange and one store, once a batch. The writer never waits either; while a reader stays, retired nodes stay.
+// one atomic exchange, and renewing it a load and a store, once a batch. The writer never waits either; while a reader stays, retired nodes
+// stay.
 #ifndef FAIRLEAD_LIBS_NET_LPM_MEMORY_H_
 #define FAIRLEAD_LIBS_NET_LPM_MEMORY_H_
 
@@ -40,6 +41,9 @@ class LpmEpochs {
     // An exchange, because it is a full barrier: no word of the table is read before the writer can see the announcement.
     slot->began.exchange(now_.load(std::memory_order_relaxed), std::memory_order_seq_cst);
   }
+  // Reader that is pinned: lets go of what it has read, and stays. No barrier: whoever has seen the new epoch sees what was replaced before
+  // it.
+  void Renew(Slot* slot) const { slot->began.store(now_.load(std::memory_order_acquire), std::memory_order_release); }
   static void Unpin(Slot* slot) { slot->began.store(kIdle, std::memory_order_release); }
 
   // Writer: ends the epoch and returns its number. What was replaced in it may go once Oldest() is above.

@@ -35,14 +35,25 @@ constexpr int kTopBits6 = 16;
 constexpr int kBucketBits = 32;
 constexpr uint32_t kBoundFlip = uint32_t{1} << 31;
 
+// The match of /0, which is not drawn into every word: a single store sets it.
+struct Default {
+  uint32_t word = 0;
+  uint32_t is_set = 0;  // 1 if `word` is a match.
+};
+
 // Everything a reader needs of one family.
 struct View {
-  const char* nodes = nullptr;             // The first level, and what references count from.
-  const uint32_t* default_word = nullptr;  // The match of /0.
+  const char* nodes = nullptr;  // The first level, and what references count from.
+  const Default* fallback = nullptr;
 };
 
 FAIRLEAD_LPM_INLINE uint32_t Load(const uint32_t* word) {
   return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+// For a word behind which nothing is read. It lets the compiler keep in registers what an acquiring load makes it read again.
+FAIRLEAD_LPM_INLINE uint32_t LoadAlone(const uint32_t* word) {
+  return __atomic_load_n(word, __ATOMIC_RELAXED);
 }
 
 FAIRLEAD_LPM_INLINE const char* NodeAt(const char* nodes, uint32_t reference) {
@@ -53,24 +64,30 @@ FAIRLEAD_LPM_INLINE const uint32_t* TopWord(const View& view, uint64_t index) {
   return reinterpret_cast<const uint32_t*>(view.nodes) + index;
 }
 
-// Both are read whether needed or not: whether an address matches anything can't be guessed.
 FAIRLEAD_LPM_INLINE uint32_t OrDefault(uint32_t word, uint32_t default_word) {
   return word != 0 ? word : default_word;
 }
 
-// What is longer than a /24.
-FAIRLEAD_LPM_INLINE uint32_t Finish4(const View& view, uint32_t key, uint32_t word) {
+FAIRLEAD_LPM_INLINE uint32_t OrDefault(const View& view, uint32_t word) {
+  return OrDefault(word, Load(&view.fallback->word));
+}
+
+// All of it, for what is longer than a /24.
+FAIRLEAD_LPM_INLINE uint32_t Descend4(const View& view, uint32_t key) {
+  uint32_t word = Load(TopWord(view, key >> (32 - kTopBits4)));
   for (int depth = kTopBits4; IsReference(word); depth += kStride4) {
     word = Load(reinterpret_cast<const uint32_t*>(NodeAt(view.nodes, word)) + (key << depth >> (32 - kStride4)));
   }
-  return word;
+  return OrDefault(view, word);
 }
 
+// One branch tells both what is seldom: a reference, or, if there is a default, no match. Everything behind the word waits for memory as
+// long as it does, and so counts double.
 FAIRLEAD_LPM_INLINE uint32_t Find4(const View& view, uint32_t key) {
-  uint32_t word = Load(TopWord(view, key >> (32 - kTopBits4)));
-  if (IsReference(word)) [[unlikely]]
-    word = Finish4(view, key, word);
-  return OrDefault(word, Load(view.default_word));
+  const uint32_t word = LoadAlone(TopWord(view, key >> (32 - kTopBits4)));
+  if (static_cast<int32_t>(word - LoadAlone(&view.fallback->is_set)) < 0) [[unlikely]]
+    return Descend4(view, key);
+  return word;
 }
 
 // An IPv6 address without the bits that are spent.
@@ -134,7 +151,7 @@ FAIRLEAD_LPM_INLINE uint32_t Finish6(const View& view, LpmKey6 key, int spent, u
 
 FAIRLEAD_LPM_INLINE uint32_t Find6(const View& view, LpmKey6 key) {
   const uint32_t word = Load(TopWord(view, key.high >> (64 - kTopBits6)));
-  return OrDefault(Finish6(view, key, kTopBits6, word), Load(view.default_word));
+  return OrDefault(view, Finish6(view, key, kTopBits6, word));
 }
 
 // Batches: lpm_bulk.cc for every processor, lpm_bulk_avx512.cc for those that have it.

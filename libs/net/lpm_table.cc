@@ -157,7 +157,7 @@ void LpmTable::BuildFamily(absl::Span<const LpmRoute> routes, Trie& trie) {
     const LpmMatch match(route.prefix.length(), route.leaf);
     Remember(route.prefix, match);
     if (route.prefix.length() == 0) {
-      (Trie::kBits == 32 ? default4_ : default6_) = match.word();
+      SetDefault(Trie::kBits == 32 ? default4_ : default6_, match.word());
     } else {
       sweep.Add(KeyOf<Trie>(route.prefix.address()), LastKeyOf<Trie>(route.prefix), match.word());
     }
@@ -196,10 +196,16 @@ absl::Status LpmTable::Erase(const Prefix& prefix) {
   return absl::OkStatus();
 }
 
+// In whatever order a reader sees the two stores, it answers with the old default or the new one.
+void LpmTable::SetDefault(lpm::Default& fallback, uint32_t word) {
+  lpm::Store(&fallback.word, word);
+  lpm::Store(&fallback.is_set, word != 0);
+}
+
 void LpmTable::Paint(const Prefix& prefix, const Brush& brush) {
   const bool v4 = prefix.address().is_v4();
   if (prefix.length() == 0) {
-    __atomic_store_n(v4 ? &default4_ : &default6_, brush.word, __ATOMIC_RELEASE);
+    SetDefault(v4 ? default4_ : default6_, brush.word);
   } else if (v4) {
     trie4_.Paint(KeyOf<LpmTrie4>(prefix.address()), LastKeyOf<LpmTrie4>(prefix), brush);
     trie4_.memory().Settle(*epochs_);

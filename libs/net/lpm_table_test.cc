@@ -296,6 +296,26 @@ TEST_F(LpmTableTest, BatchesOfEverySizeAnswerAsOneByOne) {
   }
 }
 
+TEST_F(LpmTableTest, NodesGoWithTheLastPrefixThatNeedsThem) {
+  for (const bool v6 : {false, true}) {
+    const Prefix around = v6 ? P("2001:db8::/32") : P("10.1.2.0/24");
+    ASSERT_TRUE(table_->Insert(around, 1).ok());
+    const size_t before = table_->SizeOf(around.family()).lookup;
+    std::vector<Prefix> inside;
+    Random random(4);
+    for (uint32_t i = 0; i < 500; ++i) {
+      const IpAddress address = v6 ? IpAddress::V6(around.address().high() | (random.Next() & 0xffff'00ff), random.Next())
+                                   : IpAddress::V4(around.address().v4() | (random.Next() & 0xff));
+      inside.push_back(Prefix::Of(address, v6 ? 33 + static_cast<int>(random.Below(96)) : 25 + static_cast<int>(random.Below(8))));
+      ASSERT_TRUE(table_->Insert(inside.back(), i).ok());
+    }
+    EXPECT_GT(table_->SizeOf(around.family()).lookup, before + 1000);
+    for (const Prefix& prefix : inside) (void)table_->Erase(prefix);  // Some came twice.
+    EXPECT_EQ(table_->SizeOf(around.family()).routes, 1u);
+    EXPECT_EQ(table_->SizeOf(around.family()).lookup, before);
+  }
+}
+
 TEST_F(LpmTableTest, WhatIsReplacedIsUsedAgain) {
   const auto churn = [&] {
     Random random(8);
@@ -327,6 +347,14 @@ TEST_F(LpmTableTest, WhileAReaderStaysNothingItCouldSeeIsUsedAgain) {
     const LpmTable::Pin pin(reader);
     churn();
     EXPECT_GE(reserve(), before + 1000 * 32);
+    const size_t during = reserve();
+    pin.Renew();
+    for (int i = 0; i < 10; ++i) {
+      Insert("2001:db8::/48", 2);
+      pin.Renew();
+      Erase("2001:db8::/48");
+    }
+    EXPECT_LE(reserve(), during + 1024);
   }
   const size_t kept = reserve();
   churn();
@@ -361,13 +389,16 @@ TEST_F(LpmTableTest, ReadersMeetTheOldMatchOrTheNewOneAndNothingElse) {
     bool seen[2] = {};
     while (!stop.load(std::memory_order_relaxed)) {
       const LpmTable::Pin pin(reader);
-      pin.LongestMatches(addresses, matches.data());
-      for (uint32_t i = 0; i < kAddresses; ++i) {
-        for (const LpmMatch match : {matches[i], pin.LongestMatch(addresses[i])}) {
-          if (!match.found() || match.leaf() / 2 != i) wrong.fetch_add(1);
-          if (seen[match.leaf() % 2]) continue;
-          seen[match.leaf() % 2] = true;
-          if (seen[0] && seen[1]) seen_both.fetch_add(1);
+      for (int batch = 0; batch < 10; ++batch) {
+        pin.Renew();
+        pin.LongestMatches(addresses, matches.data());
+        for (uint32_t i = 0; i < kAddresses; ++i) {
+          for (const LpmMatch match : {matches[i], pin.LongestMatch(addresses[i])}) {
+            if (!match.found() || match.leaf() / 2 != i) wrong.fetch_add(1);
+            if (seen[match.leaf() % 2]) continue;
+            seen[match.leaf() % 2] = true;
+            if (seen[0] && seen[1]) seen_both.fetch_add(1);
+          }
         }
       }
     }

@@ -11,16 +11,31 @@ bool LpmTrie4::Reserve() {
 }
 
 void LpmTrie4::Build(absl::Span<const Run<Key>> runs) {
+  auto* const top = reinterpret_cast<uint32_t*>(memory_.base());
+  constexpr Key kInside = (1u << kBelowTop) - 1;
   for (size_t i = 0; i < runs.size(); ++i) {
-    if (runs[i].word == 0) continue;
-    // Each address is drawn once, so what is there is "no match".
-    Paint(runs[i].start, i + 1 < runs.size() ? runs[i + 1].start - 1 : ~Key{0}, {-1, -1, runs[i].word});
+    const uint32_t word = runs[i].word;
+    if (word == 0) continue;
+    const Key first = runs[i].start;
+    const Key last = i + 1 < runs.size() ? runs[i + 1].start - 1 : ~Key{0};
+    // Each address is drawn once, so what is there is "no match". First the /24s that are whole, then what is left at the ends.
+    const uint32_t begin = static_cast<uint32_t>((uint64_t{first} + kInside) >> kBelowTop);
+    const uint32_t end = static_cast<uint32_t>((uint64_t{last} + 1) >> kBelowTop);
+    if (begin > end) {
+      Paint(first, last, {-1, -1, word});
+      continue;
+    }
+    if (begin < end) {
+      std::fill(top + begin, top + end, word);
+      for (uint32_t page = begin / kWordsOfPage; page <= (end - 1) / kWordsOfPage; ++page) touched_.set(page);
+    }
+    if (first < begin << kBelowTop) Paint(first, (begin << kBelowTop) - 1, {-1, -1, word});
+    if (end < kTopSize && last >= end << kBelowTop) Paint(end << kBelowTop, last, {-1, -1, word});
   }
 }
 
 void LpmTrie4::Paint(Key first, Key last, const Brush& brush) {
   auto* const top = reinterpret_cast<uint32_t*>(memory_.base());
-  constexpr uint32_t kWordsOfPage = LpmMemory::kHugePage / sizeof(uint32_t);
   for (uint32_t index = first >> kBelowTop; index <= last >> kBelowTop; ++index) {
     const Key base = index << kBelowTop;
     PaintSlot(top[index], kBelowTop, std::max(first, base), std::min(last, base | ((1u << kBelowTop) - 1)), brush);

@@ -31,14 +31,16 @@ class LpmTrie4 {
   // Draws `brush` over [first, last], the range of a prefix longer than /0.
   void Paint(Key first, Key last, const Brush& brush);
 
-  View view(const uint32_t* default_word) const { return {memory_.base(), default_word}; }
+  View view(const Default* fallback) const { return {memory_.base(), fallback}; }
   LpmMemory& memory() { return memory_; }
   const LpmMemory& memory() const { return memory_; }
   // Of the first level, what has never been written and so was never taken from the system.
   size_t untouched_bytes() const { return (kPages - touched_.count()) * LpmMemory::kHugePage; }
 
  private:
-  static constexpr size_t kTopBytes = sizeof(uint32_t) << kTopBits4;
+  static constexpr uint32_t kTopSize = uint32_t{1} << kTopBits4;
+  static constexpr size_t kTopBytes = sizeof(uint32_t) * kTopSize;
+  static constexpr uint32_t kWordsOfPage = LpmMemory::kHugePage / sizeof(uint32_t);
   static constexpr size_t kPages = kTopBytes / LpmMemory::kHugePage;
   static constexpr uint32_t kFanSize = uint32_t{1} << kStride4;
   static constexpr int kBelowTop = kBits - kTopBits4;

@@ -40,7 +40,7 @@ class LpmTrie6 {
   // Draws `brush` over [first, last], the range of a prefix longer than /0.
   void Paint(Key first, Key last, const Brush& brush);
 
-  View view(const uint32_t* default_word) const { return {memory_.base(), default_word}; }
+  View view(const Default* fallback) const { return {memory_.base(), fallback}; }
   LpmMemory& memory() { return memory_; }
   const LpmMemory& memory() const { return memory_; }
 
