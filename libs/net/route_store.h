@@ -3,7 +3,7 @@
 //
 // A hash table in 256 parts, so that none is ever rehashed whole: growing a part of a full table takes tens of microseconds. An entry is
 // the N words of the address that a prefix of this kind can use, and one that holds its length and leaf: 8 bytes for IPv4 (N = 1), 12 for
-// IPv6 up to /64 (N = 2), 20 beyond (N = 4). Parts are between 64 and 80 % full.
+// IPv6 up to /64 (N = 2), 20 beyond (N = 4). Parts are between 65 and 88 % full.
 #ifndef FAIRLEAD_LIBS_NET_ROUTE_STORE_H_
 #define FAIRLEAD_LIBS_NET_ROUTE_STORE_H_
 
@@ -48,7 +48,7 @@ class RouteStore {
   bool Set(const Address& address, LpmMatch match) {
     const uint64_t hash = Hash(address, match.length());
     Part& part = parts_[hash % kParts];
-    if ((part.size + 1) * 5 > part.entries.size() * 4) Rehash(part, Room(part.size + 1 + part.size / 5));
+    if ((part.size + 1) * 8 > part.entries.size() * 7) Rehash(part, Room(part.size + 1 + part.size / 5));
     Entry& entry = part.entries[Seek(part, hash, address, match.length())];
     const bool is_new = entry.word == 0;
     entry = {address, match.word()};
@@ -113,8 +113,8 @@ class RouteStore {
     return hash;
   }
   static uint64_t HashOf(const Entry& entry) { return Hash(entry.address, LpmMatch::FromWord(entry.word).length()); }
-  // Entries for so many routes, three quarters full.
-  static size_t Room(size_t routes) { return routes + routes / 3 + kSmallest; }
+  // Entries for so many routes, four fifths full.
+  static size_t Room(size_t routes) { return routes + routes / 4 + kSmallest; }
   static size_t Next(size_t at, size_t room) { return at + 1 == room ? 0 : at + 1; }
   // The upper half of the hash, spread over the part; the lowest bits chose the part.
   static size_t Home(const Part& part, uint64_t hash) { return (hash >> 32) * part.entries.size() >> 32; }

@@ -39,7 +39,7 @@ constexpr uint64_t kSeed = 42;
 constexpr size_t kAddresses = 1 << 20;
 constexpr size_t kBulk = 32;
 constexpr int kRounds = 11;
-constexpr int kBuildRounds = 3;
+constexpr int kBuildRounds = 5;
 constexpr size_t kClients = 1'000'000;
 constexpr size_t kChanges = 100'000;
 // Tables of 256 words that DPDK may use for what is longer than a /24. It refuses routes long before it has used as many.
