@@ -40,6 +40,8 @@ OWNERS = {
 EXCEPTIONS = {
     ("libs/base/published.h", "pure", "absl/synchronization/mutex.h"):
         "the one lock below the line: readers copy a pointer to an immutable snapshot (std::atomic<shared_ptr> locks as well)",
+    ("libs/net/lpm_memory.cc", "pure", "sys/mman.h"):
+        "mmap and madvise give memory, no file: a region that never moves, in huge pages",
     ("libs/net/ip_address.cc", "pure", "arpa/inet.h"):
         "inet_pton and inet_ntop only compute: text to bytes and back",
 }
