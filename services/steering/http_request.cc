@@ -28,6 +28,10 @@ constexpr char kBody[] = "request body";
 // A field's name is the caller's own word where we don't know it.
 constexpr size_t kLongestName = 64;
 
+std::string NameOf(absl::string_view name) {
+  return name.empty() ? "''" : ToUtf8(CutUtf8(name, kLongestName));
+}
+
 // Reads the text without keeping it, and stops at what a tree of it would hide: depth and doubled names.
 class Scan final : public json::json_sax_t {
  public:
@@ -46,7 +50,7 @@ class Scan final : public json::json_sax_t {
   bool end_array() override { return Leave(); }
   bool key(std::string& name) override {
     if (names_.back().insert(name).second) return true;
-    status_ = InvalidField(CutUtf8(name, kLongestName), "", "is given twice");
+    status_ = InvalidField(NameOf(name), "", "is given twice");
     return false;
   }
   bool parse_error(size_t position, const std::string& last_token, const nlohmann::detail::exception&) override {
@@ -135,7 +139,7 @@ absl::Status CheckMessage(const json& value, const Descriptor& message, const st
   absl::flat_hash_set<const FieldDescriptor*> seen;
   for (const auto& [name, inner] : value.items()) {
     const FieldDescriptor* field = FindField(message, name);
-    const std::string shown = absl::StrCat(path, ToUtf8(CutUtf8(name, kLongestName)));
+    const std::string shown = absl::StrCat(path, NameOf(name));
     if (field == nullptr) return InvalidField(shown, Shown(inner), absl::StrCat("no such field; known are ", KnownFields(message)));
     if (!seen.insert(field).second) return InvalidField(shown, Shown(inner), "is given twice, in two spellings");
     RETURN_IF_ERROR(CheckField(inner, *field, absl::StrCat(path, field->name())));
@@ -144,7 +148,7 @@ absl::Status CheckMessage(const json& value, const Descriptor& message, const st
 }
 
 absl::Status SetParameter(const std::string& name, const std::string& value, sv1::SteerRequest& request) {
-  if (!IsUtf8(value)) return InvalidField(CutUtf8(name, kLongestName), value, "must be UTF-8");
+  if (!IsUtf8(value)) return InvalidField(NameOf(name), value, "must be UTF-8");
   if (name == "client_address") {
     request.set_client_address(value);
   } else if (name == "title") {
@@ -160,7 +164,7 @@ absl::Status SetParameter(const std::string& name, const std::string& value, sv1
     if (!absl::SimpleAtoi(value, &number)) return InvalidField(name, value, "must be a whole number");
     request.set_max_urls(number);
   } else {
-    return InvalidField(ToUtf8(CutUtf8(name, kLongestName)), value,
+    return InvalidField(NameOf(name), value,
                         "no such parameter; known are client_address, title, version, renditions, max_urls, session_id");
   }
   return absl::OkStatus();
@@ -186,8 +190,7 @@ absl::Status ParseJsonBody(absl::string_view body, google::protobuf::Message& me
 absl::Status ParseSteerQuery(const HttpTarget& target, sv1::SteerRequest& request) {
   absl::flat_hash_set<absl::string_view> seen;
   for (const auto& [name, value] : target.query) {
-    if (!seen.insert(name).second && name != "renditions")
-      return InvalidField(ToUtf8(CutUtf8(name, kLongestName)), value, "is given twice");
+    if (!seen.insert(name).second && name != "renditions") return InvalidField(NameOf(name), value, "is given twice");
     RETURN_IF_ERROR(SetParameter(name, value, request));
   }
   return absl::OkStatus();
