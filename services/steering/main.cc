@@ -26,7 +26,10 @@ ABSL_FLAG(std::string, registry, "127.0.0.1:7001", "registryd, for the configura
 ABSL_FLAG(std::string, fill, "127.0.0.1:7003", "filld, for the catalogue");
 ABSL_FLAG(std::string, state_dir, "", "Folder of the last-known-good copy; empty: none is kept");
 ABSL_FLAG(std::string, signing_key_dir, "", "Folder of <key id>.pem, mode 0600; without it no URL can be signed");
-ABSL_FLAG(std::string, trusted_proxies, "127.0.0.0/8,::1/128", "Addresses or prefixes whose X-Forwarded-For is believed");
+ABSL_FLAG(std::string, trusted_proxies, "127.0.0.0/8,::1/128", "Addresses or prefixes of proxies whose word about the client is believed");
+ABSL_FLAG(std::string, forwarded_header, "x-forwarded-for", "In which header they say it: x-forwarded-for, forwarded (RFC 7239) or none");
+ABSL_FLAG(int, proxy_hops, fairlead::kMaxForwardedHops, "At most so many trusted proxies stand in a row; 0: the peer is the client");
+ABSL_FLAG(std::string, address_setters, "operator/*,service/*", "Callers that may name a viewer's address; empty: nobody");
 ABSL_FLAG(int, threads, 0, "Completion queues; 0: one for each core");
 ABSL_FLAG(absl::Duration, save_interval, absl::Seconds(5), "How often the last-known-good copy is written, if anything changed");
 ABSL_FLAG(absl::Duration, build_interval, absl::Milliseconds(100), "How often the table is rebuilt at most");
@@ -49,6 +52,9 @@ fairlead::SteeringServerOptions OptionsFromFlags() {
   options.state_dir = absl::GetFlag(FLAGS_state_dir);
   options.signing_key_dir = absl::GetFlag(FLAGS_signing_key_dir);
   options.trusted_proxies = absl::GetFlag(FLAGS_trusted_proxies);
+  options.forwarded_header = absl::GetFlag(FLAGS_forwarded_header);
+  options.proxy_hops = absl::GetFlag(FLAGS_proxy_hops);
+  options.address_setters = absl::GetFlag(FLAGS_address_setters);
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.threads = absl::GetFlag(FLAGS_threads) > 0 ? absl::GetFlag(FLAGS_threads) : cores;
   options.save_interval = std::max(absl::GetFlag(FLAGS_save_interval), absl::Milliseconds(100));

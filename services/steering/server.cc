@@ -83,7 +83,10 @@ void SteeringServer::LoadCopy() {
 }
 
 absl::Status SteeringServer::Init() {
-  ASSIGN_OR_RETURN(TrustedProxies proxies, TrustedProxies::Parse(options_.trusted_proxies));
+  ASSIGN_OR_RETURN(ClientAddressPolicy addresses, ClientAddressPolicy::Parse({.trusted_proxies = options_.trusted_proxies,
+                                                                              .forwarded_header = options_.forwarded_header,
+                                                                              .proxy_hops = options_.proxy_hops,
+                                                                              .address_setters = options_.address_setters}));
   if (!options_.state_dir.empty()) RETURN_IF_ERROR(EnsureFolder("state_dir", options_.state_dir));
   RETURN_IF_ERROR(OpenKeys());
   LoadCopy();
@@ -95,7 +98,7 @@ absl::Status SteeringServer::Init() {
     saved_gone_ = serving_.Get()->gone;
   }
 
-  steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(proxies), clock_, metrics_);
+  steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(addresses), clock_, metrics_);
   grpc_ = std::make_unique<SteeringGrpc>(*steerer_, options_.threads);
   RpcServerOptions rpc;
   rpc.program = "steerd";

@@ -27,6 +27,7 @@
 #include "libs/rpc/server.h"
 #include "libs/signing/token_cache.h"
 #include "libs/signing/token_signer.h"
+#include "services/steering/client_address.h"
 #include "services/steering/metrics.h"
 #include "services/steering/service.h"
 #include "services/steering/sources.h"
@@ -41,7 +42,11 @@ struct SteeringServerOptions {
   SourcesOptions sources;
   std::string state_dir;        // Empty: no copy on disk.
   std::string signing_key_dir;  // Empty: no URLs can be signed.
+  // Whose address counts: see ClientAddressOptions.
   std::string trusted_proxies;
+  std::string forwarded_header = ClientAddressOptions().forwarded_header;
+  int proxy_hops = ClientAddressOptions().proxy_hops;
+  std::string address_setters = ClientAddressOptions().address_setters;
   int threads = 2;  // Completion queues; HTTP has one loop for every two.
   absl::Duration build_interval = absl::Milliseconds(100);
   absl::Duration save_interval = absl::Seconds(5);

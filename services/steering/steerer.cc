@@ -24,7 +24,7 @@ absl::Status Steerer::Health() const {
 
 absl::Status Steerer::Answer(const ServingState& state, const Caller& caller, const sv1::SteerRequest& request,
                              sv1::SteerResponse& response, sv1::ExplainResponse* explanation) const {
-  ASSIGN_OR_RETURN(const IpAddress client, ClientAddress(caller, proxies_, request.client_address()));
+  ASSIGN_OR_RETURN(const IpAddress client, ClientAddress(caller, addresses_, request.client_address()));
   ASSIGN_OR_RETURN(const SteeringRequest parsed, ParseSteerRequest(request, client, state.settings));
   RETURN_IF_ERROR(Ready(state));
   RETURN_IF_ERROR(CheckInCatalogue(*state.table->catalogue, parsed));

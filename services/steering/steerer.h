@@ -3,7 +3,7 @@
 // Uses what the table builder published and nothing else: no disk, no database, no other service, no lock held while deciding.
 // Thread-safe. Errors are canonical and name field and value; UNAVAILABLE says what is missing for any answer.
 //
-//   Steerer steerer(serving, tokens, proxies, clock, metrics);
+//   Steerer steerer(serving, tokens, addresses, clock, metrics);
 //   RETURN_IF_ERROR(steerer.Steer(CallerOf(context), request, response));
 #ifndef FAIRLEAD_SERVICES_STEERING_STEERER_H_
 #define FAIRLEAD_SERVICES_STEERING_STEERER_H_
@@ -24,8 +24,9 @@ namespace fairlead {
 class Steerer {
  public:
   // Everything must outlive it. `tokens` may be null if no key will ever be chosen.
-  Steerer(const Published<ServingState>& serving, TokenCache* tokens, TrustedProxies proxies, const Clock& clock, SteeringMetrics& metrics)
-      : serving_(serving), tokens_(tokens), proxies_(std::move(proxies)), clock_(clock), metrics_(metrics) {}
+  Steerer(const Published<ServingState>& serving, TokenCache* tokens, ClientAddressPolicy addresses, const Clock& clock,
+          SteeringMetrics& metrics)
+      : serving_(serving), tokens_(tokens), addresses_(std::move(addresses)), clock_(clock), metrics_(metrics) {}
 
   absl::Status Steer(const Caller& caller, const steering::v1::SteerRequest& request, steering::v1::SteerResponse& response) const;
   // The results stand in the order of the requests, all decided by one table. INVALID_ARGUMENT if there are more than kMaxBatch.
@@ -47,7 +48,7 @@ class Steerer {
 
   const Published<ServingState>& serving_;
   TokenCache* const tokens_;
-  const TrustedProxies proxies_;
+  const ClientAddressPolicy addresses_;
   const Clock& clock_;
   SteeringMetrics& metrics_;
 };
