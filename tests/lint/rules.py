@@ -40,6 +40,8 @@ OWNERS = {
 EXCEPTIONS = {
     ("libs/base/published.h", "pure", "absl/synchronization/mutex.h"):
         "the one lock below the line: readers copy a pointer to an immutable snapshot (std::atomic<shared_ptr> locks as well)",
+    ("libs/base/huge_memory.cc", "pure", "sys/mman.h"):
+        "madvise only says how memory of our own is laid out: no file, no answer",
     ("libs/net/ip_address.cc", "pure", "arpa/inet.h"):
         "inet_pton and inet_ntop only compute: text to bytes and back",
 }
