@@ -257,21 +257,21 @@ class Decider::Walk {
   // Boxes become (box, family) pairs: each box over its better family, then, while there is room, over the other; the client's own
   // family first of all.
   void ListUrls(FileChoice& choice) const {
-    std::array<UrlChoice, SteeringRequest::kMaxUrls> later;
-    size_t later_count = 0;
-    for (const int which : {0, 1}) {
-      for (const DecisionCandidate& candidate : scratch_.picked) {
-        const AddressFamily family = candidate.family(which);
-        if (family == AddressFamily::kUnspecified || choice.count + later_count == count_) continue;
-        const UrlChoice url = {.box = candidate.box, .rank = candidate.rank, .fitness = candidate.fitness, .family = family};
-        if (PrefersFamily(family, query_.client.is_v6(), query_.family_preference)) {
-          choice.urls[choice.count++] = url;
-        } else {
-          later[later_count++] = url;
+    const std::vector<DecisionCandidate>& picked = scratch_.picked;
+    const bool v6 = query_.client.is_v6();
+    for (const bool preferred : {true, false}) {
+      size_t listed = 0;  // In the order before the client's family is put first.
+      for (const int which : {0, 1}) {
+        for (size_t i = 0; i < picked.size() && listed < count_; ++i) {
+          const AddressFamily family = picked[i].family(which);
+          if (family == AddressFamily::kUnspecified) continue;
+          ++listed;
+          if (PrefersFamily(family, v6, query_.family_preference) != preferred) continue;
+          choice.urls[choice.count++] = {.box = picked[i].box, .rank = picked[i].rank, .fitness = picked[i].fitness, .family = family};
         }
       }
+      if (choice.count == listed) return;
     }
-    for (size_t i = 0; i < later_count; ++i) choice.urls[choice.count++] = later[i];
   }
 
   // Of a walk that went to the end and found nobody.
@@ -328,12 +328,12 @@ void Decider::DecideMany(absl::Span<const DecisionQuery> queries, DecisionScratc
     }
     for (size_t i = 0; i < turn.size(); ++i) {
       ladders[i] = ladders_.LadderOf(choices[begin + i].leaf);
-      __builtin_prefetch(ladders[i].head);
+      for (uint32_t rung = 0; rung < std::min<uint32_t>(ladders[i].head_size, 12); rung += 4) __builtin_prefetch(ladders[i].head + rung);
       holder_rows::PrefetchRow(holdings_.RowOf(turn[i].file));
     }
     for (size_t i = 0; i < turn.size(); ++i) {
       const Holdings::Row row = holdings_.RowOf(turn[i].file);
-      const uint32_t ahead = std::min<uint32_t>(ladders[i].head_size, 4);
+      const uint32_t ahead = std::min<uint32_t>(ladders[i].head_size, 8);
       for (uint32_t rung = 0; rung < ahead; ++rung) {
         const uint32_t slot = ladders[i].head[rung].first_slot;
         holder_rows::PrefetchAt(row, slot);

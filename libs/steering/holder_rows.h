@@ -77,21 +77,21 @@ inline uint32_t ScanFor(const uint16_t* slots, uint32_t count, uint32_t first) {
   return mask;
 }
 
-// How many of the index's 16 lines begin at or before `slot`.
+// How many of the index's 16 lines begin at or before `slot`: they are the first ones.
 inline uint32_t LinesUpTo(const uint16_t* index, uint32_t slot) {
-  uint32_t lines = 0;
 #if defined(__SSE2__)
   const __m128i limit = _mm_set1_epi16(static_cast<int16_t>(slot));
-  for (uint32_t i = 0; i < kIndexed; i += 8) {
-    const __m128i above = _mm_subs_epu16(_mm_load_si128(reinterpret_cast<const __m128i*>(index + i)), limit);
-    lines +=
-        static_cast<uint32_t>(__builtin_popcount(static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi16(above, _mm_setzero_si128()))))) /
-        2;
-  }
+  const auto above = [&](uint32_t from) {
+    const __m128i excess = _mm_subs_epu16(_mm_load_si128(reinterpret_cast<const __m128i*>(index + from)), limit);
+    return ~static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi16(excess, _mm_setzero_si128()))) & 0xffff;
+  };
+  const uint64_t beyond = uint64_t{above(0)} | uint64_t{above(8)} << 16 | uint64_t{1} << 32;
+  return static_cast<uint32_t>(__builtin_ctzll(beyond)) / 2;
 #else
+  uint32_t lines = 0;
   while (lines < kIndexed && index[lines] <= slot) ++lines;
-#endif
   return lines;
+#endif
 }
 
 // Bit i: slot `first` + i holds the file, for i < 16.

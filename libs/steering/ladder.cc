@@ -175,6 +175,7 @@ class Builder {
     CloseRank(first);
   }
 
+  bool empty() const { return ladder_.entries.empty(); }
   Ladder Take() { return std::move(ladder_); }
 
  private:
@@ -238,7 +239,7 @@ std::vector<uint32_t> Select(const Contenders& all, bool demoted, bool with_tran
 }
 
 void AddRouted(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes, const ClientPlace& place,
-               const SteeringPolicy& policy, Builder& builder) {
+               const SteeringPolicy& policy, Builder& builder, bool first_rank_only = false) {
   const Contenders all = GatherCanonical(fleet, sessions, routes, place, policy);
   const bool direct = std::any_of(all.begin(), all.end(), [](const Contender& c) { return IsDirect(c) && !c.route.demoted; });
   const bool with_transit = policy.more_specific_scope == MoreSpecificScope::kAll || !direct;
@@ -247,7 +248,10 @@ void AddRouted(const Fleet& fleet, absl::Span<const LadderSession> sessions, abs
     if (selected.empty()) continue;
     std::vector<std::vector<uint32_t>> ranks;
     Rank(all, std::move(selected), policy.steps, policy, ranks);
-    for (const std::vector<uint32_t>& rank : ranks) builder.AddRank(all, rank);
+    for (const std::vector<uint32_t>& rank : ranks) {
+      builder.AddRank(all, rank);
+      if (first_rank_only && !builder.empty()) return;
+    }
   }
 }
 
@@ -311,7 +315,9 @@ Ladder BuildOpenLadder(const Fleet& fleet, const ClientPlace& place, const Steer
 ClientPlace PlaceOrHearingSite(const ClientPlace& known, const Fleet& fleet, absl::Span<const LadderSession> sessions,
                                absl::Span<const RouteView> routes) {
   if (known.known() || routes.empty()) return known;
-  const Ladder ladder = BuildRoutedLadder(fleet, sessions, routes, known, SteeringPolicy());
+  Builder builder(fleet, nullptr);
+  AddRouted(fleet, sessions, routes, known, SteeringPolicy(), builder, /*first_rank_only=*/true);
+  const Ladder ladder = builder.Take();
   if (ladder.entries.empty()) return known;
   const SiteView& site = fleet.sites()[ladder.entries.front().site].view;
   return {.at = site.at, .country = site.country, .source = PlaceSource::kHearingSite};

@@ -9,9 +9,13 @@ namespace {
 void AddEntry(const Fleet& fleet, const LadderEntry& entry, std::vector<Rung>& out) {
   for (const Fleet::Block& block : fleet.sites()[entry.site].blocks) {
     uint32_t hears = 0;
-    for (const uint32_t box : entry.boxes) {
-      const uint32_t offset = fleet.boxes()[box].slot - block.first_slot;
-      if (offset < block.size) hears |= 1u << offset;
+    if (entry.boxes.size() == fleet.sites()[entry.site].boxes.size()) {  // All of them: mostly so.
+      for (uint32_t i = 0; i < block.size; ++i) hears |= fleet.slots()[block.first_slot + i] != Fleet::kNone ? 1u << i : 0;
+    } else {
+      for (const uint32_t box : entry.boxes) {
+        const uint32_t offset = fleet.boxes()[box].slot - block.first_slot;
+        if (offset < block.size) hears |= 1u << offset;
+      }
     }
     if (hears == 0 || out.size() == kMaxRungs) continue;
     out.push_back({.first_slot = block.first_slot,

@@ -56,7 +56,7 @@ class LadderWalk {
   explicit LadderWalk(const LadderRef& ladder)
       : ladder_(ladder), next_rank_(ladder.head_size == 0 ? 0 : static_cast<uint16_t>(ladder.head[ladder.head_size - 1].rank + 1)) {}
 
-  bool Next(Rung& rung) {
+  [[gnu::always_inline]] bool Next(Rung& rung) {
     if (at_ < ladder_.head_size) {
       rung = ladder_.head[at_++];
       return true;
@@ -65,7 +65,7 @@ class LadderWalk {
   }
 
  private:
-  bool NextOfTail(Rung& rung) {
+  [[gnu::noinline]] bool NextOfTail(Rung& rung) {
     while (tail_at_ < ladder_.tail->size()) {
       rung = (*ladder_.tail)[tail_at_++];
       rung.hears = static_cast<uint16_t>(rung.hears & ~Placed(rung.first_slot));
