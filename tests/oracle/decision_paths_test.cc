@@ -1,6 +1,10 @@
 // There is one path to a decision: a million requests on a generated fleet are answered alike one at a time, many at once and with the
 // recorder on, in numbers and in words.
+#include <atomic>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +16,23 @@
 #include "libs/steering/steering_table.h"
 #include "tests/generator/demand.h"
 #include "tests/generator/world.h"
+
+namespace {
+std::atomic<size_t> allocations = 0;
+}  // namespace
+
+// Every allocation of this program is counted.
+void* operator new(size_t size) {
+  ++allocations;
+  if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, size_t) noexcept {
+  std::free(memory);
+}
 
 namespace fairlead {
 namespace {
@@ -71,6 +92,20 @@ TEST_F(DecisionPathsTest, AMillionRequestsAreAnsweredAlikeOneAtATimeManyAtOnceAn
   }
   EXPECT_GT(served, 500'000u);
   EXPECT_GT(missed, 50'000u);
+}
+
+TEST_F(DecisionPathsTest, DecidingAllocatesNothingOnceItsScratchHasGrown) {
+  const Decider decider(*table_);
+  DecisionScratch scratch;
+  std::vector<DecisionQuery> queries(20'000);
+  for (DecisionQuery& query : queries) query = Query();
+  std::vector<FileChoice> choices(queries.size());
+  decider.DecideMany(queries, scratch, choices.data());
+  const size_t before = allocations;
+  decider.DecideMany(queries, scratch, choices.data());
+  for (size_t i = 0; i < queries.size(); ++i) decider.Decide(queries[i], scratch, choices[i]);
+  EXPECT_EQ(allocations, before);
+  EXPECT_GT(before, 0u);
 }
 
 std::string Words(const SteeringAnswer& answer) {
