@@ -12,14 +12,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "libs/checkpoint/file.h"
 #include "tests/generator/routes.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
@@ -117,16 +119,21 @@ class Mutator {
   SeededRandom random_;
 };
 
+constexpr size_t kMostSeedBytes = size_t{1} << 20;
+
 std::vector<std::string> ReadSeeds(const std::vector<std::string>& folders) {
   std::vector<std::filesystem::path> paths;
   for (const std::string& folder : folders) {
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) paths.push_back(entry.path());
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+      paths.push_back(entry->path());
+    }
   }
   std::sort(paths.begin(), paths.end());
   std::vector<std::string> seeds;
   for (const std::filesystem::path& path : paths) {
-    std::ifstream file(path, std::ios::binary);
-    seeds.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    absl::StatusOr<std::string> seed = ReadFile(path, kMostSeedBytes);
+    if (seed.ok()) seeds.push_back(*std::move(seed));
   }
   return seeds;
 }

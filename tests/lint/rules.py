@@ -42,6 +42,8 @@ EXCEPTIONS = {
         "the one lock below the line: readers copy a pointer to an immutable snapshot (std::atomic<shared_ptr> locks as well)",
     ("libs/net/lpm_memory.cc", "pure", "sys/mman.h"):
         "mmap and madvise give memory, no file: a region that never moves, in huge pages",
+    ("libs/base/huge_memory.cc", "pure", "sys/mman.h"):
+        "madvise only says how memory of our own is laid out: no file, no answer",
     ("libs/net/ip_address.cc", "pure", "arpa/inet.h"):
         "inet_pton and inet_ntop only compute: text to bytes and back",
 }
