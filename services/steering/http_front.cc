@@ -49,11 +49,6 @@ absl::Status SetParameter(const std::string& name, const std::string& value, sv1
   return absl::OkStatus();
 }
 
-absl::Status ParseQuery(const HttpRequest& request, sv1::SteerRequest& steer) {
-  for (const auto& [name, value] : request.target.query) RETURN_IF_ERROR(SetParameter(name, value, steer));
-  return absl::OkStatus();
-}
-
 absl::StatusOr<HttpResponse> Render(const google::protobuf::Message& message) {
   json::JsonPrintOptions options;
   options.always_print_primitive_fields = true;  // So that rank 0 and position 0 are there.
@@ -66,7 +61,7 @@ absl::StatusOr<HttpResponse> Render(const google::protobuf::Message& message) {
 
 absl::StatusOr<HttpResponse> Steer(const Steerer& steerer, const HttpRequest& request) {
   sv1::SteerRequest steer;
-  RETURN_IF_ERROR(request.method == "POST" ? ParseBody(request, steer) : ParseQuery(request, steer));
+  RETURN_IF_ERROR(request.method == "POST" ? ParseBody(request, steer) : ParseSteerQuery(request, steer));
   sv1::SteerResponse answer;
   RETURN_IF_ERROR(steerer.Steer(CallerOf(request), steer, answer));
   return Render(answer);
@@ -74,7 +69,7 @@ absl::StatusOr<HttpResponse> Steer(const Steerer& steerer, const HttpRequest& re
 
 absl::StatusOr<HttpResponse> Explain(const Steerer& steerer, const HttpRequest& request) {
   sv1::ExplainRequest explain;
-  RETURN_IF_ERROR(request.method == "POST" ? ParseBody(request, explain) : ParseQuery(request, *explain.mutable_request()));
+  RETURN_IF_ERROR(request.method == "POST" ? ParseBody(request, explain) : ParseSteerQuery(request, *explain.mutable_request()));
   sv1::ExplainResponse answer;
   RETURN_IF_ERROR(steerer.Explain(CallerOf(request), explain, answer));
   return Render(answer);
@@ -96,6 +91,11 @@ HttpResponse MethodNotAllowed(const HttpRequest& request, const std::string& all
 }
 
 }  // namespace
+
+absl::Status ParseSteerQuery(const HttpRequest& request, sv1::SteerRequest& steer) {
+  for (const auto& [name, value] : request.target.query) RETURN_IF_ERROR(SetParameter(name, value, steer));
+  return absl::OkStatus();
+}
 
 HttpResponse AnswerHttp(const Steerer& steerer, const HttpRequest& request) {
   const std::string& path = request.target.path;

@@ -9,10 +9,15 @@
 #ifndef FAIRLEAD_SERVICES_STEERING_HTTP_FRONT_H_
 #define FAIRLEAD_SERVICES_STEERING_HTTP_FRONT_H_
 
+#include "absl/status/status.h"
+#include "fairlead/steering/v1/steering_service.pb.h"
 #include "libs/http/message.h"
 #include "services/steering/steerer.h"
 
 namespace fairlead {
+
+// The query's parameters, as /v1/steer takes them. INVALID_ARGUMENT naming one that it doesn't know or can't read.
+absl::Status ParseSteerQuery(const HttpRequest& request, steering::v1::SteerRequest& steer);
 
 HttpResponse AnswerHttp(const Steerer& steerer, const HttpRequest& request);
 
