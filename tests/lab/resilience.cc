@@ -120,7 +120,7 @@ std::vector<Resilience::Fault> Resilience::Faults() {
 }
 
 Resilience::Fault Resilience::DrainFault() {
-  Fault fault = {.what = "the box with the most players, drained through all phases"};
+  Fault fault = {.what = "the busiest box drained, through all phases"};
   fault.inflict = [this]() -> absl::Status {
     size_t most = 0;
     for (const LabBox& box : installation_.layout().boxes) {
@@ -159,11 +159,13 @@ void Resilience::JudgeDrain(const PlayerTotals& seen) {
   absl::Time last = absl::InfinitePast();
   for (const std::string& server : drain_.servers) last = std::max(last, players_->LastFrom(server));
   const bool moved = seen.failed_requests == 0 && seen.moved > 0 && last < drain_.refusing;
+  // What a player holds ahead may let it fetch nothing more once EVACUATING has begun.
+  const absl::Duration after = last - drain_.evacuating;
   report_.Check(moved,
                 absl::StrCat(drain_.box, " drained: content steering moved players ", seen.moved, " times, the last segment came from it ",
-                             Seconds(last - drain_.evacuating), " after EVACUATING began and ", Seconds(drain_.refusing - last),
-                             " before LAME_DUCK; ", seen.failed_requests, " failed requests",
-                             seen.last_problem.empty() ? "" : absl::StrCat(" (", seen.last_problem, ")")));
+                             Seconds(absl::AbsDuration(after)), after < absl::ZeroDuration() ? " before" : " after",
+                             " EVACUATING began\n     and ", Seconds(drain_.refusing - last), " before LAME_DUCK; ", seen.failed_requests,
+                             " failed requests", seen.last_problem.empty() ? "" : absl::StrCat(" (", seen.last_problem, ")")));
 }
 
 absl::StatusOr<absl::Duration> Resilience::AwaitAsBefore() {
