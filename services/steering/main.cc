@@ -30,6 +30,12 @@ ABSL_FLAG(std::string, trusted_proxies, "127.0.0.0/8,::1/128", "Addresses or pre
 ABSL_FLAG(std::string, forwarded_header, "x-forwarded-for", "In which header they say it: x-forwarded-for, forwarded (RFC 7239) or none");
 ABSL_FLAG(int, proxy_hops, fairlead::kMaxForwardedHops, "At most so many trusted proxies stand in a row; 0: the peer is the client");
 ABSL_FLAG(std::string, address_setters, "operator/*,service/*", "Callers that may name a viewer's address; empty: nobody");
+ABSL_FLAG(std::string, public_url, "",
+          "Where players reach the front: 'https://steering.example.net'; empty: as each request says (X-Forwarded-Host, Host)");
+ABSL_FLAG(absl::Duration, manifest_ttl, absl::Seconds(30),
+          "How often running players ask for their steering manifest; shorter than a drain's "
+          "EVACUATING, or nobody is moved in it");
+ABSL_FLAG(int64_t, manifests_a_second, 10'000, "Steering manifests decided a second; beyond it players are told to wait longer");
 ABSL_FLAG(int, threads, 0, "Completion queues; 0: one for each core");
 ABSL_FLAG(absl::Duration, save_interval, absl::Seconds(5), "How often the last-known-good copy is written, if anything changed");
 ABSL_FLAG(absl::Duration, build_interval, absl::Milliseconds(100), "How often the table is rebuilt at most");
@@ -55,6 +61,9 @@ fairlead::SteeringServerOptions OptionsFromFlags() {
   options.forwarded_header = absl::GetFlag(FLAGS_forwarded_header);
   options.proxy_hops = absl::GetFlag(FLAGS_proxy_hops);
   options.address_setters = absl::GetFlag(FLAGS_address_setters);
+  options.content_steering.public_url = absl::GetFlag(FLAGS_public_url);
+  options.content_steering.ttl = std::max(absl::GetFlag(FLAGS_manifest_ttl), absl::Seconds(1));
+  options.content_steering.manifests_a_second = std::max<int64_t>(1, absl::GetFlag(FLAGS_manifests_a_second));
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.threads = absl::GetFlag(FLAGS_threads) > 0 ? absl::GetFlag(FLAGS_threads) : cores;
   options.save_interval = std::max(absl::GetFlag(FLAGS_save_interval), absl::Milliseconds(100));

@@ -98,6 +98,7 @@ absl::Status SteeringServer::Init() {
     saved_gone_ = serving_.Get()->gone;
   }
 
+  content_steering_ = std::make_unique<ContentSteering>(serving_, tokens_.get(), addresses, clock_, metrics_, options_.content_steering);
   steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(addresses), clock_, metrics_);
   grpc_ = std::make_unique<SteeringGrpc>(*steerer_, options_.threads);
   RpcServerOptions rpc;
@@ -110,11 +111,15 @@ absl::Status SteeringServer::Init() {
   HttpServerOptions http;
   http.address = options_.http_listen;
   http.threads = std::max(1, options_.threads / 2);
-  ASSIGN_OR_RETURN(http_, HttpServer::Start(http, [this](const HttpRequest& request) { return AnswerHttp(*steerer_, request); }));
+  ASSIGN_OR_RETURN(http_, HttpServer::Start(http, [this](const HttpRequest& request) { return AnswerRequest(request); }));
   sources_.Start();
   builder_thread_ = std::thread([this] { RunBuilder(); });
   if (!options_.state_dir.empty()) saver_thread_ = std::thread([this] { RunSaver(); });
   return absl::OkStatus();
+}
+
+HttpResponse SteeringServer::AnswerRequest(const HttpRequest& request) const {
+  return ContentSteering::Handles(request) ? content_steering_->Answer(request) : AnswerHttp(*steerer_, request);
 }
 
 SteeringServer::~SteeringServer() {

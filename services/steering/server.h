@@ -22,12 +22,14 @@
 #include "libs/base/clock.h"
 #include "libs/base/ids.h"
 #include "libs/base/published.h"
+#include "libs/http/message.h"
 #include "libs/http/server.h"
 #include "libs/metrics/metrics.h"
 #include "libs/rpc/server.h"
 #include "libs/signing/token_cache.h"
 #include "libs/signing/token_signer.h"
 #include "services/steering/client_address.h"
+#include "services/steering/content_steering.h"
 #include "services/steering/metrics.h"
 #include "services/steering/service.h"
 #include "services/steering/sources.h"
@@ -51,6 +53,7 @@ struct SteeringServerOptions {
   absl::Duration build_interval = absl::Milliseconds(100);
   absl::Duration save_interval = absl::Seconds(5);
   TableBuilderOptions builder = {};
+  ContentSteeringOptions content_steering = {};
 };
 
 class SteeringServer {
@@ -64,6 +67,8 @@ class SteeringServer {
   int http_port() const { return http_->port(); }
   // What every request goes through.
   const Steerer& steerer() const { return *steerer_; }
+  // What a request over HTTP goes through.
+  HttpResponse AnswerRequest(const HttpRequest& request) const;
   // What requests are answered from now.
   std::shared_ptr<const ServingState> state() const { return serving_.Get(); }
   // Writes the copy on disk if anything changed since the last one. Does nothing without state_dir.
@@ -92,6 +97,7 @@ class SteeringServer {
   std::vector<ApplianceId> gone_from_copy_;  // Written by LoadCopy only.
   std::unique_ptr<TableBuilder> builder_;
   std::unique_ptr<Steerer> steerer_;
+  std::unique_ptr<ContentSteering> content_steering_;
   std::unique_ptr<SteeringGrpc> grpc_;
   std::unique_ptr<RpcServer> rpc_;
   std::unique_ptr<HttpServer> http_;

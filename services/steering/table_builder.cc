@@ -132,6 +132,7 @@ void TableBuilder::BuildCatalogue() {
   catalog_issues_ = views.issues.size();
   parts_.catalogue = Catalogue::Build(std::move(views.titles));
   next_.unusual_playlists = std::make_shared<const PlaylistPaths>(std::move(views.unusual_playlists));
+  next_.titles = std::make_shared<const TitleRecords>(std::move(views.records));
 }
 
 absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
