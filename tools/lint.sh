@@ -1,7 +1,7 @@
 #!/bin/bash
 # ./run lint: everything that is checked without running the product. Runs all steps, or those named; exit 1 if any finds something.
 #
-#   tools/lint.sh [proto] [breaking] [format] [tree] [shell] [threads]
+#   tools/lint.sh [proto] [breaking] [format] [tree] [shell] [steering] [threads]
 #
 # Settings (environment):
 #   LINT_BASE                what `breaking` compares with: a git revision. Default: where this branch left origin/main; on main itself,
@@ -14,11 +14,15 @@ cd "$(dirname "$(readlink -f "$0")")/.." || exit 2
 readonly CACHE="${FAIRLEAD_BUILD_CACHE:-${HOME:-/var/tmp}/.cache/fairlead/lint}"
 readonly BUF="$PWD/tools/buf/node_modules/.bin/buf"
 
-# buf comes from npm by the lock file's hashes, once per version.
+# need_npm FOLDER: its packages come from npm by the lock file's hashes, once per version.
+need_npm() {
+  local stamp=$1/node_modules/.fairlead-lock
+  if cmp -s "$1/package-lock.json" "$stamp"; then return 0; fi
+  (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) && cp "$1/package-lock.json" "$stamp"
+}
+
 need_buf() {
-  local stamp=tools/buf/node_modules/.fairlead-lock
-  if [[ -x "$BUF" ]] && cmp -s tools/buf/package-lock.json "$stamp"; then return 0; fi
-  (cd tools/buf && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) && cp tools/buf/package-lock.json "$stamp"
+  need_npm tools/buf && [[ -x "$BUF" ]]
 }
 
 step_proto() {
@@ -89,6 +93,11 @@ step_shell() {
   return $failed
 }
 
+# Steering manifests as we make them (their unit tests compare with these files) before a validator that isn't ours.
+step_steering() {
+  need_npm tools/contentsteering && node tools/contentsteering/validate.mjs libs/contentsteering/testdata/steering-manifest*.json
+}
+
 # clang 14 knows the lock annotations that g++ ignores. It only compiles (no linking, no tests), in an output base of its own, because
 # the other compiler would throw away the normal build's analysis each time.
 step_threads() {
@@ -98,7 +107,7 @@ step_threads() {
     --output_groups=compilation_outputs --disk_cache="$CACHE/disk" ${LINT_BAZEL_FLAGS:-} //libs/... //services/...
 }
 
-readonly ALL_STEPS=(proto breaking format tree shell threads)
+readonly ALL_STEPS=(proto breaking format tree shell steering threads)
 steps=("$@")
 if ((${#steps[@]} == 0)); then steps=("${ALL_STEPS[@]}"); fi
 for step in "${steps[@]}"; do

@@ -3,6 +3,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
+#include "libs/base/utf8.h"
 
 namespace fairlead {
 namespace {
@@ -10,7 +11,8 @@ namespace {
 constexpr absl::string_view kFieldPayload = "fairlead/field";
 constexpr absl::string_view kValuePayload = "fairlead/value";
 constexpr absl::string_view kWhyPayload = "fairlead/why";
-// Hostile input must not fill a log.
+// Hostile input must not fill a log. What is quoted is cut between characters, and bytes that aren't UTF-8 are escaped: statuses travel in
+// protobuf strings, which a receiver refuses otherwise.
 constexpr size_t kMaxQuoted = 100;
 
 std::string Payload(const absl::Status& status, absl::string_view url) {
@@ -21,14 +23,14 @@ std::string Payload(const absl::Status& status, absl::string_view url) {
 }  // namespace
 
 std::string Quoted(absl::string_view text) {
-  if (text.size() <= kMaxQuoted) return absl::StrCat("'", text, "'");
-  return absl::StrCat("'", text.substr(0, kMaxQuoted), "'… (", text.size(), " bytes)");
+  if (text.size() <= kMaxQuoted) return absl::StrCat("'", ToUtf8(text), "'");
+  return absl::StrCat("'", ToUtf8(CutUtf8(text, kMaxQuoted)), "'… (", text.size(), " bytes)");
 }
 
 absl::Status FieldError(absl::StatusCode code, absl::string_view field, absl::string_view value, absl::string_view why) {
   absl::Status status(code, absl::StrCat(field, " ", Quoted(value), ": ", why));
   status.SetPayload(kFieldPayload, absl::Cord(field));
-  status.SetPayload(kValuePayload, absl::Cord(value.substr(0, kMaxQuoted)));
+  status.SetPayload(kValuePayload, absl::Cord(ToUtf8(CutUtf8(value, kMaxQuoted))));
   status.SetPayload(kWhyPayload, absl::Cord(why));
   return status;
 }

@@ -9,10 +9,6 @@
 namespace fairlead::registry {
 namespace {
 
-bool IsOverdue(const DrainBox& box, const DrainPolicy& policy, absl::Time now) {
-  return box.phase == DrainPhase::kLameDuck && now >= box.phase_time + policy.overdue_after;
-}
-
 // Without anything that changes by itself: a new text is a write.
 std::string LameDuckDetail(const DrainBox& box, const DrainPolicy& policy, absl::Time now) {
   const bool heard = box.report_time != absl::Time();
@@ -88,6 +84,10 @@ BoxStep Start(const DrainBox& box, const BoxSeen& seen, absl::Time now) {
 }
 
 }  // namespace
+
+bool IsOverdue(const DrainBox& box, const DrainPolicy& policy, absl::Time now) {
+  return box.phase == DrainPhase::kLameDuck && now >= box.phase_time + policy.overdue_after;
+}
 
 bool IsHeld(DrainPhase phase) {
   return phase >= DrainPhase::kDraining && phase <= DrainPhase::kDrained;

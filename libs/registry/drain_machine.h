@@ -47,6 +47,9 @@ struct BoxStep {
 // Whether the drain has the box in its hands: DRAINING to DRAINED.
 bool IsHeld(DrainPhase phase);
 
+// Whether it has been a LAME_DUCK for longer than a box should: an operator has to look. `policy` is without zeros.
+bool IsOverdue(const DrainBox& box, const DrainPolicy& policy, absl::Time now);
+
 // What time and the registry do to a box. `policy` is without zeros (WithDefaults).
 BoxStep StepBox(const Drain& drain, const DrainBox& box, const BoxSeen& seen, const DrainPolicy& policy, absl::Time now);
 

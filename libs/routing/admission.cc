@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/base/errors.h"
 #include "libs/routing/bogons.h"
 
 namespace fairlead {
@@ -22,6 +23,14 @@ Admission Drop(DropReason reason, std::string sentence) {
 }
 
 const Admission kYes;
+
+// A sentence is kept with each dropped route, and a neighbour can make millions of them: none may be long.
+std::string Cut(std::string text) {
+  constexpr size_t kMost = 200;
+  if (text.size() <= kMost) return text;
+  text.resize(kMost);
+  return text + "…";
+}
 
 bool HasAs(const AsPath& path, uint32_t asn) {
   return std::any_of(path.begin(), path.end(), [asn](const AsPathSegment& segment) {
@@ -69,10 +78,10 @@ Admission CheckPath(const AsPath& path, const SessionRecord& session) {
     return Drop(DropReason::kPathTooLong, absl::StrCat("the AS path has ", length, " hops, more than ", session.max_path_length));
   }
   if (session.local_asn != 0 && HasAs(path, session.local_asn)) {
-    return Drop(DropReason::kAsLoop, absl::StrCat("the AS path '", ToString(path), "' holds our own AS", session.local_asn));
+    return Drop(DropReason::kAsLoop, absl::StrCat("the AS path ", Quoted(ToString(path)), " holds our own AS", session.local_asn));
   }
   if (const std::optional<uint32_t> asn = RepeatedAs(path)) {
-    return Drop(DropReason::kAsLoop, absl::StrCat("AS", *asn, " comes back in the AS path '", ToString(path), "'"));
+    return Drop(DropReason::kAsLoop, absl::StrCat("AS", *asn, " comes back in the AS path ", Quoted(ToString(path))));
   }
   return kYes;
 }
@@ -101,7 +110,7 @@ Admission CheckOrigin(const RawRoute& route, const VrpTable* vrps) {
   if (vrps == nullptr || vrps->Validate(prefix, origin) != RpkiState::kInvalid) return kYes;
   return Drop(DropReason::kRpkiInvalid,
               absl::StrCat(prefix.ToString(), " from ", origin.has_value() ? absl::StrCat("AS", *origin) : "an AS set",
-                           " matches none of its ROAs: ", vrps->Describe(prefix)));
+                           " matches none of its ROAs: ", Cut(vrps->Describe(prefix))));
 }
 
 }  // namespace

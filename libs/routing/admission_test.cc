@@ -175,6 +175,20 @@ TEST(Admission, GracefulShutdownDemotesAndDoesNotDrop) {
   EXPECT_EQ(ReasonOf(route), DropReason::kAdmitted);
 }
 
+// Millions of dropped routes may be kept, each with its sentence.
+TEST(Admission, NoSentenceIsLongHoweverLongTheRoute) {
+  RawRoute loop = Route("80.128.0.0/11", {3320, 64500, 3320});
+  for (int i = 0; i < 40; ++i) loop.as_path.push_back({Kind::kSet, std::vector<uint32_t>(255, 4'000'000'000)});
+  VrpTable vrps;
+  for (uint32_t asn = 1; asn <= 1'000; ++asn) vrps.Add({P("80.128.0.0/11"), 11, asn});
+  const std::string looped = Admit(loop, Embedded(), nullptr).sentence;
+  EXPECT_THAT(looped, HasSubstr("AS3320 comes back in the AS path '3320 64500 3320 {4000000000"));
+  EXPECT_LT(looped.size(), 400u);
+  const std::string invalid = Admit(Route("80.128.0.0/16"), Embedded(), &vrps).sentence;
+  EXPECT_THAT(invalid, HasSubstr("80.128.0.0/11-11 AS1, "));
+  EXPECT_LT(invalid.size(), 400u);
+}
+
 TEST(Admission, EveryReasonHasItsWord) {
   for (int i = 0; i < kDropReasons; ++i) EXPECT_NE(ToString(static_cast<DropReason>(i)), "UNSPECIFIED");
   EXPECT_EQ(ToString(DropReason::kMaxPrefix), "MAX_PREFIX");

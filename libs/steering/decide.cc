@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/steering/decider.h"
 #include "libs/steering/layers.h"
 #include "libs/steering/recorder.h"
 
@@ -40,127 +41,75 @@ FileRefs FilesOf(const Catalogue& catalogue, const SteeringRequest& request) {
   return files;
 }
 
+// One title of one session goes to one box as far as its holdings allow.
+uint64_t SpreadKeyOf(const SteeringRequest& request) {
+  const bool titled = !request.title.empty() || request.paths.empty();
+  const absl::string_view what = titled ? absl::string_view(request.title.value()) : absl::string_view(request.paths.front());
+  return request.session_key.empty() ? SpreadKey(request.client, what) : SpreadKey(absl::string_view(request.session_key), what);
+}
+
 // ---- One file ----
 
-// Those who may serve the file, best first: fit before unfit, then by proximity, then by the spread.
-std::vector<uint32_t> Order(const SteeringTable& table, const std::vector<Standing>& standings, uint32_t file) {
-  std::vector<uint32_t> ordered;
-  for (uint32_t i = 0; i < standings.size(); ++i) {
-    if (standings[i].eligible() && table.holdings->Holds(standings[i].box, file)) ordered.push_back(i);
-  }
-  std::sort(ordered.begin(), ordered.end(), [&](uint32_t a, uint32_t b) {
-    const auto key = [](const Standing& s) { return std::tie(s.fitness, s.rank, s.spread, s.box); };
-    return key(standings[a]) < key(standings[b]);
-  });
-  return ordered;
+const Endpoint& EndpointOf(const ApplianceView& box, AddressFamily family) {
+  return *std::find_if(box.endpoints.begin(), box.endpoints.end(), [&](const Endpoint& endpoint) { return endpoint.family == family; });
 }
 
-// The first `count` of `ordered`, the last of them replaced if they would all be of one site and another site could serve too.
-std::vector<uint32_t> OverTwoSites(const Fleet& fleet, const std::vector<Standing>& standings, const std::vector<uint32_t>& ordered,
-                                   size_t count) {
-  const auto site = [&](uint32_t i) { return fleet.boxes()[standings[i].box].site; };
-  std::vector<uint32_t> picked(ordered.begin(), ordered.begin() + static_cast<ptrdiff_t>(std::min(count, ordered.size())));
-  const auto elsewhere = [&](uint32_t i) { return site(i) != site(ordered.front()); };
-  if (count < 2 || std::any_of(picked.begin(), picked.end(), elsewhere)) return picked;
-  const auto other = std::find_if(ordered.begin() + static_cast<ptrdiff_t>(picked.size()), ordered.end(), elsewhere);
-  if (other != ordered.end()) picked.back() = *other;
-  return picked;
-}
-
-// Why no rank-0 box is the answer's first: the label of the one that came nearest to serving; a content miss if none holds the file.
-MissCause RankZeroMiss(const SteeringTable& table, const std::vector<Standing>& standings, uint32_t file) {
-  MissCause cause = MissCause::kContent;
-  int nearest = 0;
-  const auto consider = [&](int progress, MissCause label) {
-    if (progress > nearest) std::tie(nearest, cause) = std::pair(progress, label);
-  };
-  for (const Standing& standing : standings) {
-    if (standing.rank != 0 || !table.holdings->Holds(standing.box, file)) continue;
-    if (!standing.hears) {
-      consider(1, MissCause::kRoute);
-    } else if (!standing.live) {
-      consider(2, MissCause::kAdmin);
-    } else if (standing.endpoints.empty()) {
-      consider(3, MissCause::kRoute);
-    } else if (standing.unfit == MissCause::kHealth) {
-      consider(4, MissCause::kHealth);
-    } else if (standing.unfit == MissCause::kCapacity) {
-      consider(5, MissCause::kCapacity);
-    } else {
-      consider(6, MissCause::kRoute);  // It could serve, but not over the client's own address family.
-    }
-  }
-  return cause;
-}
-
-Candidate MakeCandidate(const Fleet& fleet, const Standing& standing, const Endpoint& endpoint) {
-  const ApplianceView& box = fleet.boxes()[standing.box].view;
-  return {.appliance = box.id, .site = box.site, .endpoint = endpoint, .rank = standing.rank, .fitness = standing.fitness};
-}
-
-// Boxes become (box, family) pairs: each box over its better family, then, while there is room, over the other; the client's own family
-// first of all.
-std::vector<Candidate> ListUrls(const SteeringTable& table, const SteeringRequest& request, const std::vector<Standing>& standings,
-                                const std::vector<uint32_t>& picked, size_t count) {
-  std::vector<Candidate> list;
-  for (const size_t choice : {0, 1}) {
-    for (const uint32_t i : picked) {
-      if (choice >= standings[i].endpoints.size() || list.size() == count) continue;
-      list.push_back(MakeCandidate(*table.fleet, standings[i], *standings[i].endpoints[choice]));
-    }
-  }
-  std::stable_partition(list.begin(), list.end(), [&](const Candidate& c) { return Prefers(request, c.endpoint.family); });
-  return list;
-}
-
-void Label(const SteeringTable& table, const std::vector<Standing>& standings, FileAnswer& answer) {
-  const bool zero_serves = answer.candidates.front().rank == 0;
-  const MissCause miss = zero_serves ? MissCause::kNone : RankZeroMiss(table, standings, answer.file);
-  for (uint32_t position = 0; position < answer.candidates.size(); ++position) {
-    Candidate& candidate = answer.candidates[position];
-    candidate.position = position;
-    candidate.cause = candidate.rank == 0 ? MissCause::kNone : miss;
+void ListCandidates(const Fleet& fleet, const FileChoice& choice, FileAnswer& answer) {
+  for (const UrlChoice& url : choice.list()) {
+    const ApplianceView& box = fleet.boxes()[url.box].view;
+    answer.candidates.push_back({.appliance = box.id,
+                                 .site = box.site,
+                                 .endpoint = EndpointOf(box, url.family),
+                                 .rank = url.rank,
+                                 .position = static_cast<uint32_t>(answer.candidates.size()),
+                                 .cause = choice.CauseOf(url),
+                                 .fitness = url.fitness});
   }
 }
 
-void Refuse(const SteeringTable& table, const SteeringRequest& request, const std::vector<Standing>& standings, FileAnswer& answer) {
+void Refuse(const SteeringTable& table, const SteeringRequest& request, const LadderRef& ladder, FileAnswer& answer) {
+  const std::vector<Standing> standings = JudgeBoxes(table, ladder, request);
   const auto count = [&](auto&& condition) { return std::count_if(standings.begin(), standings.end(), condition); };
   const auto hearing = count([](const Standing& s) { return s.hears; });
   const auto live = count([](const Standing& s) { return s.hears && s.live; });
   const auto holding = count([&](const Standing& s) { return s.hears && s.live && table.holdings->Holds(s.box, answer.file); });
   const std::string client = request.client.ToString();
-  if (hearing == 0) {
-    answer.not_servable = NotServable::kNoEligibleSite;
+  if (answer.not_servable == NotServable::kNoEligibleSite) {
     answer.sentence = absl::StrCat("no box hears a route that covers ", client, ", and no IX site with boxes is open to unrouted clients");
-  } else if (live == 0) {
-    answer.not_servable = NotServable::kNoLiveAppliance;
+  } else if (answer.not_servable == NotServable::kNoLiveAppliance) {
     answer.sentence = absl::StrCat("none of the ", hearing, " boxes eligible for ", client, " is LIVE");
-  } else if (holding == 0) {
-    answer.not_servable = NotServable::kNotHeld;
+  } else if (answer.not_servable == NotServable::kNotHeld) {
     answer.sentence = absl::StrCat("none of the ", live, " live boxes eligible for ", client, " holds ", answer.path);
   } else {
-    answer.not_servable = NotServable::kNoUsableEndpoint;
     answer.sentence = absl::StrCat(holding, " boxes hold ", answer.path, ", but none has an endpoint that ", client, " can use");
   }
 }
 
 // ---- All files ----
 
-// A site on its way to being a pathway: its best holder of each file so far, as numbers of standings.
+// What the walk left of one file.
+struct Walked {
+  MissCause zero_miss = MissCause::kNone;
+  std::vector<DecisionCandidate> order = {};
+};
+
+// A site on its way to being a pathway: its best holder of each file so far.
 struct SiteHolders {
-  std::vector<uint32_t> of_file = {};
+  std::vector<const DecisionCandidate*> of_file = {};
   Fitness fitness = Fitness::kFit;  // The worst of them.
   uint32_t rank = 0;                // The farthest of them.
 };
 
-Pathway MakePathway(const SteeringTable& table, const std::vector<Standing>& standings, const SiteHolders& holders, bool zero_serves,
-                    uint32_t position, const std::vector<FileAnswer>& files) {
+Pathway MakePathway(const SteeringTable& table, const std::vector<Walked>& walked, const SiteHolders& holders, bool zero_serves,
+                    uint32_t position) {
   Pathway pathway = {.rank = holders.rank, .fitness = holders.fitness};
-  for (size_t file = 0; file < files.size(); ++file) {
-    const Standing& standing = standings[holders.of_file[file]];
-    Candidate holder = MakeCandidate(*table.fleet, standing, *standing.endpoints.front());
+  for (size_t file = 0; file < walked.size(); ++file) {
+    const DecisionCandidate& best = *holders.of_file[file];
+    const ApplianceView& box = table.fleet->boxes()[best.box].view;
+    Candidate holder = {.appliance = box.id, .site = box.site, .endpoint = EndpointOf(box, best.family(0)), .rank = best.rank};
+    holder.fitness = best.fitness;
     holder.position = position;
-    if (!zero_serves && holder.rank != 0) holder.cause = RankZeroMiss(table, standings, files[file].file);
+    if (!zero_serves && holder.rank != 0) holder.cause = walked[file].zero_miss;
     if (pathway.cause == MissCause::kNone) pathway.cause = holder.cause;
     pathway.holders.push_back(std::move(holder));
   }
@@ -168,42 +117,41 @@ Pathway MakePathway(const SteeringTable& table, const std::vector<Standing>& sta
   return pathway;
 }
 
-// The sites that hold every file, the fittest and nearest first, equals in the order of the spread; `orders` has one order a file.
-std::vector<Pathway> FindPathways(const SteeringTable& table, const std::vector<Standing>& standings,
-                                  const std::vector<std::vector<uint32_t>>& orders, const std::vector<FileAnswer>& files, size_t count) {
+// The sites that hold every file, the fittest and nearest first, equals in the order of the spread.
+std::vector<Pathway> FindPathways(const SteeringTable& table, const std::vector<Walked>& walked, size_t count) {
   std::map<uint32_t, SiteHolders> by_site;
-  for (size_t file = 0; file < orders.size(); ++file) {
-    for (const uint32_t i : orders[file]) {
-      SiteHolders& holders = by_site[table.fleet->boxes()[standings[i].box].site];
+  for (size_t file = 0; file < walked.size(); ++file) {
+    for (const DecisionCandidate& candidate : walked[file].order) {
+      SiteHolders& holders = by_site[candidate.site];
       if (holders.of_file.size() != file) continue;  // It has a better holder of this file, or lacks an earlier one.
-      holders.of_file.push_back(i);
-      holders.fitness = std::max(holders.fitness, standings[i].fitness);
-      holders.rank = std::max(holders.rank, standings[i].rank);
+      holders.of_file.push_back(&candidate);
+      holders.fitness = std::max(holders.fitness, candidate.fitness);
+      holders.rank = std::max<uint32_t>(holders.rank, candidate.rank);
     }
   }
   std::vector<SiteHolders> complete;
   for (auto& [site, holders] : by_site) {
-    if (holders.of_file.size() == orders.size()) complete.push_back(std::move(holders));
+    if (holders.of_file.size() == walked.size()) complete.push_back(std::move(holders));
   }
   std::sort(complete.begin(), complete.end(), [&](const SiteHolders& a, const SiteHolders& b) {
     const auto key = [&](const SiteHolders& h) {
-      const Standing& first = standings[h.of_file.front()];
+      const DecisionCandidate& first = *h.of_file.front();
       return std::tuple(h.fitness, h.rank, first.spread, first.box);
     };
     return key(a) < key(b);
   });
   std::vector<Pathway> pathways;
   for (uint32_t position = 0; position < std::min(count, complete.size()); ++position) {
-    pathways.push_back(MakePathway(table, standings, complete[position], complete.front().rank == 0, position, files));
+    pathways.push_back(MakePathway(table, walked, complete[position], complete.front().rank == 0, position));
   }
   return pathways;
 }
 
 // The first choice's path decides: others are fall-backs.
-std::optional<QualityCap> FindQualityCap(const SteeringTable& table, const SteeringRequest& request, const Standing& first) {
+std::optional<QualityCap> FindQualityCap(const SteeringTable& table, const SteeringRequest& request, const FileChoice& choice) {
   std::optional<QualityCap> cap;
-  const Busiest busiest = BusiestOnPath(*table.fleet, first);
-  if (table.policy.congested_cap_bps != 0 && busiest.permille >= table.policy.congested_permille) {
+  if (table.policy.congested_cap_bps != 0 && choice.best_permille >= table.policy.congested_permille) {
+    const Busiest busiest = BusiestOnPath(*table.fleet, choice.best_box, choice.best_link);
     cap = {table.policy.congested_cap_bps, absl::StrCat(busiest.name, " is at ", busiest.permille, " per mille of its capacity")};
   }
   if (!request.reported_throughput_bps.has_value()) return cap;
@@ -231,45 +179,54 @@ void Summarise(const SteeringRequest& request, SteeringAnswer& answer) {
 }  // namespace
 
 SteeringAnswer Decide(const SteeringTable& table, const SteeringRequest& request, Explanation* record) {
-  SteeringAnswer answer = {.table_version = table.version, .matched_prefix = table.ladders->LongestRouted(request.client)};
-  const size_t max_urls = static_cast<size_t>(std::clamp(request.max_urls, 1, SteeringRequest::kMaxUrls));
+  const Decider decider(table);
+  const uint32_t leaf = table.ladders->LeafOf(request.client);
+  SteeringAnswer answer = {.table_version = table.version, .matched_prefix = table.ladders->RoutedPrefixOf(leaf)};
   const size_t max_pathways = static_cast<size_t>(std::clamp(request.max_pathways, 0, SteeringRequest::kMaxPathways));
 
   // Proximity: the client's ladder.
-  const LadderTable::Found found = table.ladders->Find(request.client);
-  const ClientPlace& place = request.place.has_value() ? *request.place : found.place;
-  Ladder anew;
+  const ClientPlace& place = request.place.has_value() ? *request.place : table.ladders->PlaceOf(leaf);
+  LadderRef ladder = table.ladders->LadderOf(leaf);
+  std::vector<Rung> anew;
+  static const std::vector<Rung> nothing;
   if (request.place.has_value()) {
-    anew = BuildLadder(*table.fleet, table.ladders->resolved(), table.ladders->RoutesCovering(request.client), place, table.policy);
+    anew = MakeRungs(*table.fleet, BuildLadder(*table.fleet, table.ladders->resolved(), table.ladders->RoutesCovering(request.client),
+                                               place, table.policy));
+    ladder = {.head = anew.data(), .tail = &nothing, .head_size = static_cast<uint32_t>(anew.size())};
   }
-  const Ladder& ladder = request.place.has_value() ? anew : *found.ladder;
   if (record != nullptr) RecordGround(table, request, place, *record);
+  const std::vector<Standing> standings = record == nullptr ? std::vector<Standing>() : JudgeBoxes(table, ladder, request);
 
-  // Admin state, health and capacity: once for all files.
-  const std::vector<Standing> standings = JudgeBoxes(table, ladder, request);
-
-  // Holdings and spread: file by file.
-  std::vector<std::vector<uint32_t>> orders;
+  // The other layers, file by file.
+  const bool to_the_end = record != nullptr || max_pathways > 0;
+  DecisionScratch scratch;
+  FileChoice choice;
+  std::vector<Walked> walked;
+  DecisionQuery query = {.client = request.client,
+                         .spread_key = SpreadKeyOf(request),
+                         .max_urls = request.max_urls,
+                         .family_preference = request.family_preference};
   const FileRefs files = FilesOf(*table.catalogue, request);
   for (size_t i = 0; i < files.size(); ++i) {
     FileAnswer file = {.path = files[i].file == nullptr ? request.paths[i] : files[i].file->path};
-    std::vector<uint32_t> ordered;
+    walked.emplace_back();
     if (files[i].file == nullptr) {
       file.not_servable = NotServable::kUnknownTitle;
       file.sentence = absl::StrCat("'", file.path.substr(0, 100), "' is not a path of the catalogue");
     } else {
-      file.file = files[i].file->number;
-      ordered = Order(table, standings, file.file);
-      file.candidates = ListUrls(table, request, standings, OverTwoSites(*table.fleet, standings, ordered, max_urls), max_urls);
-      file.candidates.empty() ? Refuse(table, request, standings, file) : Label(table, standings, file);
-      if (record != nullptr) RecordFile(table, standings, ordered, file, *record);
+      query.file = file.file = files[i].file->number;
+      decider.DecideOn(ladder, query, to_the_end, scratch, choice);
+      file.not_servable = choice.not_servable;
+      ListCandidates(*table.fleet, choice, file);
+      if (choice.count == 0) Refuse(table, request, ladder, file);
+      if (record != nullptr) RecordFile(table, standings, scratch.order, file, *record);
+      if (choice.count > 0 && !answer.quality_cap.has_value()) answer.quality_cap = FindQualityCap(table, request, choice);
+      walked.back().zero_miss = choice.zero_miss;
+      if (to_the_end) walked.back().order = scratch.order;
     }
-    if (!ordered.empty() && !answer.quality_cap.has_value())
-      answer.quality_cap = FindQualityCap(table, request, standings[ordered.front()]);
-    orders.push_back(std::move(ordered));
     answer.files.push_back(std::move(file));
   }
-  answer.pathways = FindPathways(table, standings, orders, answer.files, max_pathways);
+  answer.pathways = FindPathways(table, walked, max_pathways);
   Summarise(request, answer);
   return answer;
 }

@@ -1,6 +1,7 @@
 #include "libs/steering/fleet.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,7 +29,8 @@ void SortById(std::vector<View>& views) {
 
 }  // namespace
 
-std::shared_ptr<const Fleet> Fleet::Build(std::vector<SiteView> sites, std::vector<ApplianceView> appliances, std::vector<LinkView> links) {
+std::shared_ptr<const Fleet> Fleet::Build(std::vector<SiteView> sites, std::vector<ApplianceView> appliances, std::vector<LinkView> links,
+                                          const Fleet* previous) {
   const std::shared_ptr<Fleet> fleet(new Fleet());
   SortById(sites);
   SortById(appliances);
@@ -45,7 +47,7 @@ std::shared_ptr<const Fleet> Fleet::Build(std::vector<SiteView> sites, std::vect
       fleet->AddIssue(absl::StrCat(site.id.name(), ": stands there twice"));
       continue;
     }
-    fleet->sites_.push_back(Site{.view = std::move(site), .boxes = {}, .uplinks = {}});
+    fleet->sites_.push_back(Site{.view = std::move(site), .boxes = {}, .uplinks = {}, .blocks = {}});
   }
   for (ApplianceView& appliance : appliances) {
     if (!fleet->boxes_.empty() && fleet->boxes_.back().view.id == appliance.id) {
@@ -61,6 +63,7 @@ std::shared_ptr<const Fleet> Fleet::Build(std::vector<SiteView> sites, std::vect
     fleet->boxes_.push_back(Box{.view = std::move(appliance), .site = site, .hash = hash});
   }
   fleet->Join();
+  fleet->TakeSlots(previous);
   fleet->Fingerprint();
   return fleet;
 }
@@ -84,6 +87,55 @@ void Fleet::Join() {
   }
 }
 
+void Fleet::AddBlock(Site& site, uint32_t size) {
+  site.blocks.push_back({.first_slot = static_cast<uint32_t>(slots_.size()), .size = size});
+  slots_.resize(slots_.size() + size, kNone);
+}
+
+void Fleet::KeepSlots(const Fleet& previous) {
+  slots_.assign(previous.slots_.size(), kNone);
+  for (Site& site : sites_) {
+    const uint32_t before = previous.FindSite(site.view.id);
+    if (before == kNone) continue;
+    site.blocks = previous.sites_[before].blocks;
+    for (const uint32_t number : site.boxes) {
+      const uint32_t old = previous.FindBox(boxes_[number].view.id);
+      if (old == kNone || previous.boxes_[old].site != before || previous.boxes_[old].slot == kNone) continue;
+      boxes_[number].slot = previous.boxes_[old].slot;
+      slots_[boxes_[number].slot] = number;
+    }
+  }
+}
+
+void Fleet::TakeSlots(const Fleet* previous) {
+  // Where most slots stand empty, those of boxes and sites that went, all are numbered afresh.
+  if (previous != nullptr && previous->slots_.size() <= 2 * boxes_.size() + 1'024) KeepSlots(*previous);
+  for (Site& site : sites_) {
+    std::vector<uint32_t> waiting;
+    std::copy_if(site.boxes.begin(), site.boxes.end(), std::back_inserter(waiting),
+                 [&](uint32_t box) { return boxes_[box].slot == kNone; });
+    auto next = waiting.begin();
+    const auto fill = [&](const Block& block) {
+      for (uint32_t slot = block.first_slot; slot < block.first_slot + block.size && next != waiting.end(); ++slot) {
+        if (slots_[slot] != kNone) continue;
+        slots_[slot] = *next;
+        boxes_[*next++].slot = slot;
+      }
+    };
+    for (const Block& block : site.blocks) fill(block);
+    while (next != waiting.end() && slots_.size() < kMaxSlots) {
+      const size_t room = std::min<size_t>(kBlock, kMaxSlots - slots_.size());
+      AddBlock(site, static_cast<uint32_t>(std::min<size_t>(room, static_cast<size_t>(waiting.end() - next))));
+      fill(site.blocks.back());
+    }
+    for (; next != waiting.end(); ++next) {
+      AddIssue(absl::StrCat(boxes_[*next].view.id.name(), ": there are more than ", kMaxSlots, " boxes that serve viewers"));
+    }
+    const auto unplaced = [&](uint32_t box) { return boxes_[box].slot == kNone; };
+    site.boxes.erase(std::remove_if(site.boxes.begin(), site.boxes.end(), unplaced), site.boxes.end());
+  }
+}
+
 void Fleet::Fingerprint() {
   const auto add = [this](uint64_t value) { fingerprint_ = Mix(fingerprint_, value); };
   for (const Site& site : sites_) {
@@ -95,6 +147,7 @@ void Fleet::Fingerprint() {
   add(sites_.size());
   for (const Box& box : boxes_) add(Mix(box.hash, uint64_t{box.site} << 8 | static_cast<uint64_t>(box.view.kind)));
   add(boxes_.size());
+  for (const Box& box : boxes_) add(box.slot);
   for (const LinkView& link : links_) add(HashBytes(link.id.value()));
 }
 

@@ -3,6 +3,10 @@
 // Numbers are positions in the order of ids, so equal topologies number alike whatever the order of the views. The fingerprint
 // covers what ladders and holdings depend on (which sites, boxes and links exist, where, and of which kind) and not condition (admin
 // state, health, use): a health report makes a new Fleet that goes with the ladders at hand.
+//
+// Boxes that may serve viewers also stand in slots, those of a site side by side in blocks, so that a mask of 16 bits says which boxes of
+// a block hear a route or hold a file. A fleet that is built from the one before keeps the slots of its boxes; a fleet that is built from
+// nothing numbers them site by site. Nothing that is seen from outside depends on slots; the fingerprint covers them.
 #ifndef FAIRLEAD_LIBS_STEERING_FLEET_H_
 #define FAIRLEAD_LIBS_STEERING_FLEET_H_
 
@@ -23,21 +27,32 @@ class Fleet {
  public:
   static constexpr uint32_t kNone = 0xffffffff;
 
+  // Slots that belong to one site: [first_slot, first_slot + size).
+  static constexpr uint32_t kBlock = 16;
+  struct Block {
+    uint32_t first_slot = 0;
+    uint32_t size = 0;  // At most kBlock.
+  };
+  // Boxes that serve viewers beyond this number are left out (and named in issues()): slots are 16-bit numbers.
+  static constexpr uint32_t kMaxSlots = 65'520;
+
   struct Site {
     SiteView view;
     std::vector<uint32_t> boxes;    // Those that may serve viewers, ascending: no collectors, no origin.
     std::vector<uint32_t> uplinks;  // Ascending.
+    std::vector<Block> blocks;      // Where `boxes` stand.
   };
   struct Box {
     ApplianceView view;
     uint32_t site = kNone;
-    uint64_t hash = 0;  // Of its id, for the spread.
+    uint64_t hash = 0;      // Of its id, for the spread.
+    uint32_t slot = kNone;  // kNone: it serves no viewers.
   };
 
   // Views that contradict each other (a repeated id, an unknown site or link) are left out and named in issues(): one bad record
-  // must not stop the steering of everything else.
-  static std::shared_ptr<const Fleet> Build(std::vector<SiteView> sites, std::vector<ApplianceView> appliances,
-                                            std::vector<LinkView> links);
+  // must not stop the steering of everything else. `previous`, if given, is the fleet whose slots are kept.
+  static std::shared_ptr<const Fleet> Build(std::vector<SiteView> sites, std::vector<ApplianceView> appliances, std::vector<LinkView> links,
+                                            const Fleet* previous = nullptr);
 
   const std::vector<Site>& sites() const { return sites_; }
   const std::vector<Box>& boxes() const { return boxes_; }
@@ -46,6 +61,8 @@ class Fleet {
   uint32_t FindSite(const SiteId& id) const;
   uint32_t FindBox(const ApplianceId& id) const;
   uint32_t FindLink(const LinkId& id) const;
+  // By slot: the box, or kNone where nobody stands.
+  const std::vector<uint32_t>& slots() const { return slots_; }
 
   uint64_t fingerprint() const { return fingerprint_; }
   // At most kMaxIssues sentences.
@@ -56,11 +73,16 @@ class Fleet {
   Fleet() = default;
   void AddIssue(std::string sentence);
   void Join();
+  // Puts the boxes into slots: where they stood in `previous`, else into free slots of their site, else into new blocks.
+  void TakeSlots(const Fleet* previous);
+  void KeepSlots(const Fleet& previous);
+  void AddBlock(Site& site, uint32_t size);
   void Fingerprint();
 
   std::vector<Site> sites_;
   std::vector<Box> boxes_;
   std::vector<LinkView> links_;
+  std::vector<uint32_t> slots_;
   std::vector<std::string> issues_;
   uint64_t fingerprint_ = 0;
 };

@@ -1,9 +1,19 @@
 #include "libs/steering/holdings.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <iterator>
 #include <utility>
 
 namespace fairlead {
+namespace {
+
+constexpr uint32_t kSpareSlots = 2'048;  // For boxes to come, before bitmaps must grow.
+// How many changes are put in order at once: 4 bytes each.
+constexpr uint64_t kChangesAtOnce = 4 << 20;
+
+}  // namespace
 
 FileSet FileSet::Of(std::vector<uint32_t> numbers) {
   FileSet set;
@@ -18,14 +28,173 @@ bool FileSet::Contains(uint32_t number) const {
 }
 
 std::shared_ptr<const Holdings> Holdings::Build(const Fleet& fleet, const std::vector<HoldingsView>& views) {
+  return HoldingsBook(static_cast<uint32_t>(fleet.slots().size())).Update(fleet, views);
+}
+
+HoldingsBook::HoldingsBook(uint32_t slots) {
+  Reset(slots);
+}
+
+// What readers still have stays in the pool of before, which goes with them.
+void HoldingsBook::Reset(uint32_t slots) {
+  slots_ = std::min(slots + kSpareSlots, Fleet::kMaxSlots);
+  pool_ = std::make_shared<RowPool>();
+  pages_.clear();
+  own_.clear();
+  retired_.clear();
+  retiring_.clear();
+  held_.clear();
+  nobody_ = static_cast<Row*>(pool_->Take(Holdings::kPage * sizeof(Row)));
+  std::memset(nobody_, 0, Holdings::kPage * sizeof(Row));
+}
+
+HoldingsBook::Row& HoldingsBook::Own(uint32_t file) {
+  const size_t number = file / Holdings::kPage;
+  if (number >= pages_.size()) {
+    pages_.resize(number + 1, nullptr);
+    own_.resize(number + 1, false);
+  }
+  if (!own_[number]) {
+    Row* const page = static_cast<Row*>(pool_->Take(Holdings::kPage * sizeof(Row)));
+    std::memcpy(page, pages_[number] == nullptr ? nobody_ : pages_[number], Holdings::kPage * sizeof(Row));
+    if (pages_[number] != nullptr) retiring_.push_back({pages_[number], Holdings::kPage * sizeof(Row)});
+    pages_[number] = page;
+    own_[number] = true;
+  }
+  return pages_[number][file % Holdings::kPage];
+}
+
+void HoldingsBook::Replace(Row& word, absl::Span<const uint16_t> slots) {
+  const size_t dense = holder_rows::DenseBytes(slots_);
+  const size_t bytes = holder_rows::Bytes(word, dense);
+  if (bytes > 0) retiring_.push_back({const_cast<uint16_t*>(holder_rows::SlotsOf(word)), bytes});
+  word = holder_rows::Make(slots, dense, *pool_);
+}
+
+void HoldingsBook::SetHolders(uint32_t file, absl::Span<const uint16_t> slots) {
+  Replace(Own(file), slots);
+}
+
+// Puts the changes of the files in [begin, end) in the order of files, by counting, and rewrites each file's row once.
+void HoldingsBook::ApplyRange(absl::Span<const Change> changes, uint64_t begin, uint64_t end) {
+  starts_.assign(end - begin + 1, 0);
+  const auto within = [&](absl::Span<const uint32_t> files) {
+    const auto first = std::lower_bound(files.begin(), files.end(), begin);
+    return absl::MakeSpan(first, std::lower_bound(first, files.end(), end));
+  };
+  for (const Change& change : changes) {
+    for (const uint32_t file : within(change.added)) ++starts_[file - begin + 1];
+    for (const uint32_t file : within(change.removed)) ++starts_[file - begin + 1];
+  }
+  for (size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];
+  items_.resize(starts_.back());
+  std::vector<uint32_t>& next = starts_;  // Each moves on to the start of the next file.
+  for (const Change& change : changes) {
+    const uint16_t slot = static_cast<uint16_t>(change.slot);
+    for (const uint32_t file : within(change.removed)) items_[next[file - begin]++] = {slot, false};
+    for (const uint32_t file : within(change.added)) items_[next[file - begin]++] = {slot, true};
+  }
+  const size_t dense = holder_rows::DenseBytes(slots_);
+  uint32_t first = 0;
+  for (uint64_t file = begin; file < end; first = next[file - begin], ++file) {
+    const auto from = items_.begin() + first;
+    const auto to = items_.begin() + next[file - begin];
+    if (from == to) continue;
+    const auto before = [](const Item& a, const Item& b) { return a.slot < b.slot; };
+    if (!std::is_sorted(from, to, before)) std::stable_sort(from, to, before);
+    Row& word = Own(static_cast<uint32_t>(file));
+    before_.clear();
+    after_.clear();
+    holder_rows::List(word, dense, before_);
+    auto at = before_.begin();
+    for (auto item = from; item != to; ++item) {
+      if (std::next(item) != to && std::next(item)->slot == item->slot) continue;  // The last word counts.
+      const auto stop = std::lower_bound(at, before_.end(), item->slot);
+      after_.insert(after_.end(), at, stop);
+      at = stop != before_.end() && *stop == item->slot ? std::next(stop) : stop;
+      if (item->added) after_.push_back(item->slot);
+    }
+    after_.insert(after_.end(), at, before_.end());
+    if (after_ != before_) Replace(word, after_);
+  }
+}
+
+void HoldingsBook::Apply(absl::Span<const Change> changes) {
+  uint64_t count = 0;
+  uint64_t first = ~uint64_t{0};
+  uint64_t end = 0;
+  for (const Change& change : changes) {
+    for (const absl::Span<const uint32_t> files : {change.added, change.removed}) {
+      if (files.empty()) continue;
+      count += files.size();
+      first = std::min<uint64_t>(first, files.front());
+      end = std::max<uint64_t>(end, uint64_t{files.back()} + 1);
+    }
+  }
+  if (count == 0) return;
+  const uint64_t parts = std::max((count + kChangesAtOnce - 1) / kChangesAtOnce, (end - first) / kChangesAtOnce + 1);
+  const uint64_t width = (end - first + parts - 1) / parts;
+  for (uint64_t begin = first; begin < end; begin += width) ApplyRange(changes, begin, std::min(begin + width, end));
+}
+
+void HoldingsBook::FreeUnread() {
+  while (!retired_.empty() && retired_.front().last.expired()) {
+    std::atomic_thread_fence(std::memory_order_acquire);  // What its last reader read, it read before.
+    for (const Memory& memory : retired_.front().memory) pool_->Give(memory.at, memory.bytes);
+    retired_.pop_front();
+  }
+}
+
+std::shared_ptr<const Holdings> HoldingsBook::Publish(const Fleet& fleet) {
   const std::shared_ptr<Holdings> holdings(new Holdings());
+  holdings->pages_.reserve(pages_.size());
+  for (const Row* page : pages_) holdings->pages_.push_back(page == nullptr ? nobody_ : page);
+  holdings->slot_of_box_.reserve(fleet.boxes().size());
+  for (const Fleet::Box& box : fleet.boxes()) holdings->slot_of_box_.push_back(box.slot);
   holdings->fingerprint_ = fleet.fingerprint();
-  holdings->sets_.resize(fleet.boxes().size());
+  holdings->pool_ = pool_;
+  // What this value no longer has, the one before may still show: it goes with that one. Where nobody reads any, at once.
+  if (!retired_.empty()) {
+    std::vector<Memory>& last = retired_.back().memory;
+    last.insert(last.end(), retiring_.begin(), retiring_.end());
+  } else {
+    for (const Memory& memory : retiring_) pool_->Give(memory.at, memory.bytes);
+  }
+  retiring_.clear();
+  retired_.push_back({holdings, {}});
+  FreeUnread();
+  own_.assign(pages_.size(), false);
+  return holdings;
+}
+
+std::shared_ptr<const Holdings> HoldingsBook::Update(const Fleet& fleet, const std::vector<HoldingsView>& views) {
+  if (fleet.slots().size() > slots_) Reset(static_cast<uint32_t>(fleet.slots().size()));
+  std::vector<Held> wanted(std::max(held_.size(), fleet.slots().size()));
   for (const HoldingsView& view : views) {
     const uint32_t box = fleet.FindBox(view.appliance);
-    if (box != Fleet::kNone) holdings->sets_[box] = view.files;
+    if (box != Fleet::kNone && fleet.boxes()[box].slot != Fleet::kNone) wanted[fleet.boxes()[box].slot] = {view.appliance, view.files};
   }
-  return holdings;
+  held_.resize(wanted.size());
+  std::deque<std::vector<uint32_t>> differences;
+  std::vector<Change> changes;
+  static const std::vector<uint32_t> nothing;
+  for (uint32_t slot = 0; slot < wanted.size(); ++slot) {
+    if (wanted[slot].files == held_[slot].files) continue;
+    const std::vector<uint32_t>& old = held_[slot].files == nullptr ? nothing : held_[slot].files->numbers();
+    const std::vector<uint32_t>& now = wanted[slot].files == nullptr ? nothing : wanted[slot].files->numbers();
+    if (old.empty() || now.empty()) {
+      changes.push_back({.slot = slot, .added = now, .removed = old});
+      continue;
+    }
+    std::vector<uint32_t>& added = differences.emplace_back();
+    std::vector<uint32_t>& removed = differences.emplace_back();
+    std::set_difference(now.begin(), now.end(), old.begin(), old.end(), std::back_inserter(added));
+    std::set_difference(old.begin(), old.end(), now.begin(), now.end(), std::back_inserter(removed));
+    changes.push_back({.slot = slot, .added = added, .removed = removed});
+  }
+  Apply(changes);
+  held_ = std::move(wanted);
+  return Publish(fleet);
 }
 
 }  // namespace fairlead

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "libs/steering/spread.h"
 
 namespace fairlead {
 namespace {
@@ -79,28 +80,58 @@ std::vector<uint32_t> Eliminate(const Contenders& all, const std::vector<uint32_
   return left;
 }
 
-// Appends the ranks of `tied`, by the policy's steps from number `from` on. A step with one group sorts; a step with several must be
-// run as an elimination again for every rank, because taking a route out brings back those that it had eliminated.
-void Rank(const Contenders& all, std::vector<uint32_t> tied, size_t from, const SteeringPolicy& policy,
+using Steps = absl::Span<const ProximityStep>;
+
+// The steps to go on with behind `steps.front()`, for those that it left tied.
+Steps Behind(Steps steps, const Contenders& all, const std::vector<uint32_t>& tied, const SteeringPolicy& policy) {
+  if (steps.front() != ProximityStep::kClass || policy.class_steps.empty() || tied.empty()) return steps.subspan(1);
+  const LadderSession& first = all[tied.front()].session;
+  const bool one_partner =
+      std::all_of(tied.begin(), tied.end(), [&](uint32_t i) { return all[i].session.partner_hash == first.partner_hash; });
+  const ClassSteps* best = nullptr;
+  for (const ClassSteps& rule : policy.class_steps) {
+    if (rule.transport != first.transport) continue;
+    if (!rule.partner.has_value()) {
+      if (best == nullptr) best = &rule;
+    } else if (one_partner && HashBytes(rule.partner->value()) == first.partner_hash) {
+      best = &rule;
+      break;
+    }
+  }
+  return best == nullptr ? steps.subspan(1) : Steps(best->steps);
+}
+
+// Appends the ranks of `tied`, by these steps. A step with one group sorts; a step with several must be run as an elimination again for
+// every rank, because taking a route out brings back those that it had eliminated.
+void Rank(const Contenders& all, std::vector<uint32_t> tied, Steps steps, const SteeringPolicy& policy,
           std::vector<std::vector<uint32_t>>& ranks) {
-  if (from == policy.steps.size() || tied.size() == 1) {
+  if (steps.empty() || tied.size() == 1) {
     ranks.push_back(std::move(tied));
     return;
   }
-  const ProximityStep step = policy.steps[from];
+  const ProximityStep step = steps.front();
   if (!IsGrouped(step, policy)) {
-    std::map<int64_t, std::vector<uint32_t>> by_key;
-    for (const uint32_t i : tied) by_key[KeyOf(all[i], step)].push_back(i);
-    for (auto& [key, part] : by_key) Rank(all, std::move(part), from + 1, policy, ranks);
+    const auto before = [&](uint32_t a, uint32_t b) { return KeyOf(all[a], step) < KeyOf(all[b], step); };
+    std::stable_sort(tied.begin(), tied.end(), before);
+    for (auto first = tied.begin(); first != tied.end();) {
+      const auto end = std::upper_bound(first, tied.end(), *first, before);
+      std::vector<uint32_t> part(first, end);
+      const Steps next = Behind(steps, all, part, policy);
+      Rank(all, std::move(part), next, policy, ranks);
+      first = end;
+    }
     return;
   }
   while (!tied.empty()) {
     std::vector<uint32_t> winners = Eliminate(all, tied, step, policy);
     if (winners.size() == tied.size()) {
-      Rank(all, std::move(tied), from + 1, policy, ranks);
+      Rank(all, std::move(tied), steps.subspan(1), policy, ranks);
       return;
     }
-    for (size_t next = from + 1; next < policy.steps.size(); ++next) winners = Eliminate(all, winners, policy.steps[next], policy);
+    for (Steps next = steps.subspan(1); !next.empty();) {
+      winners = Eliminate(all, winners, next.front(), policy);
+      next = Behind(next, all, winners, policy);
+    }
     std::vector<uint32_t> rest;
     std::set_difference(tied.begin(), tied.end(), winners.begin(), winners.end(), std::back_inserter(rest));
     ranks.push_back(std::move(winners));
@@ -144,6 +175,7 @@ class Builder {
     CloseRank(first);
   }
 
+  bool empty() const { return ladder_.entries.empty(); }
   Ladder Take() { return std::move(ladder_); }
 
  private:
@@ -187,7 +219,9 @@ Contenders GatherCanonical(const Fleet& fleet, absl::Span<const LadderSession> s
   for (const RouteView& route : routes) {
     if (route.session >= sessions.size() || sessions[route.session].site == Fleet::kNone) continue;
     Contender c = {.route = route, .session = sessions[route.session]};
-    c.distance_km = DistanceTo(fleet, c.session.site, place);
+    // The boxes of a site hear the same: mostly it is the site of the one before.
+    const bool again = !all.empty() && all.back().session.site == c.session.site;
+    c.distance_km = again ? all.back().distance_km : DistanceTo(fleet, c.session.site, place);
     c.distance_step = DistanceStep(c.distance_km, policy);
     all.push_back(std::move(c));
   }
@@ -204,6 +238,33 @@ std::vector<uint32_t> Select(const Contenders& all, bool demoted, bool with_tran
   return selected;
 }
 
+void AddRouted(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes, const ClientPlace& place,
+               const SteeringPolicy& policy, Builder& builder, bool first_rank_only = false) {
+  const Contenders all = GatherCanonical(fleet, sessions, routes, place, policy);
+  const bool direct = std::any_of(all.begin(), all.end(), [](const Contender& c) { return IsDirect(c) && !c.route.demoted; });
+  const bool with_transit = policy.more_specific_scope == MoreSpecificScope::kAll || !direct;
+  for (const bool demoted : {false, true}) {
+    std::vector<uint32_t> selected = Select(all, demoted, with_transit);
+    if (selected.empty()) continue;
+    std::vector<std::vector<uint32_t>> ranks;
+    Rank(all, std::move(selected), policy.steps, policy, ranks);
+    for (const std::vector<uint32_t>& rank : ranks) {
+      builder.AddRank(all, rank);
+      if (first_rank_only && !builder.empty()) return;
+    }
+  }
+}
+
+void AddOpen(const Fleet& fleet, const ClientPlace& place, const SteeringPolicy& policy, Builder& builder) {
+  std::map<int, std::vector<uint32_t>> open;  // By distance step.
+  for (uint32_t site = 0; site < fleet.sites().size(); ++site) {
+    const SiteView& view = fleet.sites()[site].view;
+    if (view.kind != SiteKind::kIx || !view.open_to_unrouted) continue;
+    open[DistanceStep(DistanceTo(fleet, site, place), policy)].push_back(site);
+  }
+  for (const auto& [step, sites] : open) builder.AddFallbackRank(sites, place);
+}
+
 }  // namespace
 
 std::vector<LadderSession> ResolveSessions(const Fleet& fleet, absl::Span<const SessionView> sessions) {
@@ -212,6 +273,7 @@ std::vector<LadderSession> ResolveSessions(const Fleet& fleet, absl::Span<const 
   for (const SessionView& view : sessions) {
     LadderSession session = {.site = fleet.FindSite(view.site), .transport = view.transport};
     session.partner = partners.try_emplace(view.partner, static_cast<uint32_t>(partners.size())).first->second;
+    session.partner_hash = HashBytes(view.partner.value());
     if (view.link.has_value()) session.link = fleet.FindLink(*view.link);
     bool usable = session.site != Fleet::kNone && fleet.sites()[session.site].view.kind != SiteKind::kOrigin &&
                   view.transport != TransportClass::kUnspecified;
@@ -231,32 +293,32 @@ std::vector<LadderSession> ResolveSessions(const Fleet& fleet, absl::Span<const 
 Ladder BuildLadder(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes,
                    const ClientPlace& place, const SteeringPolicy& policy, std::vector<LadderFigures>* figures) {
   if (figures != nullptr) figures->clear();
-  const Contenders all = GatherCanonical(fleet, sessions, routes, place, policy);
-  const bool direct = std::any_of(all.begin(), all.end(), [](const Contender& c) { return IsDirect(c) && !c.route.demoted; });
-  const bool with_transit = policy.more_specific_scope == MoreSpecificScope::kAll || !direct;
   Builder builder(fleet, figures);
-  for (const bool demoted : {false, true}) {
-    std::vector<uint32_t> selected = Select(all, demoted, with_transit);
-    if (selected.empty()) continue;
-    std::vector<std::vector<uint32_t>> ranks;
-    Rank(all, std::move(selected), 0, policy, ranks);
-    for (const std::vector<uint32_t>& rank : ranks) builder.AddRank(all, rank);
-  }
-  std::map<int, std::vector<uint32_t>> open;  // By distance step.
-  for (uint32_t site = 0; site < fleet.sites().size(); ++site) {
-    const SiteView& view = fleet.sites()[site].view;
-    if (view.kind != SiteKind::kIx || !view.open_to_unrouted) continue;
-    open[DistanceStep(DistanceTo(fleet, site, place), policy)].push_back(site);
-  }
-  for (const auto& [step, sites] : open) builder.AddFallbackRank(sites, place);
+  AddRouted(fleet, sessions, routes, place, policy, builder);
+  AddOpen(fleet, place, policy, builder);
+  return builder.Take();
+}
+
+Ladder BuildRoutedLadder(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes,
+                         const ClientPlace& place, const SteeringPolicy& policy) {
+  Builder builder(fleet, nullptr);
+  AddRouted(fleet, sessions, routes, place, policy, builder);
+  return builder.Take();
+}
+
+Ladder BuildOpenLadder(const Fleet& fleet, const ClientPlace& place, const SteeringPolicy& policy) {
+  Builder builder(fleet, nullptr);
+  AddOpen(fleet, place, policy, builder);
   return builder.Take();
 }
 
 ClientPlace PlaceOrHearingSite(const ClientPlace& known, const Fleet& fleet, absl::Span<const LadderSession> sessions,
                                absl::Span<const RouteView> routes) {
   if (known.known() || routes.empty()) return known;
-  const Ladder ladder = BuildLadder(fleet, sessions, routes, known, SteeringPolicy());
-  if (ladder.entries.empty() || ladder.entries.front().fallback) return known;
+  Builder builder(fleet, nullptr);
+  AddRouted(fleet, sessions, routes, known, SteeringPolicy(), builder, /*first_rank_only=*/true);
+  const Ladder ladder = builder.Take();
+  if (ladder.entries.empty()) return known;
   const SiteView& site = fleet.sites()[ladder.entries.front().site].view;
   return {.at = site.at, .country = site.country, .source = PlaceSource::kHearingSite};
 }

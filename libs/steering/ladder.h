@@ -5,6 +5,9 @@
 // so configured) removes a route only for a better one of its own group. No pair of routes is ever compared by itself, so MED's
 // missing transitivity (RFC 4451 §3) can't show: a set of routes has one ladder, byte for byte, whatever order they arrived in.
 //
+// Once TRANSPORT_CLASS has been taken, the routes that are still tied are of one class, and the policy's class_steps may put other steps in
+// place of those behind it, for the class or for the class and partner.
+//
 // Before the steps: transit counts only where no undemoted embedded or peering route matches (unless more_specific_scope is kAll), and
 // demoted routes come behind all others. Behind the routed entries come the IX sites that are open to unrouted clients, by distance.
 // O(ranks × routes × steps) at worst, near-linear where no group step splits a tie. Pure; any thread.
@@ -55,7 +58,8 @@ struct LadderSession {
   uint32_t site = Fleet::kNone;
   uint32_t box = Fleet::kNone;  // kNone: a collector, so every box of the site hears it.
   uint32_t link = Fleet::kNone;
-  uint32_t partner = 0;  // Equal for sessions of one partner.
+  uint32_t partner = 0;       // Equal for sessions of one partner.
+  uint64_t partner_hash = 0;  // Of its id: as class_steps name it.
   TransportClass transport = TransportClass::kUnspecified;
 };
 std::vector<LadderSession> ResolveSessions(const Fleet& fleet, absl::Span<const SessionView> sessions);
@@ -70,6 +74,12 @@ struct LadderFigures {
 // `routes`: those of every prefix that covers the client's, in any order. `figures`, if given, gets one element an entry.
 Ladder BuildLadder(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes,
                    const ClientPlace& place, const SteeringPolicy& policy, std::vector<LadderFigures>* figures = nullptr);
+
+// The two parts of it, for tables that share them: what the routes give, and the open IX sites alone. Put together, without the boxes that
+// stand in the first already, they are BuildLadder's.
+Ladder BuildRoutedLadder(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes,
+                         const ClientPlace& place, const SteeringPolicy& policy);
+Ladder BuildOpenLadder(const Fleet& fleet, const ClientPlace& place, const SteeringPolicy& policy);
 
 // The place to go by: `known` if it is one, else the site that hears the best of `routes`, else nothing.
 ClientPlace PlaceOrHearingSite(const ClientPlace& known, const Fleet& fleet, absl::Span<const LadderSession> sessions,

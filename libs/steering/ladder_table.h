@@ -1,7 +1,10 @@
 // LadderTable: from a client's address to its ladder. An immutable value; any thread.
 //
-// Every prefix that has routes or a place of its own owns a ladder; equal ladders are stored once. A lookup is one longest-prefix
-// match. Build: O(prefixes × BuildLadder).
+// Every prefix that has routes or a place of its own has a leaf, and a leaf refers to a ladder as rungs (rung.h); equal ladders are stored
+// once. A lookup is one longest-prefix match, which gives the leaf's number, and one line of the leaf.
+//
+//   const auto table = LadderTable::Build(fleet, sessions, routes, nullptr, policy);    // All at once; or from a LadderBook, which
+//   const LadderRef ladder = table->LadderOf(table->LeafOf(client));                    // rebuilds only what a change touches.
 #ifndef FAIRLEAD_LIBS_STEERING_LADDER_TABLE_H_
 #define FAIRLEAD_LIBS_STEERING_LADDER_TABLE_H_
 
@@ -12,20 +15,50 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "libs/net/ip_address.h"
 #include "libs/net/prefix.h"
 #include "libs/net/prefix_table.h"
 #include "libs/steering/fleet.h"
 #include "libs/steering/ladder.h"
+#include "libs/steering/paged.h"
 #include "libs/steering/place.h"
 #include "libs/steering/policy.h"
+#include "libs/steering/row_pool.h"
+#include "libs/steering/rung.h"
 #include "libs/steering/views.h"
 
 namespace fairlead {
 
 // Places by client prefix: the caller merges geofeeds and the location database, each with its source.
 using PlaceTable = PrefixTable<ClientPlace>;
+
+// From an address to the number of its longest prefix's leaf; 0 where nothing matches. The one place that knows how prefixes are matched.
+class LeafIndex {
+ public:
+  uint32_t Find(const IpAddress& client) const {
+    const auto match = leaves.LongestMatch(client);
+    return match.has_value() ? *match->value : 0;
+  }
+
+  PrefixTable<uint32_t> leaves;
+};
+
+// A route of a known prefix: what RouteView tells, in 16 bytes.
+struct PackedRoute {
+  uint32_t session = 0;
+  uint32_t neighbour_as = 0;
+  uint32_t med = 0;
+  uint16_t as_path_length = 0;
+  uint16_t demoted = 0;
+
+  friend auto operator<=>(const PackedRoute&, const PackedRoute&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const PackedRoute& r) {
+    return H::combine(std::move(h), r.session, r.neighbour_as, r.med, r.as_path_length, r.demoted);
+  }
+};
+using RouteSet = std::vector<PackedRoute>;  // Sorted.
 
 class LadderTable {
  public:
@@ -34,9 +67,26 @@ class LadderTable {
                                                   const std::vector<RouteView>& routes, const PlaceTable* places,
                                                   const SteeringPolicy& policy);
 
+  // ---- For the decision ----
+
+  uint32_t LeafOf(const IpAddress& client) const { return index_->Find(client); }
+  LadderRef LadderOf(uint32_t leaf) const {
+    const Leaf& at = leaves_[leaf];
+    return {.head = reinterpret_cast<const Rung*>(at.head >> 16),
+            .tail = &tails_[at.tail].rungs,
+            .head_size = static_cast<uint32_t>(at.head & 0xffff)};
+  }
+  const void* AddressOfLeaf(uint32_t leaf) const { return &leaves_[leaf]; }  // For a prefetch.
+  // The longest prefix with routes that covers a client of this leaf.
+  std::optional<Prefix> RoutedPrefixOf(uint32_t leaf) const;
+  // Where its clients are, as far as that is known.
+  const ClientPlace& PlaceOf(uint32_t leaf) const { return tails_[leaves_[leaf].tail].place; }
+
+  // ---- For explanations and tests ----
+
   struct Found {
-    const Ladder* ladder;  // Never null: where nothing matches, the open IX sites alone.
-    Prefix prefix;         // The longest that matched; a /0 where nothing did.
+    std::shared_ptr<const Ladder> ladder;  // Never null: where nothing matches, the open IX sites alone.
+    Prefix prefix;                         // The longest that matched; a /0 where nothing did.
     ClientPlace place;
   };
   Found Find(const IpAddress& client) const;
@@ -45,36 +95,56 @@ class LadderTable {
   std::vector<RouteView> RoutesCovering(const IpAddress& client) const;
 
   // The longest prefix with routes that covers `client`.
-  std::optional<Prefix> LongestRouted(const IpAddress& client) const;
+  std::optional<Prefix> LongestRouted(const IpAddress& client) const { return RoutedPrefixOf(LeafOf(client)); }
 
   // In the order of their ids, whatever order they were given in; routes refer to this one.
-  const std::vector<SessionView>& sessions() const { return sessions_; }
-  const std::vector<LadderSession>& resolved() const { return resolved_; }
+  const std::vector<SessionView>& sessions() const { return sessions_->views; }
+  const std::vector<LadderSession>& resolved() const { return sessions_->resolved; }
   // Of the fleet that it was built for.
   uint64_t fingerprint() const { return fingerprint_; }
-  size_t prefixes() const { return leaves_.size(); }
-  size_t distinct_ladders() const { return ladders_.size(); }
+  size_t prefixes() const { return index_->leaves.size(); }
+  size_t distinct_ladders() const { return distinct_; }
   size_t routes_left_out() const { return left_out_; }
 
  private:
+  friend class LadderBook;
+
   struct Leaf {
-    uint32_t ladder = 0;
-    uint32_t first_route = 0;  // Into routes_.
-    uint32_t route_count = 0;
+    uint64_t head = 0;  // Where its rungs stand, and in the low 16 bits how many.
+    uint32_t tail = 0;
+    uint32_t padding = 0;
+  };
+  // What only explanations look at.
+  struct LeafFacts {
+    Prefix prefix;
+    uint32_t set = 0;            // Its own routes; 0: none.
+    int16_t routed_length = -1;  // Of the longest prefix with routes that covers it; -1: none.
+  };
+  struct Tail {
     ClientPlace place;
+    std::vector<Rung> rungs;
+  };
+  struct Sessions {
+    std::vector<SessionView> views;
+    std::vector<LadderSession> resolved;
+  };
+  // What ladders point into: boxes by slot, for those who want numbers.
+  struct Slots {
+    std::vector<uint32_t> box;
   };
   LadderTable() = default;
-  // `moved` gives a session's place in sessions_ by its place in the input.
-  void AddRoutes(const std::vector<RouteView>& routes, const std::vector<uint32_t>& moved);
-  void BuildLadders(const Fleet& fleet, const SteeringPolicy& policy);
 
-  std::vector<SessionView> sessions_;
-  std::vector<LadderSession> resolved_;
-  std::vector<RouteView> routes_;  // By prefix.
-  std::vector<Ladder> ladders_;    // The first is that of clients which nothing matches.
-  PrefixTable<Leaf> leaves_;
+  std::shared_ptr<const Sessions> sessions_;
+  std::shared_ptr<const LeafIndex> index_;
+  Paged<Leaf> leaves_;  // The first is that of clients which nothing matches.
+  Paged<LeafFacts> facts_;
+  Paged<std::shared_ptr<const RouteSet>> sets_;  // The first is empty.
+  Paged<Tail> tails_;
+  std::shared_ptr<const Slots> slots_;
+  std::shared_ptr<RowPool> pool_;  // Where heads lie.
   uint64_t fingerprint_ = 0;
   size_t left_out_ = 0;
+  size_t distinct_ = 0;
 };
 
 }  // namespace fairlead

@@ -247,5 +247,53 @@ TEST_F(LadderTest, ARouteOutsideItsPartnersAllowListMovesNobody) {
   EXPECT_EQ(table->LongestRouted(IpAddress::Parse("91.0.0.1").value()), std::nullopt);
 }
 
+TEST_F(LadderTest, AClassMayHaveStepsOfItsOwnAndAPartnerWithinIt) {
+  AddSite("ams", SiteKind::kIx, 52.4, 4.9, false);
+  AddBox("ams-1", "ams");
+  const uint32_t near = Session(TransportClass::kPublicPeering, "lon", "", "", "p");
+  const uint32_t far = Session(TransportClass::kPublicPeering, "ams", "", "", "p");
+  const uint32_t transit = Session(TransportClass::kTransit, "nyc");
+  Route("80.0.0.0/16", near, 3);
+  Route("80.0.0.0/16", far, 1);
+  Route("80.0.0.0/16", transit, 1);
+  policy_.more_specific_scope = MoreSpecificScope::kAll;
+  EXPECT_EQ(Text(), "0:ams[ams-1] 1:lon[lon-1] 2:nyc[nyc-1] 3:par[par-1]~") << "the shorter path first";
+  policy_.class_steps = {{.transport = TransportClass::kPublicPeering, .steps = {ProximityStep::kDistance, ProximityStep::kAsPathLength}}};
+  EXPECT_EQ(Text(), "0:lon[lon-1] 1:ams[ams-1] 2:nyc[nyc-1] 3:par[par-1]~") << "the nearer first, in this class";
+  policy_.class_steps.push_back({.transport = TransportClass::kPublicPeering, .partner = PartnerId("p"), .steps = {}});
+  EXPECT_EQ(Text(), "0:ams[ams-1] 0:lon[lon-1] 1:nyc[nyc-1] 2:par[par-1]~") << "this partner's all tie";
+  policy_.class_steps[1].partner = PartnerId("other");
+  EXPECT_EQ(Text(), "0:lon[lon-1] 1:ams[ams-1] 2:nyc[nyc-1] 3:par[par-1]~") << "another partner's rule is none of theirs";
+  policy_.class_steps = {{.transport = TransportClass::kTransit, .steps = {}}};
+  EXPECT_EQ(Text(), "0:ams[ams-1] 1:lon[lon-1] 2:nyc[nyc-1] 3:par[par-1]~") << "another class's rule is none of theirs";
+  // Prefix lengths compared within a class only: an elimination that reaches the class step on its way.
+  policy_.more_specific_scope = MoreSpecificScope::kClass;
+  policy_.class_steps = {{.transport = TransportClass::kPublicPeering, .steps = {ProximityStep::kDistance}}};
+  const uint32_t second = Session(TransportClass::kPrivatePeering, "nyc");
+  Route("80.0.1.0/24", second, 5);
+  Route("80.0.1.0/24", far, 5);
+  Route("80.0.0.0/16", Session(TransportClass::kPublicPeering, "par"), 1);
+  EXPECT_EQ(Text(), "0:nyc[nyc-1] 1:ams[ams-1] 2:lon[lon-1] 3:par[par-1]");
+}
+
+TEST(PolicyTest, StepsOfAClassAreCheckedAgainstThoseBeforeIt) {
+  const auto why = [](std::vector<ClassSteps> rules, std::vector<ProximityStep> steps = SteeringPolicy().steps) {
+    SteeringPolicy policy;
+    policy.steps = std::move(steps);
+    policy.class_steps = std::move(rules);
+    return std::string(ValidatePolicy(policy).message());
+  };
+  const ClassSteps good = {.transport = TransportClass::kTransit, .steps = {ProximityStep::kDistance}};
+  EXPECT_EQ(why({good}), "");
+  EXPECT_EQ(why({good, good}), "class_steps[1]: 'TRANSIT' for every partner stands there twice");
+  EXPECT_EQ(why({{.transport = TransportClass::kUnspecified}}), "class_steps[0].transport: '0' is not a transport class");
+  EXPECT_EQ(why({good}, {ProximityStep::kMed}),
+            "class_steps[0]: steps: must contain 'TRANSPORT_CLASS', or no class is parted from the others");
+  EXPECT_EQ(why({{.transport = TransportClass::kTransit, .steps = {ProximityStep::kPrefixLength}}}),
+            "class_steps[0].steps: 'PREFIX_LENGTH' has been taken already when classes are parted");
+  EXPECT_EQ(why({{.transport = TransportClass::kTransit, .steps = {ProximityStep::kMed, ProximityStep::kMed}}}),
+            "class_steps[0].steps: 'MED' stands there twice");
+}
+
 }  // namespace
 }  // namespace fairlead

@@ -1,5 +1,5 @@
-// The layers of a decision as small functions over one box of the table; Decide strings them together and the recorder puts their
-// verdicts into words. Pure; any thread. Private to libs/steering.
+// What the decision thinks of every box of a ladder, for those who want it told rather than decided: the recorder and the sentences of a
+// refusal. The same condition and masks that the decider reads. Pure; any thread. Private to libs/steering.
 #ifndef FAIRLEAD_LIBS_STEERING_LAYERS_H_
 #define FAIRLEAD_LIBS_STEERING_LAYERS_H_
 
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "libs/steering/decision.h"
+#include "libs/steering/rung.h"
 #include "libs/steering/steering_table.h"
 
 namespace fairlead {
@@ -16,34 +17,25 @@ namespace fairlead {
 struct Standing {
   uint32_t box = 0;
   uint32_t rank = 0;
-  uint32_t link = Fleet::kNone;                 // The port that its route leaves through.
-  bool hears = false;                           // Proximity: it hears the route itself, or its site is open.
-  bool live = false;                            // Admin.
-  Fitness fitness = Fitness::kFit;              // Health and capacity.
-  MissCause unfit = MissCause::kNone;           // kHealth or kCapacity if it isn't fit.
-  std::vector<const Endpoint*> endpoints = {};  // Those that the client can use, the better one first.
-  uint64_t spread = 0;                          // Least first among equals.
-
-  bool eligible() const { return hears && live && !endpoints.empty(); }
+  uint32_t link = Fleet::kNone;        // The port that its route leaves through.
+  bool hears = false;                  // Proximity: it hears the route itself, or its site is open.
+  bool reachable = false;              // It has an endpoint that the client can use.
+  bool live = false;                   // Admin.
+  Fitness fitness = Fitness::kFit;     // Health and capacity.
+  MissCause unfit = MissCause::kNone;  // kHealth or kCapacity if it isn't fit.
 };
 
 // Every box of every site in the ladder, once, by rank and then by number.
-std::vector<Standing> JudgeBoxes(const SteeringTable& table, const Ladder& ladder, const SteeringRequest& request);
+std::vector<Standing> JudgeBoxes(const SteeringTable& table, const LadderRef& ladder, const SteeringRequest& request);
 
-// Use as a share of the capacity that counts; 0 if that isn't known.
-uint64_t UsePermille(const LinkView& link);
-uint64_t UsePermille(const ApplianceView& box);
 // What a path crosses: the port of the route, if it has one of its own, and the uplinks of the site.
-std::vector<uint32_t> LinksOnPath(const Fleet& fleet, const Standing& standing);
+std::vector<uint32_t> LinksOnPath(const Fleet& fleet, uint32_t box, uint32_t link);
 // The busiest of the box and the links on its path, and its name.
 struct Busiest {
   uint64_t permille = 0;
   std::string name = {};
 };
-Busiest BusiestOnPath(const Fleet& fleet, const Standing& standing);
-
-// Whether the client's family comes first for this request.
-bool Prefers(const SteeringRequest& request, AddressFamily family);
+Busiest BusiestOnPath(const Fleet& fleet, uint32_t box, uint32_t link);
 
 }  // namespace fairlead
 

@@ -1,8 +1,11 @@
 #include "libs/steering/policy.h"
 
 #include <algorithm>
+#include <string>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "libs/base/status_macros.h"
 
 namespace fairlead {
 
@@ -80,17 +83,53 @@ absl::Status ValidateGuard(const GuardPolicy& guard) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateSteps(absl::string_view field, const std::vector<ProximityStep>& steps) {
+  for (auto step = steps.begin(); step != steps.end(); ++step) {
+    if (ToString(*step) == "UNSPECIFIED") {
+      return absl::InvalidArgumentError(absl::StrCat(field, ": '", static_cast<int>(*step), "' is not a proximity step"));
+    }
+    if (std::find(steps.begin(), step, *step) != step) {
+      return absl::InvalidArgumentError(absl::StrCat(field, ": '", ToString(*step), "' stands there twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateClassSteps(const SteeringPolicy& policy) {
+  const auto refuse = [](size_t i, absl::string_view what, absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat("class_steps[", i, "]", what, ": ", why));
+  };
+  if (policy.class_steps.size() > SteeringPolicy::kMaxClassSteps) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("class_steps: '", policy.class_steps.size(), "' of them, at most ", SteeringPolicy::kMaxClassSteps));
+  }
+  const auto parting = std::find(policy.steps.begin(), policy.steps.end(), ProximityStep::kClass);
+  absl::flat_hash_set<std::string> seen;
+  for (size_t i = 0; i < policy.class_steps.size(); ++i) {
+    const ClassSteps& rule = policy.class_steps[i];
+    const absl::string_view transport = ToString(rule.transport);
+    if (transport == "UNSPECIFIED") {
+      return refuse(i, ".transport", absl::StrCat("'", static_cast<int>(rule.transport), "' is not a transport class"));
+    }
+    if (parting == policy.steps.end()) return refuse(i, "", "steps: must contain 'TRANSPORT_CLASS', or no class is parted from the others");
+    RETURN_IF_ERROR(ValidateSteps(absl::StrCat("class_steps[", i, "].steps"), rule.steps));
+    for (const ProximityStep step : rule.steps) {
+      if (std::find(policy.steps.begin(), parting + 1, step) == parting + 1) continue;
+      return refuse(i, ".steps", absl::StrCat("'", ToString(step), "' has been taken already when classes are parted"));
+    }
+    const std::string partner = rule.partner.has_value() ? rule.partner->name() : "every partner";
+    if (!seen.insert(absl::StrCat(transport, " ", partner)).second) {
+      return refuse(i, "", absl::StrCat("'", transport, "' for ", partner, " stands there twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status ValidatePolicy(const SteeringPolicy& policy) {
-  for (auto step = policy.steps.begin(); step != policy.steps.end(); ++step) {
-    if (ToString(*step) == "UNSPECIFIED") {
-      return absl::InvalidArgumentError(absl::StrCat("steps: '", static_cast<int>(*step), "' is not a proximity step"));
-    }
-    if (std::find(policy.steps.begin(), step, *step) != step) {
-      return absl::InvalidArgumentError(absl::StrCat("steps: '", ToString(*step), "' stands there twice"));
-    }
-  }
+  RETURN_IF_ERROR(ValidateSteps("steps", policy.steps));
+  RETURN_IF_ERROR(ValidateClassSteps(policy));
   if (policy.distance_step_km < 1) {
     return absl::InvalidArgumentError(absl::StrCat("distance_step_km: '", policy.distance_step_km, "' must be at least 1"));
   }

@@ -2,12 +2,16 @@
 #ifndef FAIRLEAD_LIBS_STEERING_POLICY_H_
 #define FAIRLEAD_LIBS_STEERING_POLICY_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "libs/base/ids.h"
+#include "libs/base/vocabulary.h"
 
 namespace fairlead {
 
@@ -57,9 +61,20 @@ struct GuardPolicy {
   friend bool operator==(const GuardPolicy&, const GuardPolicy&) = default;
 };
 
+// What decides among routes of one transport class, once TRANSPORT_CLASS has parted them: in place of the steps behind it. With a partner
+// it counts where all routes that are still tied are of that partner, and before one without.
+struct ClassSteps {
+  TransportClass transport = TransportClass::kUnspecified;
+  std::optional<PartnerId> partner = {};
+  std::vector<ProximityStep> steps = {};  // Empty: all of the class tie.
+
+  friend bool operator==(const ClassSteps&, const ClassSteps&) = default;
+};
+
 struct SteeringPolicy {
   std::vector<ProximityStep> steps = {ProximityStep::kPrefixLength, ProximityStep::kClass, ProximityStep::kAsPathLength,
                                       ProximityStep::kMed, ProximityStep::kDistance};
+  std::vector<ClassSteps> class_steps = {};  // At most kMaxClassSteps.
   MoreSpecificScope more_specific_scope = MoreSpecificScope::kPeering;
   MedScope med_scope = MedScope::kNeighbourAs;
   int distance_step_km = 150;  // Sites of one metro tie.
@@ -73,9 +88,12 @@ struct SteeringPolicy {
   uint64_t congested_cap_bps = 5'000'000;
 
   GuardPolicy guard = {};
+
+  static constexpr size_t kMaxClassSteps = 10'000;
 };
 
-// INVALID_ARGUMENT naming the field: a repeated step, a distance step below 1 km, thresholds out of order, a figure of the guard out of
+// INVALID_ARGUMENT naming the field: a repeated step, class_steps without TRANSPORT_CLASS in `steps`, with a step that stands up to it
+// there, or twice for one class and partner, a distance step below 1 km, thresholds out of order, a figure of the guard out of
 // its range.
 absl::Status ValidatePolicy(const SteeringPolicy& policy);
 

@@ -58,7 +58,7 @@ LayerVerdict Proximity(const ApplianceView& box, const Standing& standing) {
   if (!standing.hears)
     return No(SteeringLayer::kProximity, MissCause::kRoute,
               absl::StrCat(box.site.name(), " is in the ladder, but this box hears no route to the client"));
-  if (standing.endpoints.empty()) return No(SteeringLayer::kProximity, MissCause::kRoute, "it has no endpoint that the client can use");
+  if (!standing.reachable) return No(SteeringLayer::kProximity, MissCause::kRoute, "it has no endpoint that the client can use");
   return Yes(SteeringLayer::kProximity, absl::StrCat("rank ", standing.rank));
 }
 
@@ -78,7 +78,7 @@ LayerVerdict Health(const ApplianceView& box, const Standing& standing) {
 }
 
 LayerVerdict Capacity(const SteeringTable& table, const Standing& standing) {
-  const Busiest busiest = BusiestOnPath(*table.fleet, standing);
+  const Busiest busiest = BusiestOnPath(*table.fleet, standing.box, standing.link);
   const std::string figures = absl::StrCat(busiest.name, " is the busiest on the path: ", Percent(busiest.permille), " (full at ",
                                            Percent(table.policy.full_permille), ")");
   if (standing.unfit == MissCause::kCapacity) return No(SteeringLayer::kCapacity, MissCause::kCapacity, figures);
@@ -106,12 +106,12 @@ std::vector<LayerVerdict> Verdicts(const SteeringTable& table, const Standing& s
 
 // ---- Winner and runner-up ----
 
-std::string WinnerText(const SteeringTable& table, const Standing& winner, size_t of) {
+std::string WinnerText(const SteeringTable& table, const DecisionCandidate& winner, size_t of) {
   return absl::StrCat(table.fleet->boxes()[winner.box].view.id.name(), ": ", ToString(winner.fitness), " at rank ", winner.rank,
                       ", the best of ", of, " that may serve");
 }
 
-std::string RunnerUpText(const SteeringTable& table, const Standing& winner, const Standing& next) {
+std::string RunnerUpText(const SteeringTable& table, const DecisionCandidate& winner, const DecisionCandidate& next) {
   const std::string name = table.fleet->boxes()[next.box].view.id.name();
   if (next.fitness != winner.fitness)
     return absl::StrCat(name, ": ", ToString(next.fitness), " where the first is ", ToString(winner.fitness));
@@ -134,23 +134,22 @@ void RecordGround(const SteeringTable& table, const SteeringRequest& request, co
   for (size_t i = 0; i < ladder.entries.size(); ++i) record.ladder.push_back(Explain(table, ladder.entries[i], figures[i]));
 }
 
-void RecordFile(const SteeringTable& table, const std::vector<Standing>& standings, const std::vector<uint32_t>& ordered,
+void RecordFile(const SteeringTable& table, const std::vector<Standing>& standings, const std::vector<DecisionCandidate>& order,
                 const FileAnswer& answer, Explanation& record) {
   if (record.files.size() == Explanation::kMaxFiles) return;
   FileRecord file = {.file = answer.file, .path = answer.path};
-  for (uint32_t i = 0; i < standings.size(); ++i) {
-    const ApplianceView& box = table.fleet->boxes()[standings[i].box].view;
+  for (const Standing& standing : standings) {
+    const ApplianceView& box = table.fleet->boxes()[standing.box].view;
     CandidateRecord candidate = {
-        .appliance = box.id, .site = box.site, .rank = standings[i].rank, .verdicts = Verdicts(table, standings[i], answer)};
-    const auto place = std::find(ordered.begin(), ordered.end(), i);
-    if (place != ordered.end()) {
-      candidate.verdicts.push_back(
-          Yes(SteeringLayer::kSpread, absl::StrCat("place ", place - ordered.begin() + 1, " of ", ordered.size())));
+        .appliance = box.id, .site = box.site, .rank = standing.rank, .verdicts = Verdicts(table, standing, answer)};
+    const auto place = std::find_if(order.begin(), order.end(), [&](const DecisionCandidate& c) { return c.box == standing.box; });
+    if (place != order.end()) {
+      candidate.verdicts.push_back(Yes(SteeringLayer::kSpread, absl::StrCat("place ", place - order.begin() + 1, " of ", order.size())));
     }
     file.candidates.push_back(std::move(candidate));
   }
-  file.winner = ordered.empty() ? answer.sentence : WinnerText(table, standings[ordered[0]], ordered.size());
-  if (ordered.size() > 1) file.runner_up = RunnerUpText(table, standings[ordered[0]], standings[ordered[1]]);
+  file.winner = order.empty() ? answer.sentence : WinnerText(table, order[0], order.size());
+  if (order.size() > 1) file.runner_up = RunnerUpText(table, order[0], order[1]);
   record.files.push_back(std::move(file));
 }
 

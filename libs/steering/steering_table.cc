@@ -35,6 +35,9 @@ absl::StatusOr<std::shared_ptr<const SteeringTable>> AssembleSteeringTable(Steer
   if (parts.holdings == nullptr) parts.holdings = Holdings::Build(*parts.fleet, {});
   RETURN_IF_ERROR(CheckFingerprint("ladders", parts.ladders->fingerprint(), *parts.fleet));
   RETURN_IF_ERROR(CheckFingerprint("holdings", parts.holdings->fingerprint(), *parts.fleet));
+  if (parts.condition == nullptr || !parts.condition->IsOf(*parts.fleet, parts.policy)) {
+    parts.condition = Condition::Build(parts.fleet, parts.policy);
+  }
   return std::make_shared<const SteeringTable>(std::move(parts));
 }
 

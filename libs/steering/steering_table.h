@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/steering/catalogue.h"
+#include "libs/steering/condition.h"
 #include "libs/steering/fleet.h"
 #include "libs/steering/holdings.h"
 #include "libs/steering/ladder_table.h"
@@ -30,6 +31,7 @@ struct SteeringTable {
   std::shared_ptr<const LadderTable> ladders = {};  // Never null in an assembled table.
   std::shared_ptr<const Catalogue> catalogue = {};  // Never null in an assembled table.
   std::shared_ptr<const Holdings> holdings = {};    // Never null in an assembled table.
+  std::shared_ptr<const Condition> condition = {};  // Of `fleet` and `policy`: assembling makes it where it isn't at hand.
   std::vector<DataAge> ages = {};
 };
 

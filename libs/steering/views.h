@@ -30,6 +30,14 @@ struct SiteView {
   std::vector<LinkId> uplinks = {};  // Every byte of the site crosses all of them.
 };
 
+// What a drain asks of the players that run on a box.
+enum class DrainStage : uint8_t {
+  kNone = 0,
+  kNoNewSessions = 1,  // They go on.
+  kMovingPlayers = 2,  // They are moved elsewhere.
+  kRefusing = 3,       // The box answers everybody with 4xx.
+};
+
 // One way to reach a box. URLs are made only from these.
 struct Endpoint {
   AddressFamily family = AddressFamily::kUnspecified;
@@ -48,6 +56,7 @@ struct ApplianceView {
   uint64_t capacity_bps = 0;
 
   AdminState admin = AdminState::kUnspecified;
+  DrainStage drain_stage = DrainStage::kNone;
   std::string drain = {};                     // For explanations: "drains/d-1, EVACUATING"; empty = none has it.
   HealthState health = HealthState::kSilent;  // After the guard: a box that the guard holds up keeps its last state.
   uint32_t weight_permille = 1000;            // Its willingness to take more, [0, 1000]: slow start, damping, degradation.

@@ -57,5 +57,18 @@ TEST_F(AgentTest, ABoxThatAnOperatorSetDrainedRefusesToo) {
   EXPECT_TRUE(WaitFor([this] { return Play().status == 410; }));
 }
 
+TEST_F(AgentTest, ADisabledBoxRefusesAndServesAgainWhenItIsLive) {
+  StartAgent(Options());
+  ASSERT_TRUE(HoldsTheFile());
+  ASSERT_TRUE(Serves());
+  const auto set = [this](common::v1::AdminState state, const std::string& generation) {
+    SetConfig([state](registry::v1::ApplianceConfig& config) { config.mutable_appliance()->set_admin_state(state); }, generation);
+  };
+  set(common::v1::ADMIN_STATE_DISABLED, "c2");
+  EXPECT_TRUE(WaitFor([this] { return Play().status == 410; }));
+  set(common::v1::ADMIN_STATE_LIVE, "c3");
+  EXPECT_TRUE(Serves());
+}
+
 }  // namespace
 }  // namespace fairlead::agent

@@ -436,6 +436,7 @@ class IngestTest : public ::testing::Test {
     options.vrp_interval = absl::Milliseconds(20);
     options.checkpoint_interval = checkpoint_interval_;
     options.clock = server_clock_;
+    options.longest_deafness = longest_deafness_;
     options.traffic_store = &traffic_;
     options.most_appliances = most_appliances_;
     options.most_streams = most_streams_;
@@ -508,6 +509,7 @@ class IngestTest : public ::testing::Test {
   FakeSources sources_;
   FakeClock clock_;
   const FakeClock* server_clock_ = &clock_;
+  absl::Duration longest_deafness_ = absl::InfiniteDuration();  // A test's clock leaps; nobody was deaf meanwhile.
   bool registry_is_down_ = false;
   FakeTrafficStore traffic_;
   std::string state_dir_;

@@ -189,6 +189,28 @@ TEST_F(IngestTest, SilenceBeginsAtTheConfiguredTime) {
   EXPECT_TRUE(Eventually([&] { return subscriber.Get("state/oca-1").state().health() == common::v1::HEALTH_STATE_DEGRADED; }));
 }
 
+TEST_F(IngestTest, TimeInWhichIngestdItselfWasFrozenIsNobodysSilence) {
+  longest_deafness_ = absl::Seconds(1);
+  StartConfigured();
+  const auto agent = Connected();
+  agent->Beat();
+  ASSERT_TRUE(agent->Acked());
+  Subscriber subscriber(server_->target());
+  ASSERT_TRUE(Eventually([&] { return subscriber.Has("state/oca-1"); }));
+  const auto unheard = [&](int seconds) {
+    return server_->MetricsText().find(absl::StrCat("fairlead_ingest_unheard_seconds ", seconds, "\n")) != std::string::npos;
+  };
+  clock_.Advance(absl::Seconds(300));  // As after a SIGSTOP: the machine's clock went on.
+  ASSERT_TRUE(Eventually([&] { return unheard(299); }));
+  EXPECT_EQ(State().health(), common::v1::HEALTH_STATE_OK);
+  EXPECT_EQ(State().report_age().seconds(), 1);
+  // Awake again, it listens, and its box says nothing any more.
+  EXPECT_TRUE(Eventually([&] {
+    clock_.Advance(absl::Milliseconds(100));
+    return subscriber.Get("state/oca-1").state().health() == common::v1::HEALTH_STATE_SILENT;
+  }));
+}
+
 TEST_F(IngestTest, AStreamThatSaysNothingIsClosed) {
   StartConfigured();
   const auto quiet = Connected();

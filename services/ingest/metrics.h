@@ -61,7 +61,8 @@ struct IngestMetrics {
         traffic_folded(
             metrics.Gauge("fairlead_ingest_traffic_folded_rows", "Rows counted without their title for lack of room, since the start")),
         traffic_dropped(metrics.Gauge("fairlead_ingest_traffic_dropped_rows", "Rows dropped for lack of room, since the start")),
-        traffic_mistimed(metrics.Gauge("fairlead_ingest_traffic_mistimed_rows", "Rows of a time that can't be, since the start")) {
+        traffic_mistimed(metrics.Gauge("fairlead_ingest_traffic_mistimed_rows", "Rows of a time that can't be, since the start")),
+        unheard_seconds(metrics.Gauge("fairlead_ingest_unheard_seconds", "Time in which this process was frozen, since the start")) {
     config_age.Set(-1);
     checkpoint_age.Set(-1);
   }
@@ -116,6 +117,7 @@ struct IngestMetrics {
   prometheus::Gauge& traffic_folded;
   prometheus::Gauge& traffic_dropped;
   prometheus::Gauge& traffic_mistimed;
+  prometheus::Gauge& unheard_seconds;
 
  private:
   static prometheus::Counter& Report(Metrics& metrics, const std::string& kind) {

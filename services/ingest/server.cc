@@ -14,6 +14,7 @@
 #include "libs/base/errors.h"
 #include "libs/base/ids.h"
 #include "libs/base/status_macros.h"
+#include "libs/clock/listening_clock.h"
 #include "libs/clock/system_clock.h"
 #include "libs/feed/epoch_file.h"
 #include "libs/feed/feed_client.h"
@@ -62,7 +63,7 @@ class IngestServer::Impl {
       : options(options_in),
         cell(std::move(cell_in)),
         epoch(epoch_in),
-        clock(options.clock != nullptr ? *options.clock : system_clock),
+        clock(options.clock != nullptr ? *options.clock : system_clock, options.longest_deafness),
         series(metrics),
         fleet({.cell = cell.name(), .most_appliances = options.most_appliances, .routes = options.routes}, clock,
               StoresTraffic() ? &traffic : nullptr, series),
@@ -80,7 +81,7 @@ class IngestServer::Impl {
   const CellId cell;
   const uint64_t epoch;
   const SystemClock system_clock;
-  const Clock& clock;
+  ListeningClock clock;
   Metrics metrics;
   IngestMetrics series;
   TrafficBuffer traffic;
@@ -231,8 +232,10 @@ void IngestServer::Impl::Loop() {
       absl::MutexLock lock(&mu_);
       if (mu_.AwaitWithTimeout(absl::Condition(&stopping_), options.publish_interval)) return;
     }
+    clock.Tick();
     fleet.Tick();
     Publish();
+    series.unheard_seconds.Set(absl::ToDoubleSeconds(clock.missed()));
     if (system_clock.Monotonic() < next_slow_tick) continue;
     next_slow_tick = system_clock.Monotonic() + kSlowTick;
     SlowTick();

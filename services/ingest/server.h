@@ -45,6 +45,9 @@ struct IngestOptions {
   // How far the checkpoint may be behind, less what a step takes.
   absl::Duration checkpoint_interval = absl::Seconds(3);
 
+  // Between two looks at health no more than this counts as silence: what more passed, nobody was here to listen (SIGSTOP, a frozen host).
+  absl::Duration longest_deafness = absl::Seconds(1);
+
   // For tests. Null: the machine's clock; the database.
   const Clock* clock = nullptr;
   TrafficStore* traffic_store = nullptr;

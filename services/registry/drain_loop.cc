@@ -8,6 +8,7 @@
 
 #include "google/protobuf/empty.pb.h"
 #include "libs/log/log.h"
+#include "libs/registry/drain_machine.h"
 #include "libs/registry/drain_plan.h"
 
 namespace fairlead::registry {
@@ -45,7 +46,7 @@ absl::Status DrainLoop::TickOnce(absl::Time now) {
   if (advance.writes.empty()) {
     seen_ = fleet->position();
     look_again_ = advance.look_again;
-    CountBoxes(*fleet);
+    CountBoxes(*fleet, now);
     return absl::OkStatus();
   }
   google::protobuf::Empty nothing;
@@ -64,13 +65,19 @@ absl::Status DrainLoop::TickOnce(absl::Time now) {
   return status;
 }
 
-void DrainLoop::CountBoxes(const Fleet& fleet) {
+void DrainLoop::CountBoxes(const Fleet& fleet, absl::Time now) {
   std::map<DrainPhase, int> counts = {
       {DrainPhase::kDraining, 0}, {DrainPhase::kEvacuating, 0}, {DrainPhase::kLameDuck, 0}, {DrainPhase::kDrained, 0}};
   for (const auto& [id, record] : fleet.All<Appliance>()) {
     if (record->value.drain.has_value()) ++counts[record->value.drain->phase];
   }
   for (const auto& [phase, count] : counts) metrics_.SetDrainBoxes(std::string(ToString(phase)), count);
+  const DrainPolicy policy = DrainPolicyIn(fleet);
+  int overdue = 0;
+  for (const auto& [id, record] : fleet.All<Drain>()) {
+    for (const DrainBox& box : record->value.boxes) overdue += IsOverdue(box, policy, now) ? 1 : 0;
+  }
+  metrics_.drain_overdue_boxes.Set(overdue);
 }
 
 }  // namespace fairlead::registry

@@ -24,7 +24,7 @@ class DrainLoop {
 
  private:
   absl::Status TickOnce(absl::Time now);
-  void CountBoxes(const Fleet& fleet);
+  void CountBoxes(const Fleet& fleet, absl::Time now);
 
   FleetState& state_;
   Writer& writer_;

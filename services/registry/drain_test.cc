@@ -173,7 +173,13 @@ TEST_F(DrainTest, ADeadBoxShowsAsOverdueAndAnOperatorMayMoveIt) {
   clock_.Advance(absl::Minutes(15));
   EXPECT_TRUE(Eventually([&] { return absl::StrContains(Get().boxes(0).detail(), "overdue: no word from the box"); }));
   EXPECT_EQ(Get().phase(), v1::Drain::PHASE_LAME_DUCK);
+  const auto overdue = [&](int boxes) {
+    return Eventually(
+        [&] { return absl::StrContains(metrics_.Text(), absl::StrCat("fairlead_registry_drain_overdue_boxes ", boxes, "\n")); });
+  };
+  EXPECT_TRUE(overdue(1));
   ASSERT_TRUE(SetState("oca-1", common::v1::ADMIN_STATE_DRAINED).ok());
+  EXPECT_TRUE(overdue(0));
   EXPECT_EQ(Get().phase(), v1::Drain::PHASE_ENDED);
   EXPECT_EQ(Get().boxes(0).detail(), "was moved by an operator, to DRAINED");
 }

@@ -19,7 +19,9 @@ struct RegistryMetrics {
         store_age_seconds(metrics.Gauge("fairlead_registry_store_age_seconds", "Time since the last successful look at PostgreSQL")),
         store_failures(metrics.Counter("fairlead_registry_store_failures_total", "Looks at PostgreSQL that failed")),
         subscribers(metrics.Gauge("fairlead_registry_feed_subscribers", "Subscribers of the config feeds")),
-        requests_waiting(metrics.Gauge("fairlead_registry_requests_waiting", "Requests that wait for a worker")) {}
+        requests_waiting(metrics.Gauge("fairlead_registry_requests_waiting", "Requests that wait for a worker")),
+        drain_overdue_boxes(metrics.Gauge("fairlead_registry_drain_overdue_boxes",
+                                          "Boxes that a drain waits for longer than its policy allows: somebody has to look")) {}
 
   void CountRequest(const std::string& method, const absl::Status& status) {
     metrics
@@ -40,6 +42,7 @@ struct RegistryMetrics {
   prometheus::Counter& store_failures;
   prometheus::Gauge& subscribers;
   prometheus::Gauge& requests_waiting;
+  prometheus::Gauge& drain_overdue_boxes;
 };
 
 }  // namespace fairlead::registry

@@ -224,4 +224,12 @@ absl::string_view AnswerWriter::Sources(const RenderContext& context) {
   return sources_;
 }
 
+std::string UrlOrigin(const Endpoint& endpoint) {
+  const Origin origin(endpoint);
+  WireBuffer out;
+  out.Reserve(SizeOf(origin));
+  WriteOrigin(origin, out);
+  return std::string(out.view());
+}
+
 }  // namespace fairlead

@@ -87,6 +87,9 @@ class AnswerWriter {
   int64_t sources_at_ = -1;
 };
 
+// "https://[2001:db8::1]:8443": brackets around an IPv6 literal, no port where it is the scheme's own. As it stands in URLs.
+std::string UrlOrigin(const Endpoint& endpoint);
+
 }  // namespace fairlead
 
 #endif  // FAIRLEAD_SERVICES_STEERING_ANSWER_WRITER_H_

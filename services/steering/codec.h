@@ -14,21 +14,19 @@
 #include "libs/steering/decision.h"
 #include "services/steering/config_views.h"
 #include "services/steering/serving_state.h"
+#include "services/steering/steer_request.h"
 
 namespace fairlead {
 
-// The bounds of a request, as steering_service.proto tells them.
-inline constexpr int kMaxRenditions = 64;
-inline constexpr int kMaxUrlsAFile = 8;
+// The bounds of an answer; those of a request are in steer_request.h.
 inline constexpr size_t kMaxFilesAnAnswer = 256;  // With eight URLs a file, under 2 MiB of answer.
-inline constexpr size_t kMaxSessionId = 64;
 inline constexpr int kMaxBatch = 256;
 inline constexpr size_t kMaxBatchBytes = 4 << 20;  // Answers of a batch beyond this are refused one by one; clients take 8 MiB.
 // How long an answer may be reused.
 inline constexpr absl::Duration kAnswerTtl = absl::Seconds(60);
 inline constexpr absl::Duration kNotServableTtl = absl::Seconds(5);
 
-// INVALID_ARGUMENT naming the field and its value.
+// With the policy's number of URLs where the request names none.
 absl::StatusOr<SteeringRequest> ParseSteerRequest(const steering::v1::SteerRequest& request, const IpAddress& client,
                                                   const SteeringSettings& settings);
 // What it counts as when there are too many.

@@ -40,6 +40,20 @@ absl::string_view PhaseWord(rv1::Drain::Phase phase) {
   return word;
 }
 
+DrainStage StageOf(rv1::Drain::Phase phase) {
+  switch (phase) {
+    case rv1::Drain::PHASE_DRAINING:
+      return DrainStage::kNoNewSessions;
+    case rv1::Drain::PHASE_EVACUATING:
+      return DrainStage::kMovingPlayers;
+    case rv1::Drain::PHASE_LAME_DUCK:
+    case rv1::Drain::PHASE_DRAINED:
+      return DrainStage::kRefusing;
+    default:
+      return DrainStage::kNone;
+  }
+}
+
 uint64_t NotNegative(int64_t number) {
   return static_cast<uint64_t>(std::max<int64_t>(0, number));
 }
@@ -144,7 +158,10 @@ class ConfigReader {
     ASSIGN_OR_RETURN(view.site, SiteId::ParseName(appliance.site(), "appliance.site"));
     view.kind = EnumOr(appliance.kind(), ApplianceKind::kOrigin);
     view.admin = EnumOr(appliance.admin_state(), AdminState::kRetired);
-    if (appliance.has_drain()) view.drain = absl::StrCat(appliance.drain().drain(), ", ", PhaseWord(appliance.drain().phase()));
+    if (appliance.has_drain()) {
+      view.drain_stage = StageOf(appliance.drain().phase());
+      view.drain = absl::StrCat(appliance.drain().drain(), ", ", PhaseWord(appliance.drain().phase()));
+    }
     view.capacity_bps = NotNegative(appliance.capacity_bps());
     absl::Status worst;
     for (const rv1::Endpoint& endpoint : appliance.endpoints()) {
@@ -348,6 +365,7 @@ CatalogViews ReadCatalog(const HeldFeed<cv1::CatalogEntry>& catalog) {
     if (!entry->has_title()) continue;
     absl::StatusOr<TitleView> title = ReadTitle(entry->title(), views.unusual_playlists);
     if (title.ok()) {
+      views.records.emplace(title->id, entry);
       views.titles.push_back(*std::move(title));
     } else if (views.issues.size() < ConfigViews::kMaxIssues) {
       views.issues.push_back(absl::StrCat(Quoted(entry->key()), ": ", title.status().message()));

@@ -65,8 +65,12 @@ void AddGuardWords(const absl::flat_hash_map<ApplianceId, std::string>& words, s
 // Names of companion playlists where they aren't the usual "media.m3u8" beside the file; empty: the file has none.
 using PlaylistPaths = absl::flat_hash_map<uint32_t, std::string>;
 
+// Titles as the feed tells them, which holds them anyway: what a playlist says of a track and no decision needs.
+using TitleRecords = absl::flat_hash_map<TitleId, std::shared_ptr<const content::v1::CatalogEntry>>;
+
 struct CatalogViews {
   std::vector<TitleView> titles;
+  TitleRecords records;
   PlaylistPaths unusual_playlists;
   std::vector<std::string> issues;
 };

@@ -208,9 +208,11 @@ void FakeSources::SetUpWorld(const std::string& key_id) {
   }
   std::string renditions;
   for (const auto& [number, name] : {std::pair(1, "video-720p"), {2, "video-480p"}, {3, "audio-en"}}) {
-    absl::StrAppend(&renditions, "renditions { rendition: '", name, "' bandwidth_bps: ", 1000000 * (4 - number),
-                    " file { file_number: ", number, " path: 'movie/v1/", name, "/media.mp4' size_bytes: ", 1000 * number,
-                    " playlist { path: 'movie/v1/", name, "/media.m3u8' } } } ");
+    const bool sound = number == 3;
+    absl::StrAppend(&renditions, "renditions { rendition: '", name, "' kind: ", sound ? "KIND_AUDIO" : "KIND_VIDEO", " codecs: '",
+                    sound ? "mp4a.40.2" : "avc1.42c01f", "' bandwidth_bps: ", 1000000 * (4 - number), " file { file_number: ", number,
+                    " path: 'movie/v1/", name, "/media.mp4' size_bytes: ", 1000 * number, " playlist { path: 'movie/v1/", name,
+                    "/media.m3u8' } } } ");
   }
   PutCatalog(
       absl::StrCat("key: 'titles/movie' title { name: 'titles/movie' current_version: 'v1' versions { version: 'v1' ", renditions, "} }"));

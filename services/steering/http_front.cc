@@ -4,64 +4,19 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/util/json_util.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
 #include "libs/http/error.h"
 #include "services/steering/client_address.h"
+#include "services/steering/http_request.h"
 
 namespace fairlead {
 namespace {
 
 namespace sv1 = steering::v1;
 namespace json = google::protobuf::util;
-
-// The message in a request's body.
-absl::Status ParseBody(const HttpRequest& request, google::protobuf::Message& message) {
-  json::JsonParseOptions options;
-  options.ignore_unknown_fields = false;
-  const auto parsed = json::JsonStringToMessage(request.body, &message, options);
-  if (parsed.ok()) return absl::OkStatus();
-  const std::string why(parsed.message().data(), parsed.message().size());
-  return absl::InvalidArgumentError(absl::StrCat("request body is no JSON form of ", message.GetDescriptor()->name(), ": ", why));
-}
-
-absl::Status SetParameter(const std::string& name, const std::string& value, sv1::SteerRequest& request) {
-  if (name == "client_address") {
-    request.set_client_address(value);
-  } else if (name == "title") {
-    request.set_title(value);
-  } else if (name == "version") {
-    request.set_version(value);
-  } else if (name == "renditions") {
-    request.add_renditions(value);
-  } else if (name == "session_id") {
-    request.set_session_id(value);
-  } else if (name == "max_urls") {
-    int number = 0;
-    if (!absl::SimpleAtoi(value, &number)) return InvalidField(name, value, "must be a whole number");
-    request.set_max_urls(number);
-  } else if (name == "request_class") {
-    sv1::RequestClass request_class = sv1::REQUEST_CLASS_UNSPECIFIED;
-    if (!sv1::RequestClass_Parse(value, &request_class)) return InvalidField(name, value, "no such class, see steering_service.proto");
-    request.set_request_class(request_class);
-  } else if (name == "bind_session") {
-    if (value != "true" && value != "false") return InvalidField(name, value, "must be true or false");
-    request.set_bind_session(value == "true");
-  } else {
-    return InvalidField(
-        name, value,
-        "no such parameter; known are client_address, title, version, renditions, max_urls, session_id, request_class, bind_session");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ParseQuery(const HttpRequest& request, sv1::SteerRequest& steer) {
-  for (const auto& [name, value] : request.target.query) RETURN_IF_ERROR(SetParameter(name, value, steer));
-  return absl::OkStatus();
-}
 
 absl::StatusOr<HttpResponse> Render(const google::protobuf::Message& message) {
   json::JsonPrintOptions options;
@@ -75,7 +30,7 @@ absl::StatusOr<HttpResponse> Render(const google::protobuf::Message& message) {
 
 absl::StatusOr<HttpResponse> Steer(const Steerer& steerer, const HttpRequest& request) {
   sv1::SteerRequest steer;
-  RETURN_IF_ERROR(request.method == "POST" ? ParseBody(request, steer) : ParseQuery(request, steer));
+  RETURN_IF_ERROR(request.method == "POST" ? ParseJsonBody(request.body, steer) : ParseSteerQuery(request.target, steer));
   sv1::SteerResponse answer;
   RETURN_IF_ERROR(steerer.Steer(CallerOf(request), steer, answer));
   return Render(answer);
@@ -83,7 +38,8 @@ absl::StatusOr<HttpResponse> Steer(const Steerer& steerer, const HttpRequest& re
 
 absl::StatusOr<HttpResponse> Explain(const Steerer& steerer, const HttpRequest& request) {
   sv1::ExplainRequest explain;
-  RETURN_IF_ERROR(request.method == "POST" ? ParseBody(request, explain) : ParseQuery(request, *explain.mutable_request()));
+  RETURN_IF_ERROR(request.method == "POST" ? ParseJsonBody(request.body, explain)
+                                           : ParseSteerQuery(request.target, *explain.mutable_request()));
   sv1::ExplainResponse answer;
   RETURN_IF_ERROR(steerer.Explain(CallerOf(request), explain, answer));
   return Render(answer);

@@ -27,7 +27,16 @@ ABSL_FLAG(std::string, registry, "127.0.0.1:7001", "registryd, for the configura
 ABSL_FLAG(std::string, fill, "127.0.0.1:7003", "filld, for the catalogue");
 ABSL_FLAG(std::string, state_dir, "", "Folder of the last-known-good copy; empty: none is kept");
 ABSL_FLAG(std::string, signing_key_dir, "", "Folder of <key id>.pem, mode 0600; without it no URL can be signed");
-ABSL_FLAG(std::string, trusted_proxies, "127.0.0.0/8,::1/128", "Addresses or prefixes whose X-Forwarded-For is believed");
+ABSL_FLAG(std::string, trusted_proxies, "127.0.0.0/8,::1/128", "Addresses or prefixes of proxies whose word about the client is believed");
+ABSL_FLAG(std::string, forwarded_header, "x-forwarded-for", "In which header they say it: x-forwarded-for, forwarded (RFC 7239) or none");
+ABSL_FLAG(int, proxy_hops, fairlead::kMaxForwardedHops, "At most so many trusted proxies stand in a row; 0: the peer is the client");
+ABSL_FLAG(std::string, address_setters, "operator/*,service/*", "Callers that may name a viewer's address; empty: nobody");
+ABSL_FLAG(std::string, public_url, "",
+          "Where players reach the front: 'https://steering.example.net'; empty: as each request says (X-Forwarded-Host, Host)");
+ABSL_FLAG(absl::Duration, manifest_ttl, absl::Seconds(30),
+          "How often running players ask for their steering manifest; shorter than a drain's "
+          "EVACUATING, or nobody is moved in it");
+ABSL_FLAG(int64_t, manifests_a_second, 10'000, "Steering manifests decided a second; beyond it players are told to wait longer");
 ABSL_FLAG(int, threads, 0, "Completion queues; 0: one for each core");
 ABSL_FLAG(bool, pin_threads, false, "Give each completion queue's thread a core of its own");
 ABSL_FLAG(bool, shed, true, "Refuse requests, the lowest class first, while a queue stands");
@@ -60,6 +69,12 @@ fairlead::SteeringServerOptions OptionsFromFlags() {
   options.state_dir = absl::GetFlag(FLAGS_state_dir);
   options.signing_key_dir = absl::GetFlag(FLAGS_signing_key_dir);
   options.trusted_proxies = absl::GetFlag(FLAGS_trusted_proxies);
+  options.forwarded_header = absl::GetFlag(FLAGS_forwarded_header);
+  options.proxy_hops = absl::GetFlag(FLAGS_proxy_hops);
+  options.address_setters = absl::GetFlag(FLAGS_address_setters);
+  options.content_steering.public_url = absl::GetFlag(FLAGS_public_url);
+  options.content_steering.ttl = std::max(absl::GetFlag(FLAGS_manifest_ttl), absl::Seconds(1));
+  options.content_steering.manifests_a_second = std::max<int64_t>(1, absl::GetFlag(FLAGS_manifests_a_second));
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.threads = absl::GetFlag(FLAGS_threads) > 0 ? absl::GetFlag(FLAGS_threads) : cores;
   options.pin_threads = absl::GetFlag(FLAGS_pin_threads);

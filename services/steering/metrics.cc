@@ -31,6 +31,11 @@ prometheus::Counter& Believed(Metrics& metrics, absl::string_view why) {
                          {{"why", std::string(why)}});
 }
 
+prometheus::Counter& Manifests(Metrics& metrics, absl::string_view how) {
+  return metrics.Counter("fairlead_steering_manifests_total", "Steering manifests given to players, by how they were made",
+                         {{"how", std::string(how)}});
+}
+
 }  // namespace
 
 SteeringMetrics::SteeringMetrics(Metrics& m)
@@ -67,6 +72,11 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
       snapshots_written(m.Counter("fairlead_steering_snapshots_written_total", "Last-known-good copies written")),
       snapshot_failures(m.Counter("fairlead_steering_snapshot_failures_total", "Copies that could not be written or read")),
       snapshot_bytes(m.Gauge("fairlead_steering_snapshot_bytes", "Size of the entries in the last copy")),
+      playlists(m.Counter("fairlead_steering_playlists_total", "Multivariant playlists given")),
+      manifests_decided(Manifests(m, "decided")),
+      manifests_shed(Manifests(m, "shed")),
+      manifests_without_table(Manifests(m, "without_table")),
+      player_evidence(m.Counter("fairlead_steering_player_evidence_total", "Players that weren't on the pathway that they were told")),
       http_open_connections(m.Gauge("fairlead_steering_http_open_connections", "Open HTTP connections")),
       http_refused_connections(m.Gauge("fairlead_steering_http_refused_connections", "Closed for being too many, since the start")),
       http_malformed_requests(m.Gauge("fairlead_steering_http_malformed_requests", "Refused by the HTTP server, since the start")),
@@ -77,6 +87,10 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
   }
   for (size_t i = 0; i < not_servable.size(); ++i) {
     not_servable[i] = &Decision(m, "not_servable", ToString(static_cast<NotServable>(i)));
+  }
+  for (size_t i = 1; i < player_moves.size(); ++i) {
+    player_moves[i] = &m.Counter("fairlead_steering_player_moves_total", "Running players that were told another pathway, by why",
+                                 {{"why", std::string(ToString(static_cast<MoveReason>(i)))}});
   }
 }
 

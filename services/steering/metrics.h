@@ -10,6 +10,7 @@
 
 #include "absl/strings/string_view.h"
 #include "libs/base/vocabulary.h"
+#include "libs/contentsteering/priority.h"
 #include "libs/metrics/metrics.h"
 #include "libs/overload/request_class.h"
 #include "libs/steering/decision.h"
@@ -72,6 +73,13 @@ struct SteeringMetrics {
   prometheus::Counter& snapshots_written;
   prometheus::Counter& snapshot_failures;
   prometheus::Gauge& snapshot_bytes;
+
+  prometheus::Counter& playlists;
+  prometheus::Counter& manifests_decided;
+  prometheus::Counter& manifests_shed;
+  prometheus::Counter& manifests_without_table;
+  prometheus::Counter& player_evidence;
+  std::array<prometheus::Counter*, 6> player_moves;  // By MoveReason; none for kNone.
 
   prometheus::Gauge& http_open_connections;
   prometheus::Gauge& http_refused_connections;

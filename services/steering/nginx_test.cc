@@ -225,6 +225,37 @@ TEST_F(NginxTest, ErrorsOfTheFrontAreErrorsOfGrpcToo) {
   EXPECT_EQ(dead.error_message(), "no steering server answers");
 }
 
+constexpr char kSteering[] = "/v1/content-steering/emb/emb.2/ix?title=titles/movie&version=v1&at=emb:oca-1;emb.2:oca-2;ix:oca-3&round=4";
+constexpr char kOrder[] = R"("PATHWAY-PRIORITY":["emb","emb.2","ix"])";
+
+TEST_F(NginxTest, PlayersAreSteeredThroughTheFrontAndComeBackToItUnderTheNameThatTheyKnow) {
+  const std::string playlist = Get(kTrusted, "/v1/hls/main.m3u8?title=titles/movie&client_address=198.51.100.7", kPlayback);
+  EXPECT_THAT(playlist, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(playlist, HasSubstr("Content-Type: application/vnd.apple.mpegurl"));
+  EXPECT_THAT(playlist, HasSubstr("SERVER-URI=\"http://steering/v1/content-steering/emb/emb.2/ix?"));
+  const std::string manifest =
+      Get(kTrusted, absl::StrCat(kSteering, "&client_address=198.51.100.7&_HLS_pathway=%22emb%22&_HLS_throughput=5000000"), kPlayback);
+  EXPECT_THAT(manifest, HasSubstr("Content-Type: application/vnd.apple.steering-list"));
+  EXPECT_THAT(manifest, HasSubstr("Access-Control-Allow-Origin: *"));
+  EXPECT_THAT(manifest, HasSubstr("\"RELOAD-URI\":\"http://steering/v1/content-steering/emb/emb.2/ix?"));
+  EXPECT_THAT(manifest, HasSubstr("&round=5"));
+  EXPECT_THAT(manifest, HasSubstr(kOrder));
+  // A stranger is answered for its own address, which may only use the exchange.
+  EXPECT_THAT(Get(kStranger, absl::StrCat(kSteering, "&_HLS_pathway=emb")), HasSubstr(R"("PATHWAY-PRIORITY":["ix",)"));
+}
+
+TEST_F(NginxTest, WithoutASteerdPlayersStayWhereTheyAreAndWaitLonger) {
+  server_->Shutdown(absl::ZeroDuration());
+  const std::string answer = Get(kStranger, absl::StrCat(kSteering, "&_HLS_pathway=emb"));
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(answer, HasSubstr("Content-Type: application/vnd.apple.steering-list"));
+  EXPECT_THAT(answer, HasSubstr("Cache-Control: no-store"));
+  EXPECT_THAT(answer, HasSubstr(kOrder));
+  EXPECT_THAT(answer, HasSubstr("\"RELOAD-URI\":\"http://steering/v1/content-steering/emb/emb.2/ix?title=titles/movie&version=v1&at="));
+  EXPECT_THAT(answer, HasSubstr("at=emb:oca-1;emb.2:oca-2;ix:oca-3"));
+  EXPECT_THAT(answer, ::testing::ContainsRegex("\"TTL\":(90|115|140|165),"));
+}
+
 class LimitedNginxTest : public NginxTest {
  protected:
   LimitedNginxTest() : NginxTest("1") {}
@@ -235,6 +266,16 @@ TEST_F(LimitedNginxTest, OneAddressCanNotTakeItAllAndTrustedCallersAreNotLimited
   for (int i = 0; i < 100 && !limited; ++i) limited = absl::StrContains(Get(kStranger, Query("")), "RESOURCE_EXHAUSTED");
   EXPECT_TRUE(limited);
   for (int i = 0; i < 20; ++i) ASSERT_THAT(Get(kTrusted, Query(kInside), kPlayback), StartsWith("HTTP/1.1 200")) << i;
+}
+
+TEST_F(LimitedNginxTest, APlayerThatAsksTooOftenIsToldToWaitAndNotThatItAskedTooOften) {
+  bool told = false;
+  for (int i = 0; i < 100; ++i) {
+    const std::string answer = Get(kStranger, kSteering);
+    ASSERT_THAT(answer, StartsWith("HTTP/1.1 200")) << i;
+    told |= !absl::StrContains(answer, "\"TTL\":30,");
+  }
+  EXPECT_TRUE(told);
 }
 
 TEST_F(NginxTest, GrpcPassesWithStreamsOfMoreThanAMegabyte) {

@@ -96,7 +96,10 @@ void SteeringServer::LoadCopy() {
 
 absl::Status SteeringServer::Init() {
   RETURN_IF_ERROR(options_.Validate());
-  ASSIGN_OR_RETURN(TrustedProxies proxies, TrustedProxies::Parse(options_.trusted_proxies));
+  ASSIGN_OR_RETURN(ClientAddressPolicy addresses, ClientAddressPolicy::Parse({.trusted_proxies = options_.trusted_proxies,
+                                                                              .forwarded_header = options_.forwarded_header,
+                                                                              .proxy_hops = options_.proxy_hops,
+                                                                              .address_setters = options_.address_setters}));
   if (!options_.state_dir.empty()) RETURN_IF_ERROR(EnsureFolder("state_dir", options_.state_dir));
   RETURN_IF_ERROR(OpenKeys());
   LoadCopy();
@@ -108,8 +111,9 @@ absl::Status SteeringServer::Init() {
     saved_gone_ = serving_.Get()->gone;
   }
 
+  content_steering_ = std::make_unique<ContentSteering>(serving_, tokens_.get(), addresses, clock_, metrics_, options_.content_steering);
   gate_ = std::make_unique<OverloadGate>(options_.overload, static_cast<size_t>(options_.threads), metrics_);
-  steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(proxies), clock_, *gate_, metrics_);
+  steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(addresses), clock_, *gate_, metrics_);
   grpc_ = std::make_unique<SteeringGrpc>(*steerer_, *gate_, metrics_,
                                          SteeringGrpcOptions{.threads = options_.threads, .pin = options_.pin_threads});
   RpcServerOptions rpc;
@@ -122,12 +126,16 @@ absl::Status SteeringServer::Init() {
   HttpServerOptions http;
   http.address = options_.http_listen;
   http.threads = std::max(1, options_.threads / 2);
-  ASSIGN_OR_RETURN(http_, HttpServer::Start(http, [this](const HttpRequest& request) { return AnswerHttp(*steerer_, request); }));
+  ASSIGN_OR_RETURN(http_, HttpServer::Start(http, [this](const HttpRequest& request) { return AnswerRequest(request); }));
   sources_.Start();
   builder_thread_ = std::thread([this] { RunBuilder(); });
   if (tokens_ != nullptr) signer_thread_ = std::thread([this] { RunSigner(); });
   if (!options_.state_dir.empty()) saver_thread_ = std::thread([this] { RunSaver(); });
   return absl::OkStatus();
+}
+
+HttpResponse SteeringServer::AnswerRequest(const HttpRequest& request) const {
+  return ContentSteering::Handles(request) ? content_steering_->Answer(request) : AnswerHttp(*steerer_, request);
 }
 
 SteeringServer::~SteeringServer() {

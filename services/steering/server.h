@@ -22,11 +22,14 @@
 #include "libs/base/clock.h"
 #include "libs/base/ids.h"
 #include "libs/base/published.h"
+#include "libs/http/message.h"
 #include "libs/http/server.h"
 #include "libs/metrics/metrics.h"
 #include "libs/rpc/server.h"
 #include "libs/signing/token_cache.h"
 #include "libs/signing/token_signer.h"
+#include "services/steering/client_address.h"
+#include "services/steering/content_steering.h"
 #include "services/steering/metrics.h"
 #include "services/steering/overload_gate.h"
 #include "services/steering/service.h"
@@ -42,7 +45,11 @@ struct SteeringServerOptions {
   SourcesOptions sources;
   std::string state_dir;        // Empty: no copy on disk.
   std::string signing_key_dir;  // Empty: no URLs can be signed.
+  // Whose address counts: see ClientAddressOptions.
   std::string trusted_proxies;
+  std::string forwarded_header = ClientAddressOptions().forwarded_header;
+  int proxy_hops = ClientAddressOptions().proxy_hops;
+  std::string address_setters = ClientAddressOptions().address_setters;
   int threads = 2;           // Completion queues; HTTP has one loop for every two.
   bool pin_threads = false;  // A core each.
   OverloadOptions overload = {};
@@ -50,6 +57,7 @@ struct SteeringServerOptions {
   absl::Duration build_interval = absl::Milliseconds(100);
   absl::Duration save_interval = absl::Seconds(5);
   TableBuilderOptions builder = {};
+  ContentSteeringOptions content_steering = {};
 
   // INVALID_ARGUMENT naming the option.
   absl::Status Validate() const;
@@ -66,6 +74,8 @@ class SteeringServer {
   int http_port() const { return http_->port(); }
   // What every request goes through.
   const Steerer& steerer() const { return *steerer_; }
+  // What a request over HTTP goes through.
+  HttpResponse AnswerRequest(const HttpRequest& request) const;
   // What requests are answered from now.
   std::shared_ptr<const ServingState> state() const { return serving_.Get(); }
   // Writes the copy on disk if anything changed since the last one. Does nothing without state_dir.
@@ -96,6 +106,7 @@ class SteeringServer {
   std::unique_ptr<TableBuilder> builder_;
   std::unique_ptr<OverloadGate> gate_;
   std::unique_ptr<Steerer> steerer_;
+  std::unique_ptr<ContentSteering> content_steering_;
   std::unique_ptr<SteeringGrpc> grpc_;
   std::unique_ptr<RpcServer> rpc_;
   std::unique_ptr<HttpServer> http_;

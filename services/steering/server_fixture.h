@@ -183,8 +183,9 @@ class SteeringServerTest : public ::testing::Test {
     request.target = *ParseTarget(target);
     request.body = body;
     request.peer = *IpAddress::Parse("127.0.0.1");
+    request.headers.emplace_back("Host", "steering.example.net:8443");
     if (!principal.empty()) request.headers.emplace_back("X-Fairlead-Principal", principal);
-    return AnswerHttp(server_->steerer(), request);
+    return server_->AnswerRequest(request);
   }
 
   const std::string folder_;

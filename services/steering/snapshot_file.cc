@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -14,8 +16,10 @@
 namespace fairlead {
 namespace {
 
-constexpr absl::string_view kFirstLine = "fairlead steering snapshot 1\n";
+constexpr absl::string_view kFirstLine = "fairlead steering snapshot 2\n";
 constexpr size_t kMostFileBytes = size_t{16} << 30;
+// The registry's, the catalogue's, the guard's, and one a cell.
+constexpr size_t kMostSections = 10'000;
 
 void AppendLength(size_t length, std::string& out) {
   for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>((length >> shift) & 0xff));
@@ -49,15 +53,26 @@ absl::StatusOr<std::vector<std::string>> TakeEntries(absl::string_view body, siz
   return entries;
 }
 
-// "section <name> <epoch> <version> <saved, Unix ms> <age, ms> <entries> <bytes> <checksum>"
+// "section <name> <epoch> <version> <saved, Unix ms> <age, ms> <entries> <bytes> ", up to the checksum.
+std::string SectionLine(const SnapshotSection& section, size_t bytes) {
+  return absl::StrCat("section ", section.name, " ", section.position.epoch, " ", section.position.version, " ",
+                      absl::ToUnixMillis(section.saved_at), " ", absl::ToInt64Milliseconds(section.age), " ", section.entries.size(), " ",
+                      bytes, " ");
+}
+
+// `lines`: those of all sections, with their checksums.
+std::string LastLine(size_t sections, absl::string_view lines) {
+  return absl::StrCat("end ", sections, " ", ChecksumHex(lines, ""));
+}
+
 absl::StatusOr<SnapshotSection> TakeSection(absl::string_view line, absl::string_view& bytes) {
   const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
   SnapshotSection section;
   int64_t saved_ms = 0, age_ms = 0;
   uint64_t count = 0, size = 0;
-  if (words.size() != 9 || words[0] != "section" || !absl::SimpleAtoi(words[2], &section.position.epoch) ||
+  if (words.size() != 9 || words[0] != "section" || words[1].empty() || !absl::SimpleAtoi(words[2], &section.position.epoch) ||
       !absl::SimpleAtoi(words[3], &section.position.version) || !absl::SimpleAtoi(words[4], &saved_ms) ||
-      !absl::SimpleAtoi(words[5], &age_ms) || !absl::SimpleAtoi(words[6], &count) || !absl::SimpleAtoi(words[7], &size)) {
+      !absl::SimpleAtoi(words[5], &age_ms) || age_ms < 0 || !absl::SimpleAtoi(words[6], &count) || !absl::SimpleAtoi(words[7], &size)) {
     return Broken(absl::StrCat("unreadable line ", Quoted(line)));
   }
   section.name = std::string(words[1]);
@@ -69,25 +84,37 @@ absl::StatusOr<SnapshotSection> TakeSection(absl::string_view line, absl::string
   section.saved_at = absl::FromUnixMillis(saved_ms);
   section.age = absl::Milliseconds(age_ms);
   ASSIGN_OR_RETURN(section.entries, TakeEntries(body, count));
+  // One file, one reading: what this program wouldn't write, like "+7" or "007", it doesn't take either.
+  if (SectionLine(section, body.size()) != covered) return Broken(absl::StrCat("unreadable line ", Quoted(line)));
   return section;
+}
+
+absl::Status CheckWhole(const std::vector<SnapshotSection>& sections) {
+  if (sections.empty()) return Broken("it holds nothing");
+  absl::flat_hash_set<absl::string_view> names;
+  for (const SnapshotSection& section : sections) {
+    if (!names.insert(section.name).second) return Broken(absl::StrCat("section ", section.name, " is there twice"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 std::string EncodeSnapshot(const std::vector<SnapshotSection>& sections) {
   std::string bytes(kFirstLine);
+  std::string lines;
   for (const SnapshotSection& section : sections) {
     std::string body;
     for (const std::string& entry : section.entries) {
       AppendLength(entry.size(), body);
       body.append(entry);
     }
-    const std::string line = absl::StrCat("section ", section.name, " ", section.position.epoch, " ", section.position.version, " ",
-                                          absl::ToUnixMillis(section.saved_at), " ", absl::ToInt64Milliseconds(section.age), " ",
-                                          section.entries.size(), " ", body.size(), " ");
-    absl::StrAppend(&bytes, line, ChecksumHex(line, body), "\n", body);
+    std::string line = SectionLine(section, body.size());
+    absl::StrAppend(&line, ChecksumHex(line, body), "\n");
+    absl::StrAppend(&bytes, line, body);
+    lines.append(line);
   }
-  absl::StrAppend(&bytes, "end ", sections.size(), "\n");
+  absl::StrAppend(&bytes, LastLine(sections.size(), lines), "\n");
   return bytes;
 }
 
@@ -95,13 +122,20 @@ absl::StatusOr<std::vector<SnapshotSection>> DecodeSnapshot(absl::string_view by
   if (bytes.substr(0, kFirstLine.size()) != kFirstLine) return Broken("it doesn't begin with the format's name and a version known here");
   bytes.remove_prefix(kFirstLine.size());
   std::vector<SnapshotSection> sections;
+  std::string lines;
   while (true) {
     ASSIGN_OR_RETURN(const absl::string_view line, TakeLine(bytes));
-    if (line == absl::StrCat("end ", sections.size())) break;
+    if (absl::StartsWith(line, "end ")) {
+      if (line != LastLine(sections.size(), lines)) return Broken("its last line is another's: sections are missing, or from another copy");
+      break;
+    }
+    if (sections.size() == kMostSections) return Broken(absl::StrCat("it has more than ", kMostSections, " sections"));
     ASSIGN_OR_RETURN(SnapshotSection section, TakeSection(line, bytes));
     sections.push_back(std::move(section));
+    absl::StrAppend(&lines, line, "\n");
   }
   if (!bytes.empty()) return Broken("there is something behind its end");
+  RETURN_IF_ERROR(CheckWhole(sections));
   return sections;
 }
 

@@ -2,8 +2,9 @@
 //
 // One file: a line of text with the format's name and version, then a section a feed and one of the guard's (a line of text: name,
 // position, when it was saved, how old it was then, count, size, XXH3 checksum; then the entries, each with its length before it), then a
-// last line with the number of sections. The checksum covers the section's line up to itself and all its bytes, so a flipped bit anywhere
-// is noticed; the last line, so is a cut. Written whole, with the file before beside it: libs/checkpoint/whole_file.h.
+// last line with the number of sections and a checksum of their lines. A section's checksum covers its line up to itself and all its bytes,
+// so a flipped bit anywhere is noticed; by the last line's, so is a section that is missing, there twice or from another copy, and so is a
+// cut. A copy without any section is none. Written whole, with the file before beside it: libs/checkpoint/whole_file.h.
 //
 //   RETURN_IF_ERROR(WriteSnapshot("/var/lib/fairlead/steerd", sections));
 //   const LoadedSnapshot loaded = LoadSnapshot("/var/lib/fairlead/steerd");   // The newest that is whole.

@@ -81,8 +81,33 @@ TEST(Snapshot, AnyCutAndAnyAdditionIsNoticed) {
 
 TEST(Snapshot, AnotherVersionOfTheFormatIsRefused) {
   std::string whole = EncodeSnapshot(Sections());
-  whole.replace(whole.find(" 1\n"), 3, " 2\n");
+  whole.replace(whole.find(" 2\n"), 3, " 1\n");
   EXPECT_THAT(std::string(DecodeSnapshot(whole).status().message()), HasSubstr("version"));
+}
+
+// Each section has a checksum of its own, so whole ones could be lost, doubled or mixed with those of another day.
+TEST(Snapshot, SectionsThatAreMissingDoubledOrFromAnotherCopyAreNoticed) {
+  const std::string today = EncodeSnapshot(Sections(7));
+  const std::string yesterday = EncodeSnapshot(Sections(6));
+  const size_t first = today.find("section registry");
+  const size_t second = today.find("section cells/c1");
+  const size_t end = today.find("end 2");
+  const std::string head = today.substr(0, first);
+  const std::string registry = today.substr(first, second - first);
+  const std::string cell = today.substr(second, end - second);
+  ASSERT_TRUE(DecodeSnapshot(absl::StrCat(head, registry, cell, today.substr(end))).ok());
+  const std::string old_registry = yesterday.substr(first, yesterday.find("section cells/c1") - first);
+  const std::string wrong_count = absl::StrCat("end 1", today.substr(end + 5));
+  for (const std::string& spoilt :
+       {absl::StrCat(head, registry, wrong_count), absl::StrCat(head, registry, today.substr(end)),
+        absl::StrCat(head, cell, registry, today.substr(end)), absl::StrCat(head, old_registry, cell, today.substr(end)),
+        absl::StrCat(head, registry, cell, cell, "end 3", today.substr(end + 5)), absl::StrCat(head, "end 0\n"),
+        absl::StrCat(head, "end 0", today.substr(end + 5)), EncodeSnapshot({})}) {
+    EXPECT_EQ(DecodeSnapshot(spoilt).status().code(), absl::StatusCode::kDataLoss) << spoilt;
+  }
+  std::vector<SnapshotSection> doubled = Sections();
+  doubled.push_back(doubled[0]);
+  EXPECT_THAT(std::string(DecodeSnapshot(EncodeSnapshot(doubled)).status().message()), HasSubstr("twice"));
 }
 
 TEST_F(SnapshotFileTest, TheOneBeforeIsKeptAndUsedWhenTheNewestIsSpoilt) {

@@ -73,13 +73,13 @@ absl::Status Steerer::TakeBudget(const Caller& caller, uint32_t cost, absl::Dura
   if (caller.principal.trusted()) {
     return gate_.TakeBudget(absl::HashOf(static_cast<int>(caller.principal.kind), caller.principal.name), cost, now);
   }
-  ASSIGN_OR_RETURN(const IpAddress origin, ClientAddress(caller, proxies_, ""));
+  ASSIGN_OR_RETURN(const IpAddress origin, ClientAddress(caller, addresses_, ""));
   return gate_.TakeBudget(absl::HashOf(origin), cost, now);
 }
 
 absl::StatusOr<SteeringAnswer> Steerer::Decided(const Moment& moment, const Caller& caller, const sv1::SteerRequest& request,
                                                 Explanation* record) const {
-  ASSIGN_OR_RETURN(const IpAddress client, ClientAddress(caller, proxies_, request.client_address()));
+  ASSIGN_OR_RETURN(const IpAddress client, ClientAddress(caller, addresses_, request.client_address()));
   ASSIGN_OR_RETURN(const SteeringRequest parsed, ParseSteerRequest(request, client, moment.state.settings));
   RETURN_IF_ERROR(Ready(moment.state));
   RETURN_IF_ERROR(CheckInCatalogue(*moment.state.table->catalogue, parsed));

@@ -4,7 +4,7 @@
 // table builder published and nothing else: no disk, no database, no other service, no lock held while deciding. Thread-safe. Errors are
 // canonical and name field and value; UNAVAILABLE says what is missing for any answer.
 //
-//   Steerer steerer(serving, tokens, proxies, clock, gate, metrics);
+//   Steerer steerer(serving, tokens, addresses, clock, gate, metrics);
 //   AnswerScratch scratch(metrics);
 //   RETURN_IF_ERROR(steerer.Steer(CallerOf(context), request, scratch, response));
 #ifndef FAIRLEAD_SERVICES_STEERING_STEERER_H_
@@ -45,9 +45,9 @@ struct AnswerScratch {
 class Steerer {
  public:
   // Everything must outlive it. `tokens` may be null if no key will ever be chosen.
-  Steerer(const Published<ServingState>& serving, TokenCache* tokens, TrustedProxies proxies, const Clock& clock, OverloadGate& gate,
+  Steerer(const Published<ServingState>& serving, TokenCache* tokens, ClientAddressPolicy addresses, const Clock& clock, OverloadGate& gate,
           SteeringMetrics& metrics)
-      : serving_(serving), tokens_(tokens), proxies_(std::move(proxies)), clock_(clock), gate_(gate), metrics_(metrics) {}
+      : serving_(serving), tokens_(tokens), addresses_(std::move(addresses)), clock_(clock), gate_(gate), metrics_(metrics) {}
 
   // The bytes of the SteerResponse, appended.
   absl::Status Steer(const Caller& caller, const steering::v1::SteerRequest& request, AnswerScratch& scratch, WireBuffer& response) const;
@@ -85,7 +85,7 @@ class Steerer {
 
   const Published<ServingState>& serving_;
   TokenCache* const tokens_;
-  const TrustedProxies proxies_;
+  const ClientAddressPolicy addresses_;
   const Clock& clock_;
   OverloadGate& gate_;
   SteeringMetrics& metrics_;

@@ -108,18 +108,22 @@ void TableBuilder::BuildFleet() {
   std::vector<LinkView> links = config_.links;
   AddCondition(guard_.reports(), appliances, config_.sites, links);
   AddGuardWords(guard_.words(), appliances);
-  parts_.fleet = Fleet::Build(config_.sites, std::move(appliances), std::move(links));
+  parts_.fleet = Fleet::Build(config_.sites, std::move(appliances), std::move(links), parts_.fleet.get());
 }
 
-void TableBuilder::BuildLadders() {
+void TableBuilder::BuildLadders(bool anew) {
   MergedRoutes merged = MergeRoutes(Cells(), owners_, config_.session_index);
   foreign_routes_ = merged.foreign;
   parts_.policy = config_.policy;
-  parts_.ladders = LadderTable::Build(*parts_.fleet, config_.sessions, merged.routes, nullptr, config_.policy);
+  if (anew || ladder_book_ == nullptr) {
+    ladder_book_ = std::make_unique<LadderBook>(parts_.fleet, config_.sessions, nullptr, config_.policy);
+  }
+  ladder_book_->SetAll(merged.routes);
+  parts_.ladders = ladder_book_->Publish();
 }
 
 void TableBuilder::BuildHoldings() {
-  parts_.holdings = Holdings::Build(*parts_.fleet, MergeHoldings(Cells()));
+  parts_.holdings = holdings_book_.Update(*parts_.fleet, MergeHoldings(Cells()));
 }
 
 void TableBuilder::BuildCatalogue() {
@@ -128,6 +132,7 @@ void TableBuilder::BuildCatalogue() {
   catalog_issues_ = views.issues.size();
   parts_.catalogue = Catalogue::Build(std::move(views.titles));
   next_.unusual_playlists = std::make_shared<const PlaylistPaths>(std::move(views.unusual_playlists));
+  next_.titles = std::make_shared<const TitleRecords>(std::move(views.records));
 }
 
 absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
@@ -138,7 +143,7 @@ absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   const bool moved = owners != owners_;
   owners_ = std::move(owners);
   const bool stale_ladders = parts_.ladders == nullptr || parts_.ladders->fingerprint() != parts_.fleet->fingerprint();
-  if (config || moved || stale_ladders || current.routes != built_.routes) BuildLadders();
+  if (config || moved || stale_ladders || current.routes != built_.routes) BuildLadders(config || stale_ladders);
   const bool stale_holdings = parts_.holdings == nullptr || parts_.holdings->fingerprint() != parts_.fleet->fingerprint();
   if (stale_holdings || current.holdings != built_.holdings) BuildHoldings();
   if (first || current.catalog != built_.catalog) BuildCatalogue();

@@ -1,7 +1,8 @@
 // From what the feeds hold to the table that answers are made from: rebuilds what changed, at most once a tick, and publishes it whole.
 //
 // Of the four parts of a table a report rebuilds the fleet alone, a BGP change the ladders, an import the catalogue; ladders and holdings
-// are also rebuilt when the topology changed (Fleet::fingerprint). A tick in which nothing changed publishes fresh ages only.
+// are also rebuilt when the topology changed (Fleet::fingerprint). Of ladders and holdings only what differs is made again. A tick in which
+// nothing changed publishes fresh ages only.
 //
 // The first table needs a configuration and a catalogue, and waits up to `cells_wait` for the cells: deciding without holdings would
 // tell every client that nothing is held. Not thread-safe: Tick and `sources` on the builder's thread, `out` is read by everyone.
@@ -25,6 +26,8 @@
 #include "absl/time/time.h"
 #include "libs/base/published.h"
 #include "libs/signing/token_signer.h"
+#include "libs/steering/holdings.h"
+#include "libs/steering/ladder_book.h"
 #include "libs/steering/steering_table.h"
 #include "services/steering/config_views.h"
 #include "services/steering/fleet_guard.h"
@@ -76,7 +79,8 @@ class TableBuilder {
   bool Guard(absl::Duration now, const Built& current, const std::vector<SourceStatus>& statuses);
   absl::Status Build(const Built& current, bool reguarded);
   void BuildFleet();
-  void BuildLadders();
+  // `anew`: sessions, policy or topology are others. Else only the ladders below changed prefixes are made again.
+  void BuildLadders(bool anew);
   void BuildHoldings();
   void BuildCatalogue();
   void ChooseKey(absl::Duration now);
@@ -108,6 +112,8 @@ class TableBuilder {
   SteeringTable parts_;
   std::vector<std::shared_ptr<const CellStore>> cells_;
   SessionOwners owners_;
+  std::unique_ptr<LadderBook> ladder_book_;
+  HoldingsBook holdings_book_;
   size_t foreign_routes_ = 0;
   size_t catalog_issues_ = 0;
 };

@@ -1,197 +1,498 @@
-// What a steering decision costs, on a generated table shaped like the Internet's: the prefix match beside a hash table a length, the
-// decision beside the match it begins with.
+// What a steering decision costs at full scale: 1,100,000 IPv4 and 250,000 IPv6 prefixes, 20,000 boxes at 6,000 sites, 10,000,000 files of
+// which a box holds 50,000 on average. Beside each figure its floor: the cache lines that such a decision must touch, times what a line
+// costs in this run, plus the prefix match.
 //
-//   ./run bench steering
-#include <array>
+//   ./run bench steering                    # Some minutes and 5 GB.
+//   ./run bench steering --scale 0.01       # A world of a hundredth, for a quick look.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
-#include <optional>
+#include <numeric>
+#include <set>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
-#include "libs/base/ids.h"
-#include "libs/net/ip_address.h"
-#include "libs/net/prefix.h"
-#include "libs/net/prefix_table.h"
+#include "libs/base/huge_memory.h"
 #include "libs/steering/decide.h"
+#include "libs/steering/decider.h"
+#include "libs/steering/ladder_book.h"
+#include "libs/steering/spread.h"
 #include "libs/steering/steering_table.h"
-#include "tests/generator/routes.h"
+#include "tests/bench/rows.h"
+#include "tests/generator/demand.h"
+#include "tests/generator/world.h"
 
 namespace fairlead {
 namespace {
 
-constexpr uint64_t kSeed = 42;
-constexpr size_t kPrefixesV4 = 200'000;
-constexpr size_t kPrefixesV6 = 40'000;
-constexpr size_t kClients = 1 << 16;  // A power of two.
-constexpr int kSites = 200;
-constexpr int kBoxesPerSite = 4;
-constexpr int kTitles = 500;
-constexpr int kFilesPerTitle = 4;
+using Goal = BenchRow::Goal;
+constexpr int kTimes = 7;  // Medians of so many.
 
-const std::vector<Prefix>& Prefixes() {
-  static const auto* const prefixes = new std::vector<Prefix>(RouteGenerator(kSeed).Table(kPrefixesV4, kPrefixesV6));
-  return *prefixes;
+double Gigabytes(size_t bytes) {
+  return static_cast<double>(bytes) / 1e9;
 }
 
-// Addresses inside prefixes of the table, of the family asked for.
-std::vector<IpAddress> Clients(bool v6) {
-  RouteGenerator generator(kSeed + 1);
-  std::vector<IpAddress> clients;
-  while (clients.size() < kClients) {
-    const Prefix& prefix = Prefixes()[generator.random().Below(Prefixes().size())];
-    if (prefix.address().is_v6() == v6) clients.push_back(generator.AddressIn(prefix));
-  }
-  return clients;
-}
+// ---- What is measured ----
 
-// The baseline: the plainest exact table there is, one hash lookup for each length that occurs, longest first.
-class HashPerLength {
+class Bench {
  public:
-  void Insert(const Prefix& prefix, uint32_t value) {
-    tables_[prefix.address().is_v6()][static_cast<size_t>(prefix.length())].emplace(prefix, value);
+  Bench(double scale, Rows& rows) : scale_(scale), rows_(rows), world_(Options(scale)) {}
+
+  void Build() {
+    double start = CpuSeconds();
+    parts_.version = 1;
+    parts_.fleet = Fleet::Build(world_.sites(), world_.appliances(), world_.links());
+    rows_.Add({"build: fleet", 1e3 * (CpuSeconds() - start), "ms"});
+    BuildLadders();
+    BuildHoldings();
+    std::vector<TitleView> titles;
+    for (uint64_t rank = 0; rank < std::min<uint64_t>(300, world_.titles()); ++rank)
+      titles.push_back(world_.Title(world_.TitleOfRank(rank)));
+    parts_.catalogue = Catalogue::Build(std::move(titles));
+    table_ = AssembleSteeringTable(parts_).value();
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    rows_.Add({"memory: all, at its peak", Gigabytes(static_cast<size_t>(usage.ru_maxrss) * 1'024), "GB", kNothing, Goal::kValueAtMost, 6});
   }
-  std::optional<uint32_t> LongestMatch(const IpAddress& address) const {
-    const auto& tables = tables_[address.is_v6()];
-    for (int length = address.bits(); length >= 0; --length) {
-      const auto& table = tables[static_cast<size_t>(length)];
-      if (table.empty()) continue;
-      if (const auto found = table.find(Prefix::Of(address, length)); found != table.end()) return found->second;
+
+  void MeasureLine() {
+    // As large as what decisions read at random, in huge pages, 16 lines in flight.
+    const size_t bytes = std::max<size_t>(size_t{64} << 20, static_cast<size_t>(scale_ * 2e9));
+    const HugeMemory memory = AllocateHuge(bytes);
+    const auto* const words = static_cast<const uint64_t*>(memory.get());
+    const uint64_t lines = bytes / 64;
+    constexpr size_t kReads = 1 << 20;
+    SeededRandom random(1);
+    std::vector<uint64_t> at(kReads);
+    for (uint64_t& line : at) line = random.Below(lines) * 8;
+    uint64_t sum = 0;
+    line_ns_ = 1e9 / kReads * MedianCpu(kTimes, [&] {
+                 for (size_t i = 0; i < kReads; i += 16) {
+                   for (size_t j = i; j < i + 16; ++j) __builtin_prefetch(&words[at[j]]);
+                   for (size_t j = i; j < i + 16; ++j) sum += words[at[j]];
+                 }
+               });
+    benchmark::DoNotOptimize(sum);
+    uint64_t next = 0;
+    const double dependent = 1e9 / (kReads / 8) * MedianCpu(3, [&] {
+                               for (size_t i = 0; i < kReads / 8; ++i) next = at[(i + words[next]) % kReads];
+                             });
+    benchmark::DoNotOptimize(next);
+    rows_.Add({"line: 16 in flight", line_ns_, "ns"});
+    rows_.Add({"line: each after the other", dependent, "ns"});
+  }
+
+  void Decide(AddressFamily family, bool zipf) {
+    const std::string who = absl::StrCat(family == AddressFamily::kIpv4 ? "v4" : "v6", zipf ? " Zipf" : " in-prefix");
+    Demand demand(world_, 11);
+    std::vector<DecisionQuery> queries(size_t{1} << 17);
+    for (DecisionQuery& query : queries) {
+      query.client = zipf ? demand.ZipfClient(family) : demand.ClientInPrefix(family);
+      query.file = demand.File();
+      query.spread_key = demand.random().Next();
     }
-    return std::nullopt;
+    const Decider decider(*table_);
+    DecisionScratch scratch;
+    std::vector<FileChoice> choices(queries.size());
+    const double count = static_cast<double>(queries.size());
+
+    uint64_t sum = 0;
+    const double lookup = 1e9 / count * MedianCpu(kTimes, [&] {
+                            for (const DecisionQuery& query : queries) sum += table_->ladders->LeafOf(query.client);
+                          });
+    benchmark::DoNotOptimize(sum);
+    const double bulk = 1e9 / count * MedianCpu(kTimes, [&] { decider.DecideMany(queries, scratch, choices.data()); });
+    const Lines lines = CountLines(queries, choices);
+    const double floor = lookup + line_ns_ * lines.all();
+    rows_.Add({absl::StrCat("bulk, ", who), bulk, "ns", floor, Goal::kRatioAtMost, 1.5});
+    rows_.Add({absl::StrCat("  without the match, ", who), bulk - lookup, "ns", floor - lookup, Goal::kRatioAtMost, 1.5});
+    rows_.Add({absl::StrCat("  the match, ", who), lookup, "ns"});
+    PrintLines(who, lines, choices);
+    Breakdown(who, queries, choices, bulk - lookup);
+    OneAtATime(who, queries, choices, decider, scratch);
+    if (!zipf) in_prefix_[family == AddressFamily::kIpv6 ? 1 : 0] = bulk;
+    if (!zipf) in_prefix_without_[family == AddressFamily::kIpv6 ? 1 : 0] = bulk - lookup;
+  }
+
+  void CompareFamilies() {
+    rows_.Add({"bulk v6 beside v4, in-prefix", in_prefix_[1], "ns", in_prefix_[0], Goal::kRatioAtMost, 1.15});
+    rows_.Add({"  without the match", in_prefix_without_[1], "ns", in_prefix_without_[0], Goal::kRatioAtMost, 1.15});
+  }
+
+  void InWords() {
+    Demand demand(world_, 12);
+    std::vector<SteeringRequest> requests(20'000);
+    ZipfSampler titles(table_->catalogue->titles().size());
+    for (SteeringRequest& request : requests) {
+      request = {.client = demand.ZipfClient(AddressFamily::kIpv4),
+                 .title = world_.NameOfTitle(world_.TitleOfRank(titles.Draw(demand.random()))),
+                 .renditions = {"r001"},
+                 .max_pathways = 0};
+    }
+    size_t urls = 0;
+    const double cost = MedianCpu(3, [&] {
+      for (const SteeringRequest& request : requests) urls += fairlead::Decide(*table_, request).files[0].candidates.size();
+    });
+    benchmark::DoNotOptimize(urls);
+    rows_.Add({"in words (strings for the codec): 1 file, 3 URLs, v4 Zipf", 1e9 / static_cast<double>(requests.size()) * cost, "ns"});
+  }
+
+  void Updates() {
+    ChangeHoldings();
+    ChangeHealth();
+    ChangeRoutes();
   }
 
  private:
-  std::array<std::array<absl::flat_hash_map<Prefix, uint32_t>, 129>, 2> tables_;
-};
+  static WorldOptions Options(double scale) { return scale >= 1 ? WorldOptions() : WorldOptions::Scaled(scale); }
 
-void BM_MatchBaseline(benchmark::State& state) {
-  HashPerLength table;
-  for (uint32_t i = 0; i < Prefixes().size(); ++i) table.Insert(Prefixes()[i], i);
-  const std::vector<IpAddress> clients = Clients(state.range(0) == 6);
-  size_t next = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(table.LongestMatch(clients[next++ % kClients]));
-}
-
-void BM_Match(benchmark::State& state) {
-  PrefixTable<uint32_t> table;
-  for (uint32_t i = 0; i < Prefixes().size(); ++i) table.Insert(Prefixes()[i], i);
-  const std::vector<IpAddress> clients = Clients(state.range(0) == 6);
-  size_t next = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(table.LongestMatch(clients[next++ % kClients]));
-}
-
-std::string BoxName(int site, int box) {
-  return absl::StrCat("oca-", site, "-", box);
-}
-
-void AddSite(int site, SteeringInputs& inputs) {
-  const bool ix = site % 10 == 0;
-  const SiteId id(absl::StrCat("site-", site));
-  inputs.sites.push_back(
-      {.id = id,
-       .kind = ix ? SiteKind::kIx : SiteKind::kEmbedded,
-       .at = {.latitude_microdegrees = site % 120 * 1'000'000 - 60'000'000, .longitude_microdegrees = site * 1'700'000 - 170'000'000},
-       .open_to_unrouted = ix});
-  for (int box = 0; box < kBoxesPerSite; ++box) {
-    inputs.appliances.push_back(
-        {.id = ApplianceId(BoxName(site, box)),
-         .site = id,
-         .kind = ApplianceKind::kStorage,
-         .endpoints = {{AddressFamily::kIpv4, "http", "192.0.2.1", 80}, {AddressFamily::kIpv6, "http", "2001:db8::1", 80}},
-         .capacity_bps = 10'000'000'000,
-         .admin = AdminState::kLive,
-         .health = HealthState::kOk});
+  std::vector<RouteView> RoutesOf(const WorldRouteSet& set) const {
+    std::vector<RouteView> routes;
+    for (const WorldRoute& route : set) {
+      routes.push_back(
+          {.session = route.session, .neighbour_as = route.neighbour_as, .med = route.med, .as_path_length = route.as_path_length});
+    }
+    return routes;
   }
-}
 
-// Each prefix is heard at one to six sites; each file is held by half of the boxes of every site.
-std::shared_ptr<const SteeringTable> Table() {
-  SteeringInputs inputs;
-  inputs.version = 1;
-  const auto everything = [] {
-    auto allowed = std::make_shared<PrefixTable<std::monostate>>();
-    for (const char* all : {"0.0.0.0/0", "::/0"}) allowed->Insert(*Prefix::Parse(all), {});
-    return allowed;
-  }();
-  for (int site = 0; site < kSites; ++site) {
-    AddSite(site, inputs);
-    for (int box = 0; box < kBoxesPerSite; ++box) {
-      inputs.sessions.push_back({.id = BgpSessionId(absl::StrCat("s-", site, "-", box)),
-                                 .partner = PartnerId("isp"),
-                                 .transport = site % 10 == 0 ? TransportClass::kPublicPeering : TransportClass::kEmbedded,
-                                 .site = SiteId(absl::StrCat("site-", site)),
-                                 .appliance = ApplianceId(BoxName(site, box)),
-                                 .allowed = everything});
+  void BuildLadders() {
+    const double start = CpuSeconds();
+    book_ = std::make_unique<LadderBook>(parts_.fleet, world_.sessions(), nullptr, SteeringPolicy());
+    for (size_t i = 0; i < world_.prefixes().size(); ++i) {
+      book_->Set(world_.prefixes()[i], RoutesOf(world_.route_sets()[world_.set_of_prefix()[i]]));
+    }
+    const double set = CpuSeconds();
+    parts_.ladders = book_->Publish();
+    const double prefixes = static_cast<double>(world_.prefixes().size());
+    rows_.Add({"build: route sets, a prefix", 1e9 / prefixes * (set - start), "ns"});
+    rows_.Add({"build: ladders, a prefix", 1e9 / prefixes * (CpuSeconds() - set), "ns"});
+    rows_.Add({"build: ladders, each distinct one", 1e9 / static_cast<double>(book_->ladders_built()) * (CpuSeconds() - set), "ns"});
+    rows_.Add({"ladders: prefixes", prefixes, ""});
+    rows_.Add({"ladders: distinct", static_cast<double>(parts_.ladders->distinct_ladders()), ""});
+    rows_.Add({"memory: rungs", Gigabytes(book_->bytes()), "GB"});
+  }
+
+  void BuildHoldings() {
+    const double start = CpuSeconds();
+    holdings_ = std::make_unique<HoldingsBook>(static_cast<uint32_t>(parts_.fleet->slots().size()));
+    std::vector<uint32_t> boxes;
+    std::vector<uint16_t> slots;
+    uint64_t pairs = 0;
+    for (uint32_t file = 0; file < world_.options().files; ++file) {
+      world_.HoldersOf(file, boxes);
+      slots.clear();
+      for (const uint32_t box : boxes) slots.push_back(static_cast<uint16_t>(parts_.fleet->boxes()[box].slot));
+      holdings_->SetHolders(file, slots);
+      pairs += slots.size();
+    }
+    parts_.holdings = holdings_->Publish(*parts_.fleet);
+    rows_.Add({"build: holdings by file, drawing them included", CpuSeconds() - start, "s"});
+    rows_.Add({"holdings: files a box", static_cast<double>(pairs) / static_cast<double>(world_.appliances().size()), ""});
+    rows_.Add({"memory: holdings", Gigabytes(holdings_->bytes()), "GB", kNothing, Goal::kValueAtMost, 3});
+    rows_.Add({"memory: holdings, a (box, file) pair", static_cast<double>(holdings_->bytes()) / static_cast<double>(pairs), "bytes"});
+  }
+
+  // ---- The floor ----
+
+  struct Lines {
+    double leaf = 0;
+    double rungs = 0;
+    double word = 0;
+    double row = 0;
+    double boxes = 0;
+    double all() const { return leaf + rungs + word + row + boxes; }
+  };
+
+  // Up to which rank the walk must go: to that of the last URL if all are fit and there are enough over two sites, else to the end.
+  static uint32_t LastRank(const Fleet& fleet, const FileChoice& choice) {
+    std::set<uint32_t> sites;
+    uint32_t last = 0;
+    for (const UrlChoice& url : choice.list()) {
+      if (url.fitness != Fitness::kFit) return 0xffffffff;
+      sites.insert(fleet.boxes()[url.box].site);
+      last = std::max<uint32_t>(last, url.rank);
+    }
+    return choice.count == 3 && sites.size() > 1 ? last : 0xffffffff;
+  }
+
+  // Distinct lines that each decision touches, on average. What all share and so stays near (links, the query, the answer) doesn't count.
+  Lines CountLines(const std::vector<DecisionQuery>& queries, const std::vector<FileChoice>& choices) const {
+    Lines lines;
+    std::set<uintptr_t> rungs;
+    std::set<uintptr_t> rows;
+    std::set<uintptr_t> boxes;
+    const auto line = [](const void* at) { return reinterpret_cast<uintptr_t>(at) / 64; };
+    for (size_t i = 0; i < queries.size(); i += 16) {
+      rungs.clear();
+      rows.clear();
+      boxes.clear();
+      const LadderRef ladder = table_->ladders->LadderOf(choices[i].leaf);
+      const Holdings::Row row = table_->holdings->RowOf(queries[i].file);
+      const uint32_t last = LastRank(*table_->fleet, choices[i]);
+      LadderWalk walk(ladder);
+      uint32_t at = 0;
+      for (Rung rung; walk.Next(rung) && rung.rank <= last; ++at) {
+        rungs.insert(at < ladder.head_size ? line(&ladder.head[at]) : line(ladder.tail->data() + (at - ladder.head_size)));
+        AddRowLines(row, rung.first_slot, rows);
+        for (uint32_t mask = Holdings::MaskFrom(row, rung.first_slot) & rung.hears; mask != 0; mask &= mask - 1) {
+          boxes.insert(line(&table_->condition->At(rung.first_slot + static_cast<uint32_t>(__builtin_ctz(mask)))));
+        }
+      }
+      lines.leaf += 1;
+      lines.word += 1;
+      lines.rungs += static_cast<double>(rungs.size());
+      lines.row += static_cast<double>(rows.size());
+      lines.boxes += static_cast<double>(boxes.size());
+    }
+    const double counted = static_cast<double>((queries.size() + 15) / 16);
+    for (double* sum : {&lines.leaf, &lines.rungs, &lines.word, &lines.row, &lines.boxes}) *sum /= counted;
+    return lines;
+  }
+
+  static void AddRowLines(Holdings::Row row, uint32_t slot, std::set<uintptr_t>& lines) {
+    const uintptr_t at = row >> 16;
+    const uint32_t tag = holder_rows::TagOf(row);
+    if (tag <= holder_rows::kMostInline) return;
+    if (tag == holder_rows::kDense) {
+      lines.insert((at + slot / 8) / 64);
+    } else if (tag <= holder_rows::kMostFlat) {
+      for (uintptr_t end = 0; end < 2 * tag; end += 64) lines.insert((at + end) / 64);
+    } else {
+      lines.insert(at / 64);
+      const uint32_t named = std::max(holder_rows::LinesUpTo(holder_rows::SlotsOf(row), slot), 1u);
+      lines.insert(at / 64 + named - 1);
     }
   }
-  RouteGenerator generator(kSeed + 2);
-  for (const Prefix& prefix : Prefixes()) {
-    const uint64_t heard_at = 1 + generator.random().Below(6);
-    for (uint64_t i = 0; i < heard_at; ++i) {
-      const uint32_t site = static_cast<uint32_t>(generator.random().Below(kSites));
-      const auto path = generator.Path(64'500);
-      for (uint32_t box = 0; box < kBoxesPerSite; ++box) {
-        inputs.routes.push_back({.prefix = prefix,
-                                 .session = site * kBoxesPerSite + box,
-                                 .neighbour_as = path.front(),
-                                 .med = generator.Med().value_or(0),
-                                 .as_path_length = static_cast<uint16_t>(path.size())});
+
+  void PrintLines(const std::string& who, const Lines& lines, const std::vector<FileChoice>& choices) {
+    double served = 0;
+    double zero = 0;
+    for (const FileChoice& choice : choices) {
+      served += choice.count > 0 ? 1 : 0;
+      zero += choice.count > 0 && choice.urls[0].rank == 0 ? 1 : 0;
+    }
+    const double count = static_cast<double>(choices.size());
+    rows_.Add({absl::StrCat("  lines it must touch, ", who), lines.all(), ""});
+    rows_.Add({"    leaf", lines.leaf, ""});
+    rows_.Add({"    rungs", lines.rungs, ""});
+    rows_.Add({"    the file's word", lines.word, ""});
+    rows_.Add({"    its row", lines.row, ""});
+    rows_.Add({"    boxes", lines.boxes, ""});
+    rows_.Add({"    served", 100 * served / count, "%"});
+    rows_.Add({"    of rank 0", 100 * zero / count, "%"});
+  }
+
+  // ---- Where it goes ----
+
+  // Each part by itself, in the same order and with the same prefetches; the rest is judging, hashing and choosing.
+  void Breakdown(const std::string& who, const std::vector<DecisionQuery>& queries, const std::vector<FileChoice>& choices, double whole) {
+    const double count = static_cast<double>(queries.size());
+    std::vector<uint32_t> last(queries.size());
+    for (size_t i = 0; i < queries.size(); ++i) last[i] = LastRank(*table_->fleet, choices[i]);
+    constexpr size_t kTurn = 16;
+    uint64_t sum = 0;
+    const auto leaves = [&](size_t i) {
+      for (size_t j = i; j < i + kTurn; ++j) __builtin_prefetch(table_->ladders->AddressOfLeaf(choices[j].leaf));
+      for (size_t j = i; j < i + kTurn; ++j) __builtin_prefetch(table_->ladders->LadderOf(choices[j].leaf).head);
+    };
+    const auto walk_one = [&](size_t i, auto&& visit) {
+      LadderWalk walk(table_->ladders->LadderOf(choices[i].leaf));
+      for (Rung rung; walk.Next(rung) && rung.rank <= last[i];) visit(rung);
+    };
+    const double rungs = 1e9 / count * MedianCpu(kTimes, [&] {
+                           for (size_t i = 0; i < queries.size(); i += kTurn) {
+                             leaves(i);
+                             for (size_t j = i; j < i + kTurn; ++j) walk_one(j, [&](const Rung& rung) { sum += rung.hears; });
+                           }
+                         });
+    size_t judged = 0;
+    const double masks = 1e9 / count * MedianCpu(kTimes, [&] {
+                           judged = 0;
+                           for (size_t i = 0; i < queries.size(); i += kTurn) {
+                             for (size_t j = i; j < i + kTurn; ++j) __builtin_prefetch(table_->holdings->AddressOf(queries[j].file));
+                             leaves(i);
+                             for (size_t j = i; j < i + kTurn; ++j) holder_rows::PrefetchRow(table_->holdings->RowOf(queries[j].file));
+                             for (size_t j = i; j < i + kTurn; ++j) {
+                               const Holdings::Row row = table_->holdings->RowOf(queries[j].file);
+                               walk_one(j, [&](const Rung& rung) {
+                                 judged += static_cast<size_t>(__builtin_popcount(Holdings::MaskFrom(row, rung.first_slot) & rung.hears));
+                               });
+                             }
+                           }
+                         });
+    benchmark::DoNotOptimize(sum);
+    rows_.Add({absl::StrCat("  of it leaf and rungs, ", who), rungs, "ns"});
+    rows_.Add({"    presence: word and row", masks - rungs, "ns"});
+    rows_.Add({"    judging, hashing, choosing", whole - masks, "ns"});
+    rows_.Add({"    boxes judged", static_cast<double>(judged) / count, ""});
+  }
+
+  void OneAtATime(const std::string& who, const std::vector<DecisionQuery>& queries, const std::vector<FileChoice>& choices,
+                  const Decider& decider, DecisionScratch& scratch) {
+    FileChoice choice;
+    const auto time = [&](auto&& decide) {
+      std::vector<double> took;
+      took.reserve(queries.size());
+      for (size_t i = 0; i < queries.size(); ++i) {
+        const auto start = std::chrono::steady_clock::now();
+        decide(i);
+        const auto end = std::chrono::steady_clock::now();
+        benchmark::DoNotOptimize(choice);
+        took.push_back(std::chrono::duration<double, std::nano>(end - start).count());
+      }
+      return took;
+    };
+    const std::vector<double> whole = time([&](size_t i) { decider.Decide(queries[i], scratch, choice); });
+    rows_.Add({absl::StrCat("one at a time, p50, ", who), Quantile(whole, 0.5), "ns", kNothing, Goal::kValueAtMost, 2'000});
+    rows_.Add({absl::StrCat("one at a time, p99, ", who), Quantile(whole, 0.99), "ns", kNothing, Goal::kValueAtMost, 5'000});
+    const std::vector<double> rest =
+        time([&](size_t i) { decider.DecideOn(table_->ladders->LadderOf(choices[i].leaf), queries[i], false, scratch, choice); });
+    rows_.Add({"  without the match, p50", Quantile(rest, 0.5), "ns"});
+    rows_.Add({"  without the match, p99", Quantile(rest, 0.99), "ns"});
+  }
+
+  // ---- Changes ----
+
+  // What a box holds, from the rows.
+  std::vector<uint32_t> FilesOf(uint32_t box) const {
+    std::vector<uint32_t> files;
+    for (uint32_t file = 0; file < world_.options().files; ++file) {
+      if (parts_.holdings->Holds(box, file)) files.push_back(file);
+    }
+    return files;
+  }
+
+  void ChangeHoldings() {
+    const uint32_t box = static_cast<uint32_t>(parts_.fleet->boxes().size() / 2);
+    const uint32_t slot = parts_.fleet->boxes()[box].slot;
+    const std::vector<uint32_t> held = FilesOf(box);
+    // A night's delta: whole titles that it didn't hold.
+    std::vector<uint32_t> fresh;
+    SeededRandom random(3);
+    while (fresh.size() < std::min<size_t>(3'000, world_.options().files / 4)) {
+      const uint32_t title = static_cast<uint32_t>(random.Below(world_.titles()));
+      for (uint32_t i = 0; i < world_.options().files_a_title; ++i) {
+        const uint32_t file = title * static_cast<uint32_t>(world_.options().files_a_title) + i;
+        if (file < world_.options().files && !std::binary_search(held.begin(), held.end(), file)) fresh.push_back(file);
       }
     }
+    std::sort(fresh.begin(), fresh.end());
+    fresh.erase(std::unique(fresh.begin(), fresh.end()), fresh.end());
+    bool add = true;
+    std::shared_ptr<const Holdings> now;
+    const double delta = MedianCpu(kTimes, [&] {
+      const HoldingsBook::Change more = {.slot = slot, .added = fresh};
+      const HoldingsBook::Change less = {.slot = slot, .added = {}, .removed = fresh};
+      holdings_->Apply({add ? &more : &less, 1});
+      add = !add;
+      now = holdings_->Publish(*parts_.fleet);
+    });
+    rows_.Add({absl::StrCat("change: ", fresh.size(), " files of one box, published"), 1e3 * delta, "ms"});
+    bool gone = false;
+    const double whole = MedianCpu(3, [&] {
+      const HoldingsBook::Change change =
+          gone ? HoldingsBook::Change{.slot = slot, .added = held} : HoldingsBook::Change{.slot = slot, .added = {}, .removed = held};
+      holdings_->Apply({&change, 1});
+      gone = !gone;
+      now = holdings_->Publish(*parts_.fleet);
+    });
+    rows_.Add({absl::StrCat("change: all ", held.size(), " files of one box, published"), 1e3 * whole, "ms"});
   }
-  uint32_t number = 0;
-  for (int title = 0; title < kTitles; ++title) {
-    VersionView version = {.version = "v1"};
-    for (int file = 0; file < kFilesPerTitle; ++file) {
-      ++number;
-      version.files.push_back(
-          {.number = number, .path = absl::StrCat("t-", title, "/v1/r-", file, "/media.mp4"), .rendition = absl::StrCat("r-", file)});
-    }
-    inputs.titles.push_back({.id = TitleId(absl::StrCat("t-", title)), .current_version = "v1", .versions = {version}});
-  }
-  for (int parity = 0; parity < 2; ++parity) {
-    std::vector<uint32_t> held;
-    for (uint32_t file = 1; file <= number; ++file) {
-      if ((file / kFilesPerTitle) % 2 == static_cast<uint32_t>(parity)) held.push_back(file);
-    }
-    const auto set = std::make_shared<const FileSet>(FileSet::Of(held));
-    for (int site = 0; site < kSites; ++site) {
-      for (int box = parity; box < kBoxesPerSite; box += 2) inputs.holdings.push_back({ApplianceId(BoxName(site, box)), set});
-    }
-  }
-  return *BuildSteeringTable(std::move(inputs));
-}
 
-void BM_Decide(benchmark::State& state) {
-  static const auto* const table = new std::shared_ptr<const SteeringTable>(Table());
-  const std::vector<IpAddress> clients = Clients(state.range(0) == 6);
-  std::vector<SteeringRequest> requests(kClients);
-  RouteGenerator generator(kSeed + 3);
-  for (size_t i = 0; i < kClients; ++i) {
-    requests[i].client = clients[i];
-    requests[i].max_pathways = 0;  // Only manifests ask for pathways.
-    requests[i].title = TitleId(absl::StrCat("t-", generator.random().Below(kTitles)));
+  void ChangeHealth() {
+    std::vector<ApplianceView> boxes = world_.appliances();
+    const double cost = MedianCpu(kTimes, [&] {
+      boxes[7].health = boxes[7].health == HealthState::kOk ? HealthState::kSick : HealthState::kOk;
+      SteeringTable parts = *table_;
+      parts.fleet = Fleet::Build(world_.sites(), boxes, world_.links(), parts_.fleet.get());
+      benchmark::DoNotOptimize(AssembleSteeringTable(std::move(parts)));
+    });
+    rows_.Add({"change: health of any number of boxes, published", 1e3 * cost, "ms"});
   }
-  size_t next = 0;
-  int64_t urls = 0;
-  for (auto _ : state) {
-    const SteeringAnswer answer = Decide(**table, requests[next++ % kClients]);
-    for (const FileAnswer& file : answer.files) urls += static_cast<int64_t>(file.candidates.size());
-  }
-  state.counters["urls"] = benchmark::Counter(static_cast<double>(urls), benchmark::Counter::kAvgIterations);
-}
 
-BENCHMARK(BM_MatchBaseline)->ArgName("ipv")->Arg(4)->Arg(6);
-BENCHMARK(BM_Match)->ArgName("ipv")->Arg(4)->Arg(6);
-BENCHMARK(BM_Decide)->ArgName("ipv")->Arg(4)->Arg(6);
+  void ChangeRoutes() {
+    SeededRandom random(5);
+    std::shared_ptr<const LadderTable> now = parts_.ladders;
+    size_t visited = 0;
+    const auto change = [&](size_t count) {
+      for (size_t i = 0; i < count; ++i) {
+        const size_t at = random.Below(world_.prefixes().size());
+        book_->Set(world_.prefixes()[at], RoutesOf(world_.VariantOf(world_.route_sets()[world_.set_of_prefix()[at]], random)));
+      }
+      now = book_->Publish();
+      visited = book_->leaves_visited();
+    };
+    rows_.Add({"change: routes of 1 prefix, published", 1e6 * MedianCpu(25, [&] { change(1); }), "us"});
+    const double many = MedianCpu(kTimes, [&] { change(500); });
+    rows_.Add({"change: routes of 500 prefixes, published", 1e3 * many, "ms"});
+    rows_.Add({"  ladders looked at", static_cast<double>(visited), ""});
+    rows_.Add({"  changes a second", 500 / many, ""});
+    const auto come = [&] {
+      const Prefix fresh = Prefix::Of(IpAddress::V4(0x01020000 + static_cast<uint32_t>(random.Below(1 << 16))), 32);
+      book_->Set(fresh, RoutesOf(world_.route_sets()[0]));
+      now = book_->Publish();
+    };
+    rows_.Add({"change: a prefix comes while an old table is read, published", 1e3 * MedianCpu(3, come), "ms"});
+    table_.reset();
+    parts_.ladders.reset();
+    come();
+    rows_.Add({"change: a prefix comes, published", 1e3 * MedianCpu(7, come), "ms"});
+  }
+
+  const double scale_;
+  Rows& rows_;
+  const World world_;
+  std::unique_ptr<LadderBook> book_;
+  std::unique_ptr<HoldingsBook> holdings_;
+  SteeringTable parts_;
+  std::shared_ptr<const SteeringTable> table_;
+  double line_ns_ = 0;
+  double in_prefix_[2] = {};
+  double in_prefix_without_[2] = {};
+};
+
+int Run(int argc, char** argv) {
+  double scale = 1;
+  std::string json;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument.rfind("--benchmark_out=", 0) == 0) json = argument.substr(strlen("--benchmark_out="));
+    if (argument == "--scale" && i + 1 < argc) scale = std::atof(argv[++i]);
+  }
+  if (scale <= 0 || scale > 1) {
+    std::fprintf(stderr, "--scale: must be in (0, 1]\n");
+    return 2;
+  }
+  Rows rows;
+  Bench bench(scale, rows);
+  bench.Build();
+  bench.MeasureLine();
+  for (const bool zipf : {false, true}) {
+    bench.Decide(AddressFamily::kIpv4, zipf);
+    bench.Decide(AddressFamily::kIpv6, zipf);
+  }
+  bench.CompareFamilies();
+  bench.InWords();
+  bench.Updates();
+  if (!json.empty() && !rows.WriteJson(json)) {
+    std::fprintf(stderr, "%s: can't be written\n", json.c_str());
+    return 1;
+  }
+  return 0;
+}
 
 }  // namespace
 }  // namespace fairlead
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  return fairlead::Run(argc, argv);
+}

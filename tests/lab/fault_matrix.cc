@@ -72,7 +72,7 @@ absl::string_view ToString(FaultKind kind) {
 // What goes on meanwhile.
 struct FaultMatrix::Load {
   Load(Installation& installation, const std::vector<content::v1::Title>& titles)
-      : players(installation.layout(), installation.plan().viewers, titles, installation.plane(), PlayerOptions()),
+      : players(installation.layout(), installation.plan().viewers, titles, PlayerOptions()),
         prober(installation.plan().viewers, titles, installation.plane()),
         writer(installation.plane(), "links/ix-1-west-mobile"),
         invariants(installation, players, prober, writer) {}

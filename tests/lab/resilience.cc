@@ -55,7 +55,7 @@ absl::Status Resilience::Start() {
   const std::vector<LabViewer>& viewers = installation_.plan().viewers;
   ASSIGN_OR_RETURN(const std::vector<content::v1::Title> titles, installation_.plane().ListTitles());
   ASSIGN_OR_RETURN(before_, ReadLabState(installation_.layout(), installation_.plane(), viewers));
-  players_ = std::make_unique<Players>(installation_.layout(), viewers, titles, installation_.plane(), PlayerOptions());
+  players_ = std::make_unique<Players>(installation_.layout(), viewers, titles, PlayerOptions());
   prober_ = std::make_unique<Prober>(viewers, titles, installation_.plane());
   return report_.Step("viewers begin to play in real time, others ask for new plays all the while", [&]() -> absl::StatusOr<std::string> {
     const int64_t wanted = static_cast<int64_t>(viewers.size()) * (kWarmUp / absl::Seconds(2));
@@ -115,19 +115,57 @@ std::vector<Resilience::Fault> Resilience::Faults() {
                     .inflict = [this] { return installation_.plane().SetContractCap("links/north-1-uplink", 1'000'000); },
                     .heal = [this] { return installation_.plane().SetContractCap("links/north-1-uplink", 0); },
                     .gone = {.name = "sites/north-1", .first = true}});
-  faults.push_back({.what = "north-1-storage-1 drained, through all phases",
-                    .inflict = [this]() -> absl::Status {
-                      ASSIGN_OR_RETURN(drain_, installation_.plane().CreateDrain("appliances/north-1-storage-1", "new disks"));
-                      return absl::OkStatus();
-                    },
-                    .heal = [this] { return installation_.plane().CancelDrain(drain_); },
-                    .under_way = [this]() -> std::string {
-                      const absl::StatusOr<registry::v1::Drain> drain = installation_.plane().GetDrain(drain_);
-                      if (!drain.ok()) return std::string(drain.status().message());
-                      return drain->phase() == registry::v1::Drain::PHASE_DRAINED ? "" : registry::v1::Drain::Phase_Name(drain->phase());
-                    },
-                    .gone = {.name = "appliances/north-1-storage-1"}});
+  faults.push_back(DrainFault());
   return faults;
+}
+
+Resilience::Fault Resilience::DrainFault() {
+  Fault fault = {.what = "the busiest box drained, through all phases"};
+  fault.inflict = [this]() -> absl::Status {
+    size_t most = 0;
+    for (const LabBox& box : installation_.layout().boxes) {
+      const std::vector<std::string> servers = {absl::StrCat(box.address, ":", kHttpPort), absl::StrCat("[::1]:", box.port_v6)};
+      const auto& viewers = installation_.plan().viewers;
+      const size_t players = static_cast<size_t>(std::count_if(viewers.begin(), viewers.end(), [&](const LabViewer& viewer) {
+        return std::find(servers.begin(), servers.end(), players_->ServerOf(viewer)) != servers.end();
+      }));
+      if (players <= most) continue;
+      most = players;
+      drain_ = {.box = box.id, .servers = servers};
+    }
+    if (most == 0) return absl::InternalError("nobody plays from any box");
+    ASSIGN_OR_RETURN(drain_.name, installation_.plane().CreateDrain(absl::StrCat("appliances/", drain_.box), "new disks"));
+    return absl::OkStatus();
+  };
+  fault.heal = [this] { return installation_.plane().CancelDrain(drain_.name); };
+  fault.under_way = [this] { return DrainUnderWay(); };
+  fault.gone_name = [this] { return absl::StrCat("appliances/", drain_.box); };
+  fault.judge = [this](const PlayerTotals& seen) { JudgeDrain(seen); };
+  return fault;
+}
+
+std::string Resilience::DrainUnderWay() {
+  const absl::StatusOr<registry::v1::Drain> drain = installation_.plane().GetDrain(drain_.name);
+  if (!drain.ok()) return std::string(drain.status().message());
+  for (const registry::v1::DrainBox& box : drain->boxes()) {
+    const absl::Time since = absl::FromUnixSeconds(box.phase_time().seconds()) + absl::Nanoseconds(box.phase_time().nanos());
+    if (box.phase() == registry::v1::Drain::PHASE_EVACUATING) drain_.evacuating = since;
+    if (box.phase() == registry::v1::Drain::PHASE_LAME_DUCK) drain_.refusing = since;
+  }
+  return drain->phase() == registry::v1::Drain::PHASE_DRAINED ? "" : registry::v1::Drain::Phase_Name(drain->phase());
+}
+
+void Resilience::JudgeDrain(const PlayerTotals& seen) {
+  absl::Time last = absl::InfinitePast();
+  for (const std::string& server : drain_.servers) last = std::max(last, players_->LastFrom(server));
+  const bool moved = seen.failed_requests == 0 && seen.moved > 0 && last < drain_.refusing;
+  // What a player holds ahead may let it fetch nothing more once EVACUATING has begun.
+  const absl::Duration after = last - drain_.evacuating;
+  report_.Check(moved,
+                absl::StrCat(drain_.box, " drained: content steering moved players ", seen.moved, " times, the last segment came from it ",
+                             Seconds(absl::AbsDuration(after)), after < absl::ZeroDuration() ? " before" : " after",
+                             " EVACUATING began\n     and ", Seconds(drain_.refusing - last), " before LAME_DUCK; ", seen.failed_requests,
+                             " failed requests", seen.last_problem.empty() ? "" : absl::StrCat(" (", seen.last_problem, ")")));
 }
 
 absl::StatusOr<absl::Duration> Resilience::AwaitAsBefore() {
@@ -143,20 +181,23 @@ absl::Status Resilience::Show(const Fault& fault, Table& table) {
   const ProbeTotals asked_before = prober_->Totals();
   const absl::Time start = absl::Now();
   RETURN_IF_ERROR(fault.inflict());
+  Prober::Who who = fault.gone;
+  if (fault.gone_name) who.name = fault.gone_name();
   std::string gone = "nobody moved";
-  if (!fault.gone.name.empty()) {
-    ASSIGN_OR_RETURN(const absl::Time last, prober_->AwaitGone(fault.gone, kGonePatience));
+  if (!who.name.empty()) {
+    ASSIGN_OR_RETURN(const absl::Time last, prober_->AwaitGone(who, kGonePatience));
     gone = Seconds(std::max(last - start, absl::ZeroDuration()));
   }
   if (fault.under_way) RETURN_IF_ERROR(AwaitNothing(fault.under_way, kUnderWayPatience, stop_));
   stop_.WaitForNotificationWithTimeout(start + kLasts - absl::Now());
-  if (fault.gone.name.empty()) {
+  if (who.name.empty()) {
     ASSIGN_OR_RETURN(const LabState now, ReadLabState(installation_.layout(), installation_.plane(), installation_.plan().viewers));
     for (const auto& [name, fact] : before_) {
       const bool moved = name.rfind("viewer ", 0) == 0 && now.at(name) != fact;
       if (moved) report_.Check(false, absl::StrCat(fault.what, ": ", name, ": was ", fact, "; is ", now.at(name)));
     }
   }
+  if (fault.judge) fault.judge(players_->Totals() - seen_before);
   RETURN_IF_ERROR(fault.heal());
   ASSIGN_OR_RETURN(const absl::Duration healed, AwaitAsBefore());
   const PlayerTotals seen = players_->Totals() - seen_before;

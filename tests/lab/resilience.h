@@ -37,11 +37,13 @@ class Resilience {
 
  private:
   struct Fault {
-    std::string what;
-    std::function<absl::Status()> inflict;
-    std::function<absl::Status()> heal;
-    std::function<std::string()> under_way = {};  // What isn't done yet, "" when it is: for faults that take their time.
-    Prober::Who gone = {};                        // Who must not be named any more; no name: nobody may change.
+    std::string what = {};
+    std::function<absl::Status()> inflict = {};
+    std::function<absl::Status()> heal = {};
+    std::function<std::string()> under_way = {};          // What isn't done yet, "" when it is: for faults that take their time.
+    Prober::Who gone = {};                                // Who must not be named any more; no name: nobody may change.
+    std::function<std::string()> gone_name = {};          // Where `gone.name` is known only once it broke.
+    std::function<void(const PlayerTotals&)> judge = {};  // More to check of what the players saw.
   };
   struct Outage {
     std::string what;
@@ -51,6 +53,11 @@ class Resilience {
   };
 
   std::vector<Fault> Faults();
+  Fault DrainFault();
+  // Of a drain: what isn't done yet, "" when the box is DRAINED; notes when its phases began.
+  std::string DrainUnderWay();
+  // Content steering must have moved every player before the box refused them.
+  void JudgeDrain(const PlayerTotals& seen);
   absl::Status Show(const Fault& fault, Table& table);
   absl::Status Show(const Outage& outage, Table& table);
   // How long it takes until a new play is answered again.
@@ -65,7 +72,14 @@ class Resilience {
   Report& report_;
   const absl::Notification& stop_;
   LabState before_;
-  std::string drain_;
+  struct ShownDrain {
+    std::string name = {};                  // "drains/x"
+    std::string box = {};                   // Its id.
+    std::vector<std::string> servers = {};  // "127.42.1.11:8080", "[::1]:21685"
+    absl::Time evacuating = absl::InfiniteFuture();
+    absl::Time refusing = absl::InfiniteFuture();
+  };
+  ShownDrain drain_;
   std::unique_ptr<Players> players_;
   std::unique_ptr<Prober> prober_;
 };

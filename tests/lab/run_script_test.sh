@@ -43,6 +43,10 @@ checkout "$work/good"
 expect "an unknown command: exit code" 2 $?
 "$work/good/run" help | grep -q '^./run test'
 expect "help lists the commands" 0 $?
+"$work/good/run" fuzz address_fuzz soon >/dev/null 2>&1
+expect "a fuzz run that isn't of seconds: exit code" 1 $?
+got=$("$work/good/run" fuzz address_fuzz -5 2>&1)
+expect "a fuzz run that isn't of seconds: says so" "./run: SECONDS '-5': a whole number from 1 on; usage: ./run fuzz NAME [SECONDS]" "$got"
 ln -s "$work/good/run" "$work/link"
 (cd / && "$work/link" help >/dev/null)
 expect "it may be called by a link from another folder" 0 $?

@@ -24,6 +24,38 @@ def cc_test(name, copts = [], deps = [], **kwargs):
     kwargs.setdefault("size", "small")
     native.cc_test(name = name, copts = FAIRLEAD_COPTS + copts, deps = deps + ["@debian//:gtest_main"], **kwargs)
 
+def cc_fuzz_test(name, srcs, mutants, copts = [], deps = [], **kwargs):
+    """A fuzz target (LLVMFuzzerTestOneInput) of //tests/fuzz with its seeds in corpus/<name>/.
+
+    ./run test runs it with our own main (tests/fuzz/driver.cc) over its seeds and a fixed number of seeded mutants of them; ./run fuzz NAME
+    with libFuzzer, under clang's sanitizers (--config=fuzz).
+
+    Args:
+      name: of the test and of the folder of its seeds.
+      srcs: the target.
+      mutants: how many under ./run test.
+      copts: as usual.
+      deps: as usual.
+      **kwargs: as usual.
+    """
+    kwargs.setdefault("size", "small")
+    native.cc_test(
+        name = name,
+        srcs = srcs,
+        copts = FAIRLEAD_COPTS + copts,
+        args = ["--mutants=%d" % mutants, native.package_name() + "/corpus/" + name],
+        data = native.glob(["corpus/" + name + "/**"]),
+        linkopts = select({
+            "//tests/fuzz:libfuzzer": ["-fsanitize=fuzzer"],
+            "//conditions:default": [],
+        }),
+        deps = deps + select({
+            "//tests/fuzz:libfuzzer": [],
+            "//conditions:default": ["//tests/fuzz:driver"],
+        }),
+        **kwargs
+    )
+
 def cc_benchmark(name, copts = [], deps = [], **kwargs):
     """A google-benchmark binary, run by ./run bench NAME with -c opt."""
     native.cc_binary(name = name, testonly = True, copts = FAIRLEAD_COPTS + copts, deps = deps + ["@debian//:benchmark"], **kwargs)

@@ -265,8 +265,15 @@ NginxConfigInput NginxConfigOf(const registry::v1::ApplianceConfig& config) {
 }
 
 ServingMode ServingModeOf(const registry::v1::Appliance& appliance) {
-  // Also by an operator's hand: DRAINED means that the box may be switched off.
-  if (appliance.admin_state() == common::v1::ADMIN_STATE_DRAINED) return ServingMode::kRefusing;
+  switch (appliance.admin_state()) {
+    // Also by an operator's hand: DRAINED means that the box may be switched off, DISABLED that nobody is to get anything from it.
+    case common::v1::ADMIN_STATE_DRAINED:
+    case common::v1::ADMIN_STATE_DISABLED:
+    case common::v1::ADMIN_STATE_RETIRED:
+      return ServingMode::kRefusing;
+    default:
+      break;
+  }
   switch (appliance.drain().phase()) {
     case registry::v1::Drain::PHASE_EVACUATING:
       return ServingMode::kEvacuating;

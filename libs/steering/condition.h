@@ -1,0 +1,64 @@
+// The condition of the fleet as the decision reads it: 24 bytes a slot, side by side for the boxes of a site, and 2 bytes a link. Worked
+// out of a Fleet and the policy's thresholds; whatever a report changes, it changes here. An immutable value; any thread.
+#ifndef FAIRLEAD_LIBS_STEERING_CONDITION_H_
+#define FAIRLEAD_LIBS_STEERING_CONDITION_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "libs/steering/decision.h"
+#include "libs/steering/fleet.h"
+#include "libs/steering/policy.h"
+
+namespace fairlead {
+
+struct BoxState {
+  // Endpoints, as bits 0 to 2; then what else is yes or no.
+  static constexpr uint8_t kV4Name = 1;
+  static constexpr uint8_t kV4Literal = 2;
+  static constexpr uint8_t kV6 = 4;
+  static constexpr uint8_t kEndpoints = 7;
+  static constexpr uint8_t kLive = 8;
+  static constexpr uint8_t kNoRoom = 16;  // Unfit because of capacity, not health.
+
+  uint64_t hash = 0;                // For the spread.
+  uint32_t weight = 0;              // For the spread.
+  uint32_t box = Fleet::kNone;      // Its number in the fleet; kNone: an empty slot.
+  Fitness fitness = Fitness::kFit;  // Of health, and of capacity as far as the box and its site's uplinks go.
+  uint8_t flags = 0;
+  uint16_t busiest_permille = 0;  // Of the box and its site's uplinks; 65535 stands for all above.
+  uint32_t padding = 0;
+};
+static_assert(sizeof(BoxState) == 24);
+
+class Condition {
+ public:
+  // `fleet` is kept.
+  static std::shared_ptr<const Condition> Build(std::shared_ptr<const Fleet> fleet, const SteeringPolicy& policy);
+
+  const BoxState& At(uint32_t slot) const { return boxes_[slot]; }
+  // `link` may be kNone: never full, and idle.
+  bool LinkHasRoom(uint32_t link) const { return LinkPermille(link) < full_permille_; }
+  uint32_t LinkPermille(uint32_t link) const { return link == Fleet::kNone ? 0 : links_[link]; }
+  // True if Build would make the same of these: `fleet` must be the very object.
+  bool IsOf(const Fleet& fleet, const SteeringPolicy& policy) const {
+    return fleet_.get() == &fleet && full_permille_ == policy.full_permille;
+  }
+
+ private:
+  Condition() = default;
+
+  std::vector<BoxState> boxes_;
+  std::vector<uint16_t> links_;
+  uint32_t full_permille_ = 0;
+  std::shared_ptr<const Fleet> fleet_;
+};
+
+// Use as a share of the capacity that counts; 0 if that isn't known.
+uint64_t UsePermille(const LinkView& link);
+uint64_t UsePermille(const ApplianceView& box);
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_LIBS_STEERING_CONDITION_H_

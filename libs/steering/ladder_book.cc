@@ -1,0 +1,364 @@
+#include "libs/steering/ladder_book.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <iterator>
+#include <numeric>
+#include <string>
+#include <tuple>
+
+#include "absl/hash/hash.h"
+#include "absl/strings/string_view.h"
+
+namespace fairlead {
+namespace {
+
+// Sessions in the order of their ids, so that their numbers don't depend on the caller; `moved[old] == new`.
+std::vector<SessionView> SortSessions(std::vector<SessionView> sessions, std::vector<uint32_t>& moved) {
+  std::vector<uint32_t> order(sessions.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return sessions[a].id < sessions[b].id; });
+  moved.resize(sessions.size());
+  std::vector<SessionView> sorted;
+  sorted.reserve(sessions.size());
+  for (const uint32_t old : order) {
+    moved[old] = static_cast<uint32_t>(sorted.size());
+    sorted.push_back(std::move(sessions[old]));
+  }
+  return sorted;
+}
+
+const Rung* RungsOf(uint64_t word) {
+  return reinterpret_cast<const Rung*>(word >> 16);
+}
+size_t CountOf(uint64_t word) {
+  return word & 0xffff;
+}
+
+template <typename T>
+void AppendBytes(std::string& key, const T& value) {
+  key.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+}  // namespace
+
+LadderBook::LadderBook(std::shared_ptr<const Fleet> fleet, std::vector<SessionView> sessions, const PlaceTable* places,
+                       const SteeringPolicy& policy)
+    : fleet_(std::move(fleet)), policy_(policy), index_(std::make_shared<LeafIndex>()), pool_(std::make_shared<RowPool>()) {
+  auto resolved = std::make_shared<LadderTable::Sessions>();
+  resolved->views = SortSessions(std::move(sessions), moved_);
+  resolved->resolved = ResolveSessions(*fleet_, resolved->views);
+  sessions_ = std::move(resolved);
+  slots_ = std::make_shared<const LadderTable::Slots>(LadderTable::Slots{fleet_->slots()});
+  sets_.Add(std::make_shared<const RouteSet>());
+  set_uses_.push_back(1);
+  leaves_.Add({.head = 0, .tail = TailFor(ClientPlace())});
+  facts_.Add({});
+  if (places == nullptr) return;
+  places_ = *places;
+  places->ForEach([this](const Prefix& prefix, const ClientPlace&) {
+    LeafFor(prefix);
+    dirty_.push_back(prefix);
+  });
+}
+
+bool LadderBook::MayAnnounce(uint32_t session, const Prefix& prefix) const {
+  const SessionView& view = sessions_->views[session];
+  if (view.allowed == nullptr) return view.transport == TransportClass::kTransit;
+  return view.allowed->LongestMatch(prefix).has_value();
+}
+
+void LadderBook::ChangeIndex(const IndexChange& change) {
+  const auto apply = [](LeafIndex& index, const IndexChange& one) {
+    if (one.leaf == 0) {
+      index.leaves.Erase(one.prefix);
+    } else {
+      index.leaves.Insert(one.prefix, one.leaf);
+    }
+  };
+  if (index_shared_) {
+    if (spare_ != nullptr && spare_.use_count() == 1) {
+      std::atomic_thread_fence(std::memory_order_acquire);  // What its last reader read, it read before.
+      for (const IndexChange& lacking : spare_lacks_) apply(*spare_, lacking);
+    } else {
+      spare_ = std::make_shared<LeafIndex>(*index_);
+    }
+    std::swap(index_, spare_);
+    spare_lacks_.clear();
+    index_shared_ = false;
+  }
+  apply(*index_, change);
+  if (spare_ != nullptr) spare_lacks_.push_back(change);
+}
+
+uint32_t LadderBook::LeafFor(const Prefix& prefix) {
+  if (const uint32_t* leaf = index_->leaves.Find(prefix)) return *leaf;
+  uint32_t leaf = 0;
+  if (!free_leaves_.empty()) {
+    leaf = free_leaves_.back();
+    free_leaves_.pop_back();
+    leaves_.Mutable(leaf) = {};
+    facts_.Mutable(leaf) = {.prefix = prefix};
+  } else {
+    leaf = static_cast<uint32_t>(leaves_.Add({}));
+    facts_.Add({.prefix = prefix});
+  }
+  ChangeIndex({prefix, leaf});
+  return leaf;
+}
+
+// A prefix with neither routes nor a place has no leaf.
+void LadderBook::DropIfBare(const Prefix& prefix) {
+  const uint32_t* at = index_->leaves.Find(prefix);
+  if (at == nullptr || facts_[*at].set != 0 || places_.Find(prefix) != nullptr) return;
+  const uint32_t leaf = *at;
+  ChangeIndex({prefix, 0});
+  ReleaseHead(leaves_[leaf].head);
+  free_leaves_.push_back(leaf);
+}
+
+uint32_t LadderBook::InternSet(RouteSet set) {
+  if (set.empty()) return 0;
+  const auto at = known_sets_.find(set);
+  if (at != known_sets_.end()) {
+    ++set_uses_[at->second];
+    return at->second;
+  }
+  uint32_t number = 0;
+  auto shared = std::make_shared<const RouteSet>(set);
+  if (!free_sets_.empty()) {
+    number = free_sets_.back();
+    free_sets_.pop_back();
+    sets_.Mutable(number) = std::move(shared);
+    set_uses_[number] = 1;
+  } else {
+    number = static_cast<uint32_t>(sets_.Add(std::move(shared)));
+    set_uses_.push_back(1);
+  }
+  known_sets_.emplace(std::move(set), number);
+  return number;
+}
+
+void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
+  RouteSet set;
+  set.reserve(routes.size());
+  size_t left_out = 0;
+  for (const RouteView& route : routes) {
+    const uint32_t session = route.session < moved_.size() ? moved_[route.session] : Fleet::kNone;
+    if (session == Fleet::kNone || sessions_->resolved[session].site == Fleet::kNone || !MayAnnounce(session, prefix)) {
+      ++left_out;
+      continue;
+    }
+    set.push_back({.session = session,
+                   .neighbour_as = route.neighbour_as,
+                   .med = route.med,
+                   .as_path_length = route.as_path_length,
+                   .demoted = static_cast<uint16_t>(route.demoted ? 1 : 0)});
+  }
+  std::sort(set.begin(), set.end(), [](const PackedRoute& a, const PackedRoute& b) {
+    return std::tie(a.session, a.as_path_length, a.neighbour_as, a.med, a.demoted) <
+           std::tie(b.session, b.as_path_length, b.neighbour_as, b.med, b.demoted);
+  });
+  if (const auto known = left_out_of_.find(prefix); known != left_out_of_.end()) {
+    left_out_ -= known->second;
+    left_out_of_.erase(known);
+  }
+  if (left_out > 0) left_out_of_[prefix] = left_out;
+  left_out_ += left_out;
+
+  const uint32_t* at = index_->leaves.Find(prefix);
+  if (at == nullptr && set.empty()) return;
+  const uint32_t number = InternSet(std::move(set));
+  const uint32_t leaf = LeafFor(prefix);
+  const uint32_t before = facts_[leaf].set;
+  if (before != 0 && --set_uses_[before] == 0) {
+    known_sets_.erase(*sets_[before]);
+    free_sets_.push_back(before);
+  }
+  if (before == number) return;
+  facts_.Mutable(leaf).set = number;
+  dirty_.push_back(prefix);
+}
+
+void LadderBook::SetAll(const std::vector<RouteView>& routes) {
+  std::vector<uint32_t> order(routes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return routes[a].prefix < routes[b].prefix; });
+  std::vector<Prefix> gone;
+  auto at = order.begin();
+  index_->leaves.ForEach([&](const Prefix& prefix, const uint32_t& leaf) {
+    while (at != order.end() && routes[*at].prefix < prefix) ++at;
+    if (facts_[leaf].set != 0 && (at == order.end() || routes[*at].prefix != prefix)) gone.push_back(prefix);
+  });
+  for (const Prefix& prefix : gone) Set(prefix, {});
+  std::vector<RouteView> of_prefix;
+  for (at = order.begin(); at != order.end(); ++at) {
+    of_prefix.push_back(routes[*at]);
+    if (std::next(at) != order.end() && routes[*std::next(at)].prefix == of_prefix.back().prefix) continue;
+    Set(of_prefix.back().prefix, of_prefix);
+    of_prefix.clear();
+  }
+}
+
+// ---- Ladders ----
+
+uint32_t LadderBook::TailFor(const ClientPlace& place) {
+  const auto key = std::pair(place.at, std::pair(place.country, static_cast<uint8_t>(place.source)));
+  if (const auto at = known_tails_.find(key); at != known_tails_.end()) return at->second;
+  const uint32_t number =
+      static_cast<uint32_t>(tails_.Add({.place = place, .rungs = MakeRungs(*fleet_, BuildOpenLadder(*fleet_, place, policy_))}));
+  known_tails_.emplace(key, number);
+  return number;
+}
+
+uint64_t LadderBook::InternHead(const std::vector<Rung>& rungs) {
+  if (rungs.empty()) return 0;
+  const size_t bytes = rungs.size() * sizeof(Rung);
+  std::vector<Head>& alike = heads_[absl::Hash<absl::string_view>()({reinterpret_cast<const char*>(rungs.data()), bytes})];
+  for (Head& head : alike) {
+    if (CountOf(head.word) == rungs.size() && std::memcmp(RungsOf(head.word), rungs.data(), bytes) == 0) return head.word;
+  }
+  void* const memory = pool_->Take(bytes);
+  std::memcpy(memory, rungs.data(), bytes);
+  alike.push_back({.word = reinterpret_cast<uint64_t>(memory) << 16 | rungs.size()});
+  ++distinct_;
+  return alike.back().word;
+}
+
+void LadderBook::ReleaseHead(uint64_t word) {
+  if (word == 0) return;
+  const size_t bytes = CountOf(word) * sizeof(Rung);
+  const auto at = heads_.find(absl::Hash<absl::string_view>()({reinterpret_cast<const char*>(RungsOf(word)), bytes}));
+  for (Head& head : at->second) {
+    if (head.word != word || --head.leaves > 0) continue;
+    retiring_.push_back({const_cast<Rung*>(RungsOf(word)), bytes});
+    head = at->second.back();
+    at->second.pop_back();
+    if (at->second.empty()) heads_.erase(at);
+    --distinct_;
+    return;
+  }
+}
+
+void LadderBook::PutLadder(uint32_t leaf, const Made& made) {
+  const Leaf& before = leaves_[leaf];
+  if (before.head == made.head && before.tail == made.tail) return;
+  if (before.head != made.head) {
+    if (made.head != 0) {
+      const absl::string_view bytes(reinterpret_cast<const char*>(RungsOf(made.head)), CountOf(made.head) * sizeof(Rung));
+      for (Head& head : heads_.at(absl::Hash<absl::string_view>()(bytes))) head.leaves += head.word == made.head ? 1 : 0;
+    }
+    ReleaseHead(before.head);
+  }
+  Leaf& now = leaves_.Mutable(leaf);
+  now.head = made.head;
+  now.tail = made.tail;
+}
+
+LadderBook::Made LadderBook::MakeLadder(const std::vector<Level>& stack) {
+  // Of the lengths only the order counts, and that is the order of the stack.
+  std::string key;
+  AppendBytes(key, stack.size());
+  for (const Level& level : stack) {
+    AppendBytes(key, level.set);
+  }
+  const ClientPlace& known = stack.back().place;
+  AppendBytes(key, known.at);
+  AppendBytes(key, known.source);
+  key.append(known.country);
+  const auto [at, is_new] = made_.try_emplace(std::move(key));
+  if (!is_new) return at->second;
+  ++ladders_built_;
+  std::vector<RouteView> covering;
+  for (const Level& level : stack) {
+    for (const PackedRoute& route : *sets_[level.set]) {
+      covering.push_back({.prefix = level.prefix,
+                          .session = route.session,
+                          .neighbour_as = route.neighbour_as,
+                          .med = route.med,
+                          .as_path_length = route.as_path_length,
+                          .demoted = route.demoted != 0});
+    }
+  }
+  const ClientPlace place = PlaceOrHearingSite(known, *fleet_, sessions_->resolved, covering);
+  const Ladder ladder = BuildRoutedLadder(*fleet_, sessions_->resolved, covering, place, policy_);
+  at->second = {.head = InternHead(MakeRungs(*fleet_, ladder)), .tail = TailFor(place)};
+  return at->second;
+}
+
+// Prefixes come in their order, each right before those it covers: what covers the one at hand is a stack.
+void LadderBook::Rebuild(const Prefix& within) {
+  std::vector<Level> stack;
+  const auto push = [&](const Prefix& prefix, uint32_t leaf) {
+    while (!stack.empty() && !stack.back().prefix.Covers(prefix)) stack.pop_back();
+    Level level = {.prefix = prefix, .set = facts_[leaf].set};
+    if (!stack.empty()) {
+      level.place = stack.back().place;
+      level.routed_length = stack.back().routed_length;
+    }
+    if (const ClientPlace* own = places_.Find(prefix); own != nullptr && own->known()) level.place = *own;
+    if (level.set != 0) level.routed_length = prefix.length();
+    stack.push_back(std::move(level));
+  };
+  index_->leaves.ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
+    if (prefix != within) push(prefix, leaf);
+  });
+  index_->leaves.ForEachWithin(within, [&](const Prefix& prefix, const uint32_t& leaf) {
+    ++leaves_visited_;
+    push(prefix, leaf);
+    PutLadder(leaf, MakeLadder(stack));
+    const int16_t routed_length = static_cast<int16_t>(stack.back().routed_length);
+    if (facts_[leaf].routed_length != routed_length) facts_.Mutable(leaf).routed_length = routed_length;
+  });
+}
+
+void LadderBook::FreeUnread() {
+  while (!retired_.empty() && retired_.front().last.expired()) {
+    std::atomic_thread_fence(std::memory_order_acquire);  // What its last reader read, it read before.
+    for (const Memory& memory : retired_.front().memory) pool_->Give(memory.at, memory.bytes);
+    retired_.pop_front();
+  }
+}
+
+std::shared_ptr<const LadderTable> LadderBook::Publish() {
+  ladders_built_ = 0;
+  leaves_visited_ = 0;
+  std::sort(dirty_.begin(), dirty_.end());
+  for (const Prefix& prefix : dirty_) DropIfBare(prefix);
+  const Prefix* last = nullptr;  // What it covers has been rebuilt with it.
+  for (const Prefix& prefix : dirty_) {
+    if (last != nullptr && last->Covers(prefix)) continue;
+    Rebuild(prefix);
+    last = &prefix;
+  }
+  dirty_.clear();
+  made_.clear();
+
+  const std::shared_ptr<LadderTable> table(new LadderTable());
+  table->sessions_ = sessions_;
+  table->index_ = index_;
+  index_shared_ = true;
+  table->leaves_ = leaves_.Publish();
+  table->facts_ = facts_.Publish();
+  table->sets_ = sets_.Publish();
+  table->tails_ = tails_.Publish();
+  table->slots_ = slots_;
+  table->pool_ = pool_;
+  table->fingerprint_ = fleet_->fingerprint();
+  table->left_out_ = left_out_;
+  table->distinct_ = distinct_ + 1;  // And that of clients which nothing matches.
+  // What this table no longer has, the one before may still show.
+  if (!retired_.empty()) {
+    std::vector<Memory>& memory = retired_.back().memory;
+    memory.insert(memory.end(), retiring_.begin(), retiring_.end());
+  } else {
+    for (const Memory& memory : retiring_) pool_->Give(memory.at, memory.bytes);
+  }
+  retiring_.clear();
+  retired_.push_back({table, {}});
+  FreeUnread();
+  return table;
+}
+
+}  // namespace fairlead
