@@ -14,7 +14,6 @@
 namespace fairlead {
 namespace {
 
-constexpr absl::string_view kPackage = "/URISigningPackage=";
 constexpr size_t kMaxFileName = 63;
 
 }  // namespace
@@ -44,21 +43,21 @@ std::string ContentPath::ToString() const {
 }
 
 std::string MakeSignedPath(absl::string_view token, absl::string_view content_path) {
-  return absl::StrCat(kPackage, token, "/", content_path);
+  return absl::StrCat(kSignedPathLead, token, "/", content_path);
 }
 
 std::string MakeSignedFolder(absl::string_view token, absl::string_view title, absl::string_view version) {
-  return absl::StrCat(kPackage, token, "/", title, "/", version, "/");
+  return absl::StrCat(kSignedPathLead, token, "/", title, "/", version, "/");
 }
 
 absl::StatusOr<SignedPath> ParseSignedPath(absl::string_view text) {
   absl::string_view rest = text;
   const size_t package_end = text.find('/', 1);
-  if (!absl::ConsumePrefix(&rest, kPackage) || package_end == absl::string_view::npos || package_end == kPackage.size()) {
-    return InvalidField("URL path", text, absl::StrCat("want '", kPackage, "<token>/<title>/<version>/<rendition>/<file>'"));
+  if (!absl::ConsumePrefix(&rest, kSignedPathLead) || package_end == absl::string_view::npos || package_end == kSignedPathLead.size()) {
+    return InvalidField("URL path", text, absl::StrCat("want '", kSignedPathLead, "<token>/<title>/<version>/<rendition>/<file>'"));
   }
   ASSIGN_OR_RETURN(ContentPath path, ContentPath::Parse(text.substr(package_end + 1), "URL path"));
-  return SignedPath{std::string(text.substr(kPackage.size(), package_end - kPackage.size())), std::move(path)};
+  return SignedPath{std::string(text.substr(kSignedPathLead.size(), package_end - kSignedPathLead.size())), std::move(path)};
 }
 
 }  // namespace fairlead

@@ -39,6 +39,8 @@ struct ContentPath {
 
 absl::Status ValidateFileName(absl::string_view name, absl::string_view field);
 
+// What a signed path begins with; the token, "/" and the content path follow.
+constexpr absl::string_view kSignedPathLead = "/URISigningPackage=";
 // "/URISigningPackage=<token>/<title>/<version>/<rendition>/<file>": what follows scheme, host and port.
 std::string MakeSignedPath(absl::string_view token, absl::string_view content_path);
 // "/URISigningPackage=<token>/<title>/<version>/": paths below the version are appended to it.

@@ -3,7 +3,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "libs/base/errors.h"
+#include "libs/base/retry_after.h"
 #include "nlohmann/json.hpp"
 
 namespace fairlead {
@@ -62,6 +65,10 @@ HttpResponse ErrorResponse(int http_status, const absl::Status& status) {
   HttpResponse response;
   response.status = http_status;
   response.headers.emplace_back("Cache-Control", "no-store");
+  if (const absl::Duration delay = RetryAfterOf(status); delay > absl::ZeroDuration()) {
+    // Whole seconds, and never too early (RFC 9110 §10.2.3).
+    response.headers.emplace_back("Retry-After", absl::StrCat(absl::ToInt64Seconds(absl::Ceil(delay, absl::Seconds(1)))));
+  }
   // Strict would throw on bytes that aren't UTF-8, and messages quote what clients send.
   response.body =
       nlohmann::ordered_json({{"error", std::move(error)}}).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

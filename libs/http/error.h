@@ -14,7 +14,8 @@ namespace fairlead {
 int HttpStatusOf(absl::StatusCode code);
 
 // `details` has one google.rpc.ErrorInfo, the same that gRPC clients get: reason = the canonical code's name, domain "fairlead", and
-// "field" and "value" where the status names them (libs/base/errors.h). Also sets Cache-Control: no-store. Bytes that aren't UTF-8 are
+// "field" and "value" where the status names them (libs/base/errors.h). Also sets Cache-Control: no-store, and
+// Retry-After where the status says when to try again. Bytes that aren't UTF-8 are
 // replaced.
 HttpResponse ErrorResponse(const absl::Status& status);
 // The same with an HTTP status of its own, for errors that no canonical code maps to (405, 413, 431).

@@ -1,14 +1,24 @@
 #include "libs/http/error.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "libs/base/errors.h"
+#include "libs/base/retry_after.h"
 #include "nlohmann/json.hpp"
 
 namespace fairlead {
 namespace {
+
+TEST(ErrorResponse, WhenToTryAgainIsToldInWholeSecondsAndNeverTooEarly) {
+  const HttpResponse response = ErrorResponse(WithRetryAfter(absl::ResourceExhaustedError("too many"), absl::Milliseconds(1500)));
+  EXPECT_EQ(response.status, 429);
+  const std::pair<std::string, std::string> retry("Retry-After", "2");
+  EXPECT_NE(std::find(response.headers.begin(), response.headers.end(), retry), response.headers.end());
+}
 
 TEST(ErrorResponse, SaysCodeStatusMessageFieldAndValue) {
   const HttpResponse response = ErrorResponse(FieldError(absl::StatusCode::kNotFound, "title", "titles/x", "no such title"));

@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/base/errors.h"
+#include "libs/base/retry_after.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/principal.h"
 #include "libs/rpc/server.h"
@@ -26,6 +27,14 @@ namespace fairlead {
 namespace {
 
 using ::testing::HasSubstr;
+
+TEST(Status, WhenToTryAgainTravels) {
+  const absl::Status refused = WithRetryAfter(absl::ResourceExhaustedError("too many"), absl::Milliseconds(1500));
+  const absl::Status told = FromGrpcStatus(ToGrpcStatus(refused));
+  EXPECT_EQ(told.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(RetryAfterOf(told), absl::Milliseconds(1500));
+  EXPECT_EQ(RetryAfterOf(FromGrpcStatus(ToGrpcStatus(absl::InternalError("x")))), absl::ZeroDuration());
+}
 
 TEST(Status, FieldAndValueSurviveTheWire) {
   const absl::Status sent = FieldError(absl::StatusCode::kNotFound, "site.partner", "partners/x", "no such partner");

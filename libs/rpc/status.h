@@ -1,7 +1,7 @@
 // absl::Status inside, grpc::Status at the edge. The two meet here only.
 //
 // A status that names a field (libs/base/errors.h) travels with google.rpc.ErrorInfo details: reason = the canonical code's name, domain
-// "fairlead", metadata "field" and "value".
+// "fairlead", metadata "field" and "value". One that says when to try again also has a google.rpc.RetryInfo.
 #ifndef FAIRLEAD_LIBS_RPC_STATUS_H_
 #define FAIRLEAD_LIBS_RPC_STATUS_H_
 
@@ -12,7 +12,7 @@ namespace fairlead {
 
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
-// The code and message, with field and value restored where the server told them.
+// The code and message, with field, value and time to try again restored where the server told them.
 absl::Status FromGrpcStatus(const grpc::Status& status);
 
 }  // namespace fairlead

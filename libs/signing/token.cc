@@ -26,9 +26,7 @@ constexpr size_t kMaxSessionLength = 64;
 constexpr int64_t kMaxSeconds = 253402300799;
 
 absl::Status ValidateSession(absl::string_view session) {
-  const bool fits = session.size() <= kMaxSessionLength &&
-                    std::all_of(session.begin(), session.end(), [](char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; });
-  if (fits) return absl::OkStatus();
+  if (session.empty() || IsTokenSession(session)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("session '", session.substr(0, kMaxSessionLength), "': want [A-Za-z0-9_-]{1,64}"));
 }
 
@@ -109,6 +107,11 @@ absl::Status ReadPrivateClaims(const nlohmann::json& json, TokenClaims& claims) 
 }
 
 }  // namespace
+
+bool IsTokenSession(absl::string_view session) {
+  return !session.empty() && session.size() <= kMaxSessionLength &&
+         std::all_of(session.begin(), session.end(), [](char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; });
+}
 
 absl::string_view ToString(TokenScope scope) {
   return scope == TokenScope::kFill ? "fill" : "play";

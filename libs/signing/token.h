@@ -41,6 +41,9 @@ struct TokenClaims {
   friend bool operator==(const TokenClaims&, const TokenClaims&) = default;
 };
 
+// Whether a token can be bound to it: [A-Za-z0-9_-]{1,64}.
+bool IsTokenSession(absl::string_view session);
+
 // How a cause stands in a token: "none", "content", "health", "capacity", "route", "admin".
 absl::string_view CauseWord(MissCause cause);
 

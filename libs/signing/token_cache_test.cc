@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -45,7 +46,7 @@ TEST_F(TokenCacheTest, RequestsOfOneBucketShareOneToken) {
   TokenCache cache(*signer_);
   const TokenCache::Token first = cache.Get(request_, "k-1", kNow + absl::Seconds(1)).value();
   EXPECT_EQ(cache.Get(request_, "k-1", kNow + absl::Minutes(10)).value(), first);
-  EXPECT_NE(*cache.Get(request_, "k-1", kNow + absl::Minutes(10) + absl::Seconds(1)).value(), *first);
+  EXPECT_NE(cache.Get(request_, "k-1", kNow + absl::Minutes(10) + absl::Seconds(1)).value(), first);
   EXPECT_EQ(cache.stats().hits, 1u);
   EXPECT_EQ(cache.stats().misses, 2u);
   EXPECT_DOUBLE_EQ(cache.stats().hit_rate(), 1.0 / 3);
@@ -55,7 +56,7 @@ TEST_F(TokenCacheTest, ATokenLivesAtLeastAsLongAsAskedAndIsValidAtOnce) {
   TokenCache cache(*signer_);
   for (int second = 0; second <= 1200; second += 37) {
     const absl::Time now = kNow + absl::Seconds(second);
-    const TokenVerdict verdict = verifier_.Verify(*cache.Get(request_, "k-1", now).value(), now);
+    const TokenVerdict verdict = verifier_.Verify(cache.Get(request_, "k-1", now).value(), now);
     ASSERT_EQ(verdict.fault, TokenFault::kNone) << verdict.detail;
     EXPECT_LE(verdict.claims.not_before, now);
     EXPECT_GE(verdict.claims.expires, now + absl::Hours(4));
@@ -123,12 +124,121 @@ TEST_F(TokenCacheTest, ThreadsMayShareIt) {
         const std::string title = absl::StrCat("title-", i % 40);
         const absl::StatusOr<TokenCache::Token> token = cache.Get({.title = title, .version = "v1"}, "k-1", kNow);
         ASSERT_TRUE(token.ok());
-        ASSERT_EQ(verifier_.Verify(**token, kNow).claims.title, title);
+        ASSERT_EQ(verifier_.Verify(*token, kNow).claims.title, title);
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(cache.stats().hits + cache.stats().misses, 2000u);
+}
+
+TEST_F(TokenCacheTest, ThreadsThatWantTheSameTokenAtOnceSignItOnce) {
+  TokenCache cache(*signer_);
+  constexpr int kThreads = 4;
+  for (int round = 0; round < 200; ++round) {
+    const std::string title = absl::StrCat("title-", round);
+    std::atomic<int> ready{0};
+    std::vector<std::string> tokens(kThreads);
+    std::vector<std::thread> threads;
+    for (std::string& token : tokens) {
+      threads.emplace_back([&] {
+        for (++ready; ready < kThreads;) std::this_thread::yield();
+        token = cache.Get({.title = title, .version = "v1"}, "k-1", kNow).value();
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& token : tokens) ASSERT_EQ(token, tokens.front());
+  }
+  EXPECT_EQ(cache.stats().misses, 200u);
+  EXPECT_EQ(cache.stats().hits, 200u * (kThreads - 1));
+}
+
+// Readers copy out of slots that are being written all the time; what they get is always one whole token, and the one they asked for.
+TEST_F(TokenCacheTest, ATokenIsNeverReadHalfWritten) {
+  TokenCache cache(*signer_, {.max_entries = 8});
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 3000; ++i) {
+        const std::string title(static_cast<size_t>(1 + (i * 7 + t) % 12), 'a');
+        const std::string token = cache.Get({.title = title, .version = "v1"}, "k-1", kNow).value();
+        ASSERT_EQ(verifier_.Verify(token, kNow).claims.title, title);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(cache.size(), 8u);
+}
+
+TEST_F(TokenCacheTest, ATokenOfASessionIsBoundToItAndNotKept) {
+  TokenCache cache(*signer_);
+  TokenRequest request = request_;
+  request.session = "Session_1";
+  const std::string token = cache.Get(request, "k-1", kNow).value();
+  EXPECT_EQ(verifier_.Verify(token, kNow).claims.session, "Session_1");
+  EXPECT_EQ(verifier_.Verify(cache.Get(request_, "k-1", kNow).value(), kNow).claims.session, "");
+  EXPECT_EQ(cache.size(), 1u);
+}
+
+TEST_F(TokenCacheTest, TheLongestIdsAreCachedToo) {
+  TokenCache cache(*signer_);
+  const std::string longest(63, 'x');
+  const TokenRequest request = {.title = longest, .version = longest, .rank = 3, .position = 31, .cause = MissCause::kCapacity};
+  const std::string token = cache.Get(request, "k-1", kNow).value();
+  EXPECT_EQ(cache.Get(request, "k-1", kNow).value(), token);
+  EXPECT_EQ(cache.stats().hits, 1u);
+}
+
+TEST_F(TokenCacheTest, WhatIsAskedForAgainIsSignedAheadOfTheNextBucket) {
+  TokenCache cache(*signer_);
+  const absl::Time now = kNow + absl::Minutes(9);  // A minute before the bucket ends.
+  for (int i = 0; i < 50; ++i) {
+    const std::string title = absl::StrCat("head-", i);
+    for (int times = 0; times < 2; ++times) ASSERT_TRUE(cache.Get({.title = title, .version = "v1"}, "k-1", now).ok());
+    ASSERT_TRUE(cache.Get({.title = absl::StrCat("tail-", i), .version = "v1"}, "k-1", now).ok());
+  }
+  const SignAheadStep all = {.max_slots = 1'000'000, .max_signatures = 1'000};
+  EXPECT_EQ(cache.SignAhead(now - absl::Minutes(2), all), 0u);  // Too early.
+  EXPECT_EQ(cache.SignAhead(now, all), 50u);
+  EXPECT_EQ(cache.SignAhead(now, all), 0u);  // They are there.
+  EXPECT_EQ(cache.stats().ahead, 50u);
+  const uint64_t signed_before = cache.stats().misses;
+  const absl::Time later = kNow + absl::Minutes(10) + absl::Seconds(1);
+  for (int i = 0; i < 50; ++i) {
+    const std::string title = absl::StrCat("head-", i);
+    const TokenVerdict verdict = verifier_.Verify(cache.Get({.title = title, .version = "v1"}, "k-1", later).value(), later);
+    ASSERT_EQ(verdict.fault, TokenFault::kNone);
+    ASSERT_EQ(verdict.claims.title, title);
+    ASSERT_GE(verdict.claims.expires, later + absl::Hours(4));
+  }
+  EXPECT_EQ(cache.stats().misses, signed_before);  // No storm.
+}
+
+TEST_F(TokenCacheTest, AStepAheadIsBoundedAndTheNextGoesOnFromThere) {
+  TokenCache cache(*signer_, {.max_entries = 800});
+  for (int i = 0; i < 100; ++i) {
+    const std::string title = absl::StrCat("head-", i);
+    for (int times = 0; times < 2; ++times) ASSERT_TRUE(cache.Get({.title = title, .version = "v1"}, "k-1", kNow).ok());
+  }
+  size_t made = 0;
+  for (int step = 0; step < 20; ++step) {
+    const size_t now = cache.SignAhead(kNow, {.max_slots = 800, .max_signatures = 10});
+    ASSERT_LE(now, 10u);
+    made += now;
+  }
+  EXPECT_EQ(made, 100u);
+}
+
+TEST_F(TokenCacheTest, SigningAheadNeverPushesOutWhatIsInUse) {
+  TokenCache cache(*signer_, {.max_entries = 8});  // One set.
+  for (int times = 0; times < 2; ++times) {
+    for (int i = 0; i < 8; ++i) ASSERT_TRUE(cache.Get({.title = absl::StrCat("head-", i), .version = "v1"}, "k-1", kNow).ok());
+  }
+  ASSERT_EQ(cache.stats().misses, 8u);
+  EXPECT_EQ(cache.SignAhead(kNow), 0u);
+  EXPECT_EQ(cache.stats().ahead, 0u);
+  for (int i = 0; i < 8; ++i) ASSERT_TRUE(cache.Get({.title = absl::StrCat("head-", i), .version = "v1"}, "k-1", kNow).ok());
+  EXPECT_EQ(cache.stats().misses, 8u);
 }
 
 }  // namespace

@@ -127,27 +127,37 @@ void AddWrites(CLI::App& app, Parsed& p) {
   revoke->add_option("KEY", p.key, "the key's id")->required();
 }
 
-void AddSteerOptions(CLI::App& command, SteerArguments& steer) {
-  command.add_option("--client", steer.client, "the viewer's IPv4 or IPv6 address")->required();
+CLI::Option* AddSteerOptions(CLI::App& command, SteerArguments& steer) {
+  CLI::Option* client = command.add_option("--client", steer.client, "the viewer's IPv4 or IPv6 address");
   command.add_option("--title", steer.title, "the title")->required();
   command.add_option("--version", steer.version, "its version (default: the current one)");
   command.add_option("--renditions", steer.renditions, "only these, separated by commas (default: the whole playable set)")->delimiter(',');
   command.add_option("--max-urls", steer.max_urls, "URLs wanted a file, at most 8 (default: the policy's)")->check(CLI::Range(0, 8));
   command.add_option("--session-id", steer.session_id, "spreads the viewers behind one address");
+  return client;
 }
 
 void AddSteering(CLI::App& app, Parsed& p) {
   CLI::App* steer = AddCommand(app, p, "steer", "Where a client would be sent",
                                "  fairlead steer --client 198.51.100.7 --title big-film\n"
-                               "  fairlead steer --client 2001:db8::7 --title big-film --renditions video-720p,audio-en --urls",
-                               [&p](Context& context) { return Steer(context, p.steer); });
-  AddSteerOptions(*steer, p.steer);
+                               "  fairlead steer --client 2001:db8::7 --title big-film --renditions video-720p,audio-en --urls\n"
+                               "  fairlead steer --clients addresses.txt --title big-film | jq -r 'select(.error) | .client'",
+                               [&p](Context& context) -> absl::Status {
+                                 if (!p.steer.clients.empty()) return SteerClients(context, p.steer);
+                                 if (p.steer.client.empty()) return UsageError("steer: --client or --clients is required");
+                                 return Steer(context, p.steer);
+                               });
+  CLI::Option* client = AddSteerOptions(*steer, p.steer);
+  CLI::Option* clients =
+      steer->add_option("--clients", p.steer.clients, "a file of addresses, one a line (- = standard input): JSON lines in its order");
+  clients->excludes(client);
+  steer->add_flag("--strict", p.steer.strict, "end at a line of --clients that is no address")->needs(clients);
   steer->add_flag("--urls", p.steer.urls, "print 'rendition position url' lines, for scripts");
   CLI::App* explain =
       AddCommand(app, p, "explain", "Why a client is sent there: prefixes, ladder, each layer's verdict, winner and runner-up",
                  "  fairlead explain --client 198.51.100.7 --title big-film --renditions video-720p",
                  [&p](Context& context) { return Explain(context, p.steer); });
-  AddSteerOptions(*explain, p.steer);
+  AddSteerOptions(*explain, p.steer)->required();
 }
 
 void AddFill(CLI::App& app, Parsed& p) {

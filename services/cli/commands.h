@@ -63,7 +63,7 @@ struct DrainArguments {
 absl::Status CreateDrain(Context& context, const DrainArguments& arguments);
 absl::Status CancelDrain(Context& context, const std::string& name);
 
-// --- steer.cc, explain.cc ---
+// --- steer.cc, steer_clients.cc, explain.cc ---
 struct SteerArguments {
   std::string client = {};
   std::string title = {};
@@ -73,7 +73,12 @@ struct SteerArguments {
   std::string session_id = {};
   // Print the URLs, one a line.
   bool urls = false;
+  // A file of clients, one a line; "-" = standard input. Instead of `client`.
+  std::string clients = {};
+  // A line of it that is no address ends the command.
+  bool strict = false;
 };
+absl::Status SteerClients(Context& context, const SteerArguments& arguments);
 absl::Status Steer(Context& context, const SteerArguments& arguments);
 absl::Status Explain(Context& context, const SteerArguments& arguments);
 

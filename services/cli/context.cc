@@ -59,6 +59,10 @@ void Context::Prepare(grpc::ClientContext& call) const {
   SetPrincipal(call, settings_.principal);
 }
 
+void Context::PrepareStream(grpc::ClientContext& call) const {
+  SetPrincipal(call, settings_.principal);
+}
+
 std::shared_ptr<grpc::Channel> Context::ChannelTo(const Server& server) {
   std::shared_ptr<grpc::Channel>& channel = channels_[server.target];
   if (channel == nullptr) channel = MakeChannel(server.target);

@@ -122,6 +122,14 @@ class Context {
     return absl::InternalError(absl::StrCat(server.program, " at ", server.target, ": its list does not end"));
   }
 
+  // For a stream, which Call can't make: a stub, who we are (and no deadline), and words for how it ended.
+  template <typename Service>
+  std::unique_ptr<typename Service::StubInterface> StubOf(const Server& server) {
+    return Service::NewStub(ChannelTo(server));
+  }
+  void PrepareStream(grpc::ClientContext& call) const;
+  absl::Status Told(const Server& server, const grpc::Status& status) const;
+
   // Prints as JSON; nothing in table mode.
   void PrintJson(const google::protobuf::Message& message);
   // A line on standard error that is not an error: "note: …".
@@ -130,7 +138,6 @@ class Context {
  private:
   void Prepare(grpc::ClientContext& call) const;
   std::shared_ptr<grpc::Channel> ChannelTo(const Server& server);
-  absl::Status Told(const Server& server, const grpc::Status& status) const;
 
   const Settings settings_;
   Terminal terminal_;

@@ -17,8 +17,13 @@ namespace fairlead::cli {
 absl::StatusOr<steering::v1::SteerRequest> MakeSteerRequest(const SteerArguments& arguments) {
   const absl::StatusOr<IpAddress> client = IpAddress::Parse(arguments.client, "--client");
   if (!client.ok()) return UsageError(client.status().message());
-  steering::v1::SteerRequest request;
+  ASSIGN_OR_RETURN(steering::v1::SteerRequest request, MakeRequestLike(arguments));
   request.set_client_address(arguments.client);
+  return request;
+}
+
+absl::StatusOr<steering::v1::SteerRequest> MakeRequestLike(const SteerArguments& arguments) {
+  steering::v1::SteerRequest request;
   ASSIGN_OR_RETURN(*request.mutable_title(), FullName(arguments.title, "titles"));
   request.set_version(arguments.version);
   for (const std::string& rendition : arguments.renditions) request.add_renditions(rendition);

@@ -10,6 +10,8 @@
 
 namespace fairlead::cli {
 
+// Everything but the client.
+absl::StatusOr<steering::v1::SteerRequest> MakeRequestLike(const SteerArguments& arguments);
 absl::StatusOr<steering::v1::SteerRequest> MakeSteerRequest(const SteerArguments& arguments);
 
 // "OK by 198.51.0.0/16; reusable for 30s" or "NOT SERVABLE: NOT_HELD, no appliance holds …".

@@ -1,4 +1,9 @@
 // steer and explain.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -13,6 +18,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class SteerTest : public CliTest {
  protected:
@@ -120,6 +126,87 @@ TEST_F(SteerTest, FilesWithTheSameStoryAreExplainedOnce) {
   const std::vector<std::string> parts = absl::StrSplit(run.out, "CHOSEN");
   EXPECT_EQ(parts.size(), 2u) << run.out;
   EXPECT_THAT(run.out, HasSubstr("video-720p/media.mp4\n   big-film/v1/audio-en/media.mp4\n"));
+}
+
+class ClientsTest : public SteerTest {
+ protected:
+  ClientsTest() : file_(absl::StrCat(::testing::TempDir(), "/clients-", getpid(), ".txt")) {}
+  ~ClientsTest() override { std::remove(file_.c_str()); }
+
+  Result Run(const std::string& text, std::vector<std::string> more = {}) {
+    std::ofstream(file_, std::ios::binary) << text;
+    std::vector<std::string> arguments = {"steer", "--clients", file_, "--title", "big-film"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Fairlead(arguments);
+  }
+
+  const std::string file_;
+};
+
+TEST_F(ClientsTest, EachAddressIsAnsweredByAJsonLineInOrder) {
+  const Result run = Run("# viewers\r\n198.51.100.7\r\n\r\n  2001:db8::1  # a home\n198.51.100.9");
+  EXPECT_EQ(run.code, 0) << run.err;
+  const std::vector<std::string> lines = absl::StrSplit(run.out, '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 3u) << run.out;
+  EXPECT_EQ(lines[0],
+            R"({"line":2,"client":"198.51.100.7","verdict":"OK","matchedPrefix":"198.51.100.7","appliances":[{"site":"sites/lhr001",)"
+            R"("appliance":"appliances/oca-1","family":"UNSPECIFIED","rank":0,"cause":"NONE"}]})");
+  EXPECT_THAT(lines[1], HasSubstr(R"({"line":4,"client":"2001:db8::1",)"));
+  EXPECT_THAT(lines[2], HasSubstr(R"({"line":5,"client":"198.51.100.9",)"));
+  EXPECT_EQ(steering_.asked.request_class(), steering::v1::REQUEST_CLASS_BACKGROUND);
+}
+
+TEST_F(ClientsTest, ManyAreAskedInBatchesAndNoneIsLost) {
+  std::string text;
+  for (int i = 0; i < 5'000; ++i) absl::StrAppend(&text, "10.0.", i / 250, ".", i % 250, "\n");
+  const Result run = Run(text);
+  EXPECT_EQ(run.code, 0) << run.err;
+  const std::vector<std::string> lines = absl::StrSplit(run.out, '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 5'000u);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    ASSERT_THAT(lines[i], HasSubstr(absl::StrCat(R"({"line":)", i + 1, ",")));
+    ASSERT_THAT(lines[i], HasSubstr(absl::StrCat(R"("matchedPrefix":"10.0.)", i / 250, ".", i % 250, "\"")));
+  }
+  EXPECT_EQ(steering_.batches.size(), 20u);
+  EXPECT_EQ(steering_.batches.front(), 256);
+}
+
+TEST_F(ClientsTest, ABadLineIsToldWithItsNumberAndAnsweredByAnError) {
+  const Result run = Run("198.51.100.7\nnon\"sense\n198.51.100.9\n");
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.out, HasSubstr(R"({"line":2,"client":"non\"sense","error":{"code":"INVALID_ARGUMENT","message":)"));
+  EXPECT_THAT(run.out, HasSubstr(R"({"line":3,"client":"198.51.100.9","verdict":"OK")"));
+  EXPECT_THAT(run.err, HasSubstr(absl::StrCat(file_, ":2: ")));
+}
+
+TEST_F(ClientsTest, StrictEndsAtABadLineAfterTheAnswersBeforeIt) {
+  const Result run = Run("198.51.100.7\nnonsense\n198.51.100.9\n", {"--strict"});
+  EXPECT_EQ(run.code, 2);
+  EXPECT_THAT(run.out, HasSubstr(R"("client":"198.51.100.7")"));
+  EXPECT_THAT(run.out, Not(HasSubstr("198.51.100.9")));
+  EXPECT_THAT(run.err, HasSubstr(absl::StrCat(file_, ":2: ")));
+}
+
+TEST_F(ClientsTest, ALineWithoutEndIsCutAndRefused) {
+  const Result run = Run(std::string(1'000'000, '1') + "\n198.51.100.9\n");
+  EXPECT_EQ(run.code, 0);
+  EXPECT_LT(run.out.size(), 2'000u);
+  EXPECT_THAT(run.out, HasSubstr(R"({"line":2,"client":"198.51.100.9","verdict":"OK")"));
+}
+
+TEST_F(ClientsTest, OneRefusedInARushIsAskedForAgain) {
+  steering_.refused_once = "198.51.100.8";
+  const Result run = Run("198.51.100.7\n198.51.100.8\n198.51.100.9\n");
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.out, Not(HasSubstr("error")));
+  EXPECT_EQ(std::count(run.out.begin(), run.out.end(), '\n'), 3);
+}
+
+TEST_F(ClientsTest, AFileThatIsNotThereIsAUsageError) {
+  EXPECT_EQ(Fairlead({"steer", "--clients", "/nowhere/clients.txt", "--title", "big-film"}).code, 2);
+  EXPECT_EQ(Fairlead({"steer", "--title", "big-film"}).code, 2);
+  EXPECT_EQ(Run("198.51.100.7\n", {"--client", "198.51.100.7"}).code, 2);
+  EXPECT_EQ(Run("").out, "");
 }
 
 }  // namespace

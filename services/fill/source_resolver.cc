@@ -61,7 +61,7 @@ absl::StatusOr<std::vector<ResolvedFile>> SourceResolver::Resolve(const FleetSna
     const TokenRequest request{
         .title = file.title->id.value(), .version = file.version->version, .scope = TokenScope::kFill, .lifetime = kTokenLifetime};
     ASSIGN_OR_RETURN(const TokenCache::Token token, tokens_.Get(request, key_id, now));
-    const std::string folder = MakeSignedFolder(*token, file.title->id.value(), file.version->version);
+    const std::string folder = MakeSignedFolder(token, file.title->id.value(), file.version->version);
     ResolvedFile& resolved = files.emplace_back();
     resolved.number = number;
     const auto behind = [&](const SourceBox& source) { return reported_.IsBehind(source.id, asker, number, monotonic); };

@@ -1,50 +1,50 @@
 // gRPC's completion-queue API as two small templates: one object a call, which is its own tag on the queue and deletes itself at its end.
 //
-// Each object, when its call begins, first arms a next one, so as many calls as were armed at the start always wait to be taken. `work`
-// runs on the queue's thread and must not wait. A server with such calls is shut down in this order: the server, then the queues, then
-// each queue is drained (DrainQueue returns), then the threads are joined: a call arms its successor before it ends, so none is armed on a
-// queue that is shut down.
+// Each object, when its call begins, first arms a next one, so as many calls as were armed at the start always wait to be taken. `arrive`
+// reads the request on the queue's thread and says how urgent it is; `work` answers it when its turn comes (WorkQueue). Neither may wait. A
+// server with such calls is shut down in this order: the server, then the queues, then each queue is drained (WorkQueue::Drain returns),
+// then the threads are joined: a call arms its successor before it ends, so none is armed on a queue that is shut down. Request and
+// response are what gRPC delivers, messages or grpc::ByteBuffer; State is what `arrive` leaves for `work`.
 //
-//   UnaryCall<Request, Response>::Arm({.request = [&](auto* c, auto* r, auto* w, void* tag) { service.RequestSteer(c, r, w, q, q, tag); },
-//                                      .work = [&](const grpc::ServerContext& c, const Request& r, Response& a) { return …; }});
-//   std::thread([q] { DrainQueue(*q); });
+//   UnaryCall<Request, Response, State>::Arm({.request = [&](auto* c, auto* r, auto* w, void* tag) { service.RequestSteer(…, tag); },
+//                                             .arrive = [](const Request& r, State& s) { return Arrival{…}; },
+//                                             .work = [&](auto& context, auto& refusal, const Request& r, State& s, Response& a) { … }});
+//   std::thread([&] { work_queue.Drain(*q); });
 #ifndef FAIRLEAD_SERVICES_STEERING_ASYNC_CALL_H_
 #define FAIRLEAD_SERVICES_STEERING_ASYNC_CALL_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 
+#include "absl/status/status.h"
 #include "grpcpp/completion_queue.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/async_stream.h"
 #include "grpcpp/support/async_unary_call.h"
 #include "grpcpp/support/status.h"
+#include "libs/overload/request_class.h"
+#include "services/steering/work_queue.h"
 
 namespace fairlead {
 
-// What a tag points to.
-class AsyncEvent {
- public:
-  virtual ~AsyncEvent() = default;
-  // The operation begun last is over; `ok` as gRPC tells it. May delete the object.
-  virtual void Proceed(bool ok) = 0;
+// How urgent a request is, and whose.
+struct Arrival {
+  RequestClass request_class = RequestClass::kPlaybackStart;
+  uint64_t spread = 0;
 };
 
-// Runs a queue's events until it is shut down and empty.
-inline void DrainQueue(grpc::CompletionQueue& queue) {
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue.Next(&tag, &ok)) static_cast<AsyncEvent*>(tag)->Proceed(ok);
-}
-
-template <typename Request, typename Response>
+template <typename Request, typename Response, typename State>
 class UnaryCall final : public AsyncEvent {
  public:
   struct Method {
     std::function<void(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*, void* tag)> request;
-    std::function<grpc::Status(const grpc::ServerContext&, const Request&, Response&)> work;
+    std::function<Arrival(const Request&, State&)> arrive;
+    std::function<grpc::Status(const grpc::ServerContext&, const absl::Status& refusal, const Request&, State&, Response&)> work;
   };
 
   static void Arm(std::shared_ptr<const Method> method) {
@@ -52,13 +52,19 @@ class UnaryCall final : public AsyncEvent {
     call->method_->request(&call->context_, &call->request_, &call->writer_, call);
   }
 
-  void Proceed(bool ok) override {
+  void Proceed(bool ok, WorkQueue& work) override {
     // Over, or the server shuts down and no call will come.
     if (answered_ || !ok) return delete this;
     answered_ = true;
     Arm(method_);
+    const Arrival arrival = method_->arrive(request_, state_);
+    work.Offer(this, arrival.request_class, arrival.spread);
+  }
+
+  void Work(const absl::Status& refusal) override {
     Response response;
-    const grpc::Status status = method_->work(context_, request_, response);
+    const grpc::Status status = Outdated() ? grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "the deadline passed before its turn came")
+                                           : method_->work(context_, refusal, request_, state_, response);
     if (status.ok()) {
       writer_.Finish(response, status, this);
     } else {
@@ -68,23 +74,28 @@ class UnaryCall final : public AsyncEvent {
 
  private:
   explicit UnaryCall(std::shared_ptr<const Method> method) : method_(std::move(method)), writer_(&context_) {}
+  // Nobody waits for the answer any more.
+  bool Outdated() const { return context_.deadline() < std::chrono::system_clock::now(); }
 
   const std::shared_ptr<const Method> method_;
   grpc::ServerContext context_;
   Request request_;
+  State state_;
   grpc::ServerAsyncResponseWriter<Response> writer_;
   bool answered_ = false;
 };
 
-// A bidirectional stream in which each message is answered by one, in order; the next is read when the answer was taken.
-template <typename Request, typename Response>
+// A bidirectional stream in which each message is answered by one, in order; the next is read when the answer was taken. `state` lasts as
+// long as the stream.
+template <typename Request, typename Response, typename State>
 class PingPongCall final : public AsyncEvent {
  public:
   using Stream = grpc::ServerAsyncReaderWriter<Response, Request>;
   struct Method {
     std::function<void(grpc::ServerContext*, Stream*, void* tag)> request;
-    // An error ends the stream.
-    std::function<grpc::Status(const grpc::ServerContext&, const Request&, Response&)> work;
+    std::function<Arrival(const Request&, State&)> arrive;
+    // An error ends the stream; a refusal needn't.
+    std::function<grpc::Status(const grpc::ServerContext&, const absl::Status& refusal, const Request&, State&, Response&)> work;
     // More streams than this at a time are ended with RESOURCE_EXHAUSTED.
     int most_streams = 0;
     std::shared_ptr<std::atomic<int>> open = std::make_shared<std::atomic<int>>(0);
@@ -95,22 +106,30 @@ class PingPongCall final : public AsyncEvent {
     call->method_->request(&call->context_, &call->stream_, call);
   }
 
-  void Proceed(bool ok) override {
-    switch (state_) {
-      case State::kArmed:
+  void Proceed(bool ok, WorkQueue& work) override {
+    switch (step_) {
+      case Step::kArmed:
         return ok ? Begin() : delete this;
-      case State::kReading:
-        return ok ? Answer() : Finish(grpc::Status::OK);  // The client has said all, or is gone.
-      case State::kWriting:
-        return ok ? Read() : Finish(grpc::Status::OK);
-      case State::kFinishing:
+      case Step::kReading:
+        return ok ? Read(work) : Finish(grpc::Status::OK);  // The client has said all, or is gone.
+      case Step::kWriting:
+        return ok ? Await() : Finish(grpc::Status::OK);
+      case Step::kFinishing:
         --*method_->open;
         return delete this;
     }
   }
 
+  void Work(const absl::Status& refusal) override {
+    response_.Clear();
+    const grpc::Status status = method_->work(context_, refusal, request_, state_, response_);
+    if (!status.ok()) return Finish(status);
+    step_ = Step::kWriting;
+    stream_.Write(response_, this);
+  }
+
  private:
-  enum class State { kArmed, kReading, kWriting, kFinishing };
+  enum class Step { kArmed, kReading, kWriting, kFinishing };
 
   explicit PingPongCall(std::shared_ptr<const Method> method) : method_(std::move(method)), stream_(&context_) {}
 
@@ -119,21 +138,18 @@ class PingPongCall final : public AsyncEvent {
     if (++*method_->open > method_->most_streams) {
       return Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams are open; try again, or another server"));
     }
-    Read();
+    Await();
   }
-  void Read() {
-    state_ = State::kReading;
+  void Await() {
+    step_ = Step::kReading;
     stream_.Read(&request_, this);
   }
-  void Answer() {
-    response_.Clear();
-    const grpc::Status status = method_->work(context_, request_, response_);
-    if (!status.ok()) return Finish(status);
-    state_ = State::kWriting;
-    stream_.Write(response_, this);
+  void Read(WorkQueue& work) {
+    const Arrival arrival = method_->arrive(request_, state_);
+    work.Offer(this, arrival.request_class, arrival.spread);
   }
   void Finish(const grpc::Status& status) {
-    state_ = State::kFinishing;
+    step_ = Step::kFinishing;
     stream_.Finish(status, this);
   }
 
@@ -142,7 +158,8 @@ class PingPongCall final : public AsyncEvent {
   Stream stream_;
   Request request_;
   Response response_;
-  State state_ = State::kArmed;
+  State state_;
+  Step step_ = Step::kArmed;
 };
 
 }  // namespace fairlead

@@ -4,12 +4,10 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/errors.h"
 #include "libs/base/ids.h"
 #include "libs/base/status_macros.h"
-#include "libs/content/paths.h"
 #include "libs/feed/feed_publisher.h"
 
 namespace fairlead {
@@ -21,66 +19,6 @@ void SetDuration(absl::Duration duration, google::protobuf::Duration* out) {
   const int64_t nanos = absl::ToInt64Nanoseconds(duration);
   out->set_seconds(nanos / 1'000'000'000);
   out->set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
-}
-
-void RenderSources(const RenderContext& context, google::protobuf::RepeatedPtrField<sv1::SourceAge>& sources) {
-  for (const SourceStatus& status : context.state.sources) {
-    sv1::SourceAge& source = *sources.Add();
-    source.set_source(status.source);
-    source.set_from_disk(status.from_disk);
-    if (status.position.nothing()) continue;  // Never heard: no position and no age.
-    *source.mutable_position() = FeedPositionToProto(status.position);
-    SetDuration(std::max(absl::ZeroDuration(), context.monotonic - status.heard_at), source.mutable_age());
-  }
-}
-
-// Makes the URLs of one answer: candidates of one title version at equal rank and position share a token.
-class UrlMaker {
- public:
-  UrlMaker(const RenderContext& context, const Catalogue::FileRef& file) : context_(context), file_(file) {
-    const auto unusual = context.state.unusual_playlists->find(file.file->number);
-    playlist_path_ = unusual == context.state.unusual_playlists->end() ? UsualPlaylistPath(file.file->path) : unusual->second;
-  }
-
-  absl::Status Render(const Candidate& candidate, sv1::RankedUrl& out) const {
-    const TokenRequest request = {.title = file_.title->id.value(),
-                                  .version = file_.version->version,
-                                  .rank = candidate.rank,
-                                  .position = candidate.position,
-                                  .cause = candidate.cause,
-                                  .lifetime = context_.state.settings.token_lifetime};
-    ASSIGN_OR_RETURN(const TokenCache::Token token, context_.tokens.Get(request, context_.state.key_id, context_.now));
-    const std::string origin = UrlOrigin(candidate.endpoint);
-    out.set_url(absl::StrCat(origin, MakeSignedPath(*token, file_.file->path)));
-    if (!playlist_path_.empty()) out.set_playlist_url(absl::StrCat(origin, MakeSignedPath(*token, playlist_path_)));
-    out.set_appliance(candidate.appliance.name());
-    out.set_site(candidate.site.name());
-    out.set_family(static_cast<common::v1::AddressFamily>(candidate.endpoint.family));
-    out.set_rank(static_cast<int32_t>(candidate.rank));
-    out.set_position(static_cast<int32_t>(candidate.position));
-    out.set_cause(static_cast<common::v1::MissCause>(candidate.cause));
-    const absl::Time expires = TokenCache::ClaimsOf(request, TokenCacheOptions().bucket, context_.now).expires;
-    out.mutable_expire_time()->set_seconds(absl::ToUnixSeconds(expires));
-    return absl::OkStatus();
-  }
-
- private:
-  const RenderContext& context_;
-  const Catalogue::FileRef& file_;
-  std::string playlist_path_;
-};
-
-absl::Status RenderFile(const FileAnswer& file, const RenderContext& context, sv1::FileAnswer& out) {
-  out.set_file_number(file.file);
-  out.set_path(file.path);
-  const Catalogue::FileRef ref = context.state.table->catalogue->FindFile(file.file);
-  if (ref.file == nullptr) return absl::InternalError(absl::StrCat("file ", file.file, " was decided on but isn't in the catalogue"));
-  out.set_rendition(ref.file->rendition);
-  out.set_size_bytes(static_cast<int64_t>(ref.file->size_bytes));
-  out.set_bandwidth_bps(static_cast<int64_t>(ref.file->bitrate_bps));
-  const UrlMaker maker(context, ref);
-  for (const Candidate& candidate : file.candidates) RETURN_IF_ERROR(maker.Render(candidate, *out.add_urls()));
-  return absl::OkStatus();
 }
 
 // Where the box stands in the answer's list of this file; -1: nowhere.
@@ -151,11 +89,15 @@ void RenderRecord(const FileRecord& record, const SteeringAnswer& answer, sv1::F
 
 }  // namespace
 
-std::string UrlOrigin(const Endpoint& endpoint) {
-  const bool own_port = (endpoint.scheme == "http" && endpoint.port == 80) || (endpoint.scheme == "https" && endpoint.port == 443);
-  const bool literal = absl::StrContains(endpoint.host, ':');
-  const std::string host = literal ? absl::StrCat("[", endpoint.host, "]") : endpoint.host;
-  return own_port ? absl::StrCat(endpoint.scheme, "://", host) : absl::StrCat(endpoint.scheme, "://", host, ":", endpoint.port);
+void RenderSources(const RenderContext& context, google::protobuf::RepeatedPtrField<sv1::SourceAge>& sources) {
+  for (const SourceStatus& status : context.state.sources) {
+    sv1::SourceAge& source = *sources.Add();
+    source.set_source(status.source);
+    source.set_from_disk(status.from_disk);
+    if (status.position.nothing()) continue;  // Never heard: no position and no age.
+    *source.mutable_position() = FeedPositionToProto(status.position);
+    SetDuration(std::max(absl::ZeroDuration(), context.monotonic - status.heard_at), source.mutable_age());
+  }
 }
 
 absl::StatusOr<SteeringRequest> ParseSteerRequest(const sv1::SteerRequest& request, const IpAddress& client,
@@ -190,21 +132,15 @@ absl::Status CheckInCatalogue(const Catalogue& catalogue, const SteeringRequest&
   return absl::OkStatus();
 }
 
-absl::Status RenderAnswer(const SteeringAnswer& answer, const RenderContext& context, sv1::SteerResponse& response) {
-  response.set_verdict(sv1::SteerResponse::VERDICT_OK);
-  for (const FileAnswer& file : answer.files) {
-    RETURN_IF_ERROR(RenderFile(file, context, *response.add_files()));
-    if (file.not_servable == NotServable::kServable || response.verdict() == sv1::SteerResponse::VERDICT_NOT_SERVABLE) continue;
-    // The first file that nobody can serve speaks for the answer; the others keep their URLs.
-    response.set_verdict(sv1::SteerResponse::VERDICT_NOT_SERVABLE);
-    response.set_reason(std::string(ToString(file.not_servable)));
-    response.set_reason_detail(file.sentence);
+RequestClass ClassOf(const sv1::SteerRequest& request) {
+  switch (request.request_class()) {
+    case sv1::REQUEST_CLASS_PREFETCH:
+      return RequestClass::kPrefetch;
+    case sv1::REQUEST_CLASS_BACKGROUND:
+      return RequestClass::kBackground;
+    default:
+      return RequestClass::kPlaybackStart;  // What we don't know yet may be urgent; ParseSteerRequest refuses it.
   }
-  if (answer.matched_prefix.has_value()) response.set_matched_prefix(answer.matched_prefix->ToString());
-  if (answer.quality_cap.has_value()) response.set_quality_cap_bps(static_cast<int64_t>(answer.quality_cap->bps));
-  SetDuration(response.verdict() == sv1::SteerResponse::VERDICT_OK ? kAnswerTtl : kNotServableTtl, response.mutable_ttl());
-  RenderSources(context, *response.mutable_sources());
-  return absl::OkStatus();
 }
 
 void RenderExplanation(const Explanation& explanation, const SteeringAnswer& answer, const RenderContext& context,

@@ -1,14 +1,14 @@
-// The API's messages ↔ the values of libs/steering. Parsing checks every field; rendering makes the signed URLs. Any thread.
+// The API's messages ↔ the values of libs/steering. Parsing checks every field; rendering makes messages. Any thread.
 #ifndef FAIRLEAD_SERVICES_STEERING_CODEC_H_
 #define FAIRLEAD_SERVICES_STEERING_CODEC_H_
 
-#include <string>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "fairlead/steering/v1/steering_service.pb.h"
 #include "libs/net/ip_address.h"
+#include "libs/overload/request_class.h"
 #include "libs/signing/token_cache.h"
 #include "libs/steering/catalogue.h"
 #include "libs/steering/decision.h"
@@ -29,6 +29,8 @@ inline constexpr absl::Duration kNotServableTtl = absl::Seconds(5);
 // With the policy's number of URLs where the request names none.
 absl::StatusOr<SteeringRequest> ParseSteerRequest(const steering::v1::SteerRequest& request, const IpAddress& client,
                                                   const SteeringSettings& settings);
+// What it counts as when there are too many.
+RequestClass ClassOf(const steering::v1::SteerRequest& request);
 // NOT_FOUND naming the title, version or rendition that the catalogue doesn't have.
 absl::Status CheckInCatalogue(const Catalogue& catalogue, const SteeringRequest& request);
 
@@ -36,18 +38,16 @@ absl::Status CheckInCatalogue(const Catalogue& catalogue, const SteeringRequest&
 struct RenderContext {
   const ServingState& state;
   TokenCache& tokens;
-  absl::Time now;            // Wall time, for tokens.
-  absl::Duration monotonic;  // For ages.
+  absl::Time now;                  // Wall time, for tokens.
+  absl::Duration monotonic;        // For ages.
+  absl::string_view session = {};  // That URLs are bound to; empty: shared ones.
 };
-// Errors are those of signing.
-absl::Status RenderAnswer(const SteeringAnswer& answer, const RenderContext& context, steering::v1::SteerResponse& response);
+// The answer itself: answer_writer.h. How old what it rests on is:
+void RenderSources(const RenderContext& context, google::protobuf::RepeatedPtrField<steering::v1::SourceAge>& sources);
 
 // Everything of the explanation but `answer`, from which the candidates' positions are taken.
 void RenderExplanation(const Explanation& explanation, const SteeringAnswer& answer, const RenderContext& context,
                        steering::v1::ExplainResponse& response);
-
-// "https://[2001:db8::1]:8443": brackets around an IPv6 literal, no port where it is the scheme's own.
-std::string UrlOrigin(const Endpoint& endpoint);
 
 }  // namespace fairlead
 

@@ -19,6 +19,7 @@
 #include "libs/steering/decide.h"
 #include "libs/steering/pathways.h"
 #include "libs/steering/spread.h"
+#include "services/steering/answer_writer.h"
 #include "services/steering/codec.h"
 #include "services/steering/http_request.h"
 
@@ -174,7 +175,7 @@ absl::StatusOr<std::vector<std::string>> ContentSteering::PlaylistUrls(const Ser
                                 .cause = holder.cause,
                                 .lifetime = state.settings.token_lifetime};
     ASSIGN_OR_RETURN(const TokenCache::Token text, tokens_->Get(token, state.key_id, clock_.Now()));
-    urls.push_back(absl::StrCat(UrlOrigin(holder.endpoint), MakeSignedPath(*text, path)));
+    urls.push_back(absl::StrCat(UrlOrigin(holder.endpoint), MakeSignedPath(text, path)));
   }
   return urls;
 }

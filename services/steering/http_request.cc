@@ -115,6 +115,10 @@ absl::Status CheckValue(const json& value, const FieldDescriptor& field, const s
     case FieldDescriptor::CPPTYPE_BOOL:
       if (value.is_boolean()) return absl::OkStatus();
       return InvalidField(path, Shown(value), "must be true or false");
+    case FieldDescriptor::CPPTYPE_ENUM:
+      if (value.is_string() && field.enum_type()->FindValueByName(value.get<std::string>()) != nullptr) return absl::OkStatus();
+      if (IsWhole(value, 0, std::numeric_limits<int32_t>::max())) return absl::OkStatus();
+      return InvalidField(path, Shown(value), absl::StrCat("must be a value of ", field.enum_type()->name()));
     case FieldDescriptor::CPPTYPE_MESSAGE:
       // Well-known types (durations, times) have JSON forms of their own.
       if (field.message_type()->file()->package() == "google.protobuf") return absl::OkStatus();
@@ -163,9 +167,17 @@ absl::Status SetParameter(const std::string& name, const std::string& value, sv1
     int number = 0;
     if (!absl::SimpleAtoi(value, &number)) return InvalidField(name, value, "must be a whole number");
     request.set_max_urls(number);
+  } else if (name == "request_class") {
+    sv1::RequestClass request_class = sv1::REQUEST_CLASS_UNSPECIFIED;
+    if (!sv1::RequestClass_Parse(value, &request_class)) return InvalidField(name, value, "no such class, see steering_service.proto");
+    request.set_request_class(request_class);
+  } else if (name == "bind_session") {
+    if (value != "true" && value != "false") return InvalidField(name, value, "must be true or false");
+    request.set_bind_session(value == "true");
   } else {
-    return InvalidField(NameOf(name), value,
-                        "no such parameter; known are client_address, title, version, renditions, max_urls, session_id");
+    return InvalidField(
+        NameOf(name), value,
+        "no such parameter; known are client_address, title, version, renditions, max_urls, session_id, request_class, bind_session");
   }
   return absl::OkStatus();
 }

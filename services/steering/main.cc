@@ -12,6 +12,7 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "libs/clock/system_clock.h"
 #include "libs/log/log.h"
@@ -37,6 +38,16 @@ ABSL_FLAG(absl::Duration, manifest_ttl, absl::Seconds(30),
           "EVACUATING, or nobody is moved in it");
 ABSL_FLAG(int64_t, manifests_a_second, 10'000, "Steering manifests decided a second; beyond it players are told to wait longer");
 ABSL_FLAG(int, threads, 0, "Completion queues; 0: one for each core");
+ABSL_FLAG(bool, pin_threads, false, "Give each completion queue's thread a core of its own");
+ABSL_FLAG(bool, shed, true, "Refuse requests, the lowest class first, while a queue stands");
+ABSL_FLAG(absl::Duration, overload_target, fairlead::AdmissionOptions().target,
+          "A class of which no request waited less in an interval is overload");
+ABSL_FLAG(absl::Duration, overload_interval, fairlead::AdmissionOptions().interval, "How often it is judged");
+ABSL_FLAG(absl::Duration, overload_most, fairlead::AdmissionOptions().most, "In overload a request that waited longer is refused");
+ABSL_FLAG(double, caller_rate, 0, "Requests a second that a caller may make: a service or operator, else an address; 0: no budgets");
+ABSL_FLAG(double, caller_burst, 0, "Requests at once within that; 0: those of two seconds");
+ABSL_FLAG(int64_t, max_backlog, 2048, "Requests that may wait at a completion queue");
+ABSL_FLAG(int64_t, token_cache_entries, 200'000, "Tokens that are kept, 640 bytes each");
 ABSL_FLAG(absl::Duration, save_interval, absl::Seconds(5), "How often the last-known-good copy is written, if anything changed");
 ABSL_FLAG(absl::Duration, build_interval, absl::Milliseconds(100), "How often the table is rebuilt at most");
 
@@ -66,6 +77,14 @@ fairlead::SteeringServerOptions OptionsFromFlags() {
   options.content_steering.manifests_a_second = std::max<int64_t>(1, absl::GetFlag(FLAGS_manifests_a_second));
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   options.threads = absl::GetFlag(FLAGS_threads) > 0 ? absl::GetFlag(FLAGS_threads) : cores;
+  options.pin_threads = absl::GetFlag(FLAGS_pin_threads);
+  options.overload.shed = absl::GetFlag(FLAGS_shed);
+  options.overload.admission.target = absl::GetFlag(FLAGS_overload_target);
+  options.overload.admission.interval = absl::GetFlag(FLAGS_overload_interval);
+  options.overload.admission.most = absl::GetFlag(FLAGS_overload_most);
+  options.overload.callers = {.rate = absl::GetFlag(FLAGS_caller_rate), .burst = absl::GetFlag(FLAGS_caller_burst)};
+  options.overload.max_backlog = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_max_backlog)));
+  options.token_cache_entries = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_token_cache_entries)));
   options.save_interval = std::max(absl::GetFlag(FLAGS_save_interval), absl::Milliseconds(100));
   options.build_interval = std::max(absl::GetFlag(FLAGS_build_interval), absl::Milliseconds(1));
   return options;
@@ -84,6 +103,8 @@ int main(int argc, char** argv) {
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   absl::SetProgramUsageMessage("steerd: the steering service of Fairlead");
   absl::ParseCommandLine(argc, argv);
+  // Debian builds Abseil with the search for deadlocks on, which takes one lock of the process at every lock of gRPC's.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   fairlead::BlockStopSignals();
   fairlead::InitLog("steerd");
 

@@ -1,5 +1,6 @@
 #include "services/steering/metrics.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -16,6 +17,13 @@ const std::vector<double> kBuildBounds = {1e-4, 1e-3, 5e-3, 10e-3, 50e-3, 0.1, 0
 prometheus::Counter& Decision(Metrics& metrics, absl::string_view verdict, absl::string_view cause) {
   return metrics.Counter("fairlead_steering_decisions_total", "Answers, by verdict and by why rank 0 doesn't serve",
                          {{"verdict", std::string(verdict)}, {"cause", absl::AsciiStrToLower(cause)}});
+}
+
+constexpr const char* kShedWords[kShedReasons] = {"overload", "late", "backlog", "budget"};
+
+prometheus::Counter& Shed(Metrics& metrics, const char* why, RequestClass request_class) {
+  return metrics.Counter("fairlead_steering_shed_total", "Requests refused because of others, by why and by class",
+                         {{"why", why}, {"class", absl::AsciiStrToLower(ToString(request_class))}});
 }
 
 prometheus::Counter& Believed(Metrics& metrics, absl::string_view why) {
@@ -35,6 +43,7 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
       refused(Decision(m, "refused", "none")),
       decision_seconds(m.Histogram("fairlead_steering_decision_seconds", "From request to answer, without the transport", kDecisionBounds)),
       explains(m.Counter("fairlead_steering_explains_total", "Explain requests")),
+      admitted_levels(m.Gauge("fairlead_steering_admitted_ratio", "Share of the levels of requests that is admitted; below 1: overload")),
       stream_messages(m.Counter("fairlead_steering_stream_messages_total", "Messages of SteerStream")),
       tables_built(m.Counter("fairlead_steering_tables_built_total", "Tables published")),
       table_failures(m.Counter("fairlead_steering_table_failures_total", "Tables that could not be built")),
@@ -57,6 +66,8 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
       token_hits(m.Gauge("fairlead_steering_token_cache_hits", "Tokens taken from the cache, since the start")),
       token_misses(m.Gauge("fairlead_steering_token_cache_misses", "Tokens signed, since the start")),
       token_hit_rate(m.Gauge("fairlead_steering_token_cache_hit_ratio", "Hits of all, since the start")),
+      token_ahead(m.Gauge("fairlead_steering_token_cache_signed_ahead", "Tokens signed before they were asked for, since the start")),
+      token_evictions(m.Gauge("fairlead_steering_token_cache_evictions", "Tokens dropped that were still good, since the start")),
       has_signing_key(m.Gauge("fairlead_steering_has_signing_key", "1 if an active key is at hand")),
       snapshots_written(m.Counter("fairlead_steering_snapshots_written_total", "Last-known-good copies written")),
       snapshot_failures(m.Counter("fairlead_steering_snapshot_failures_total", "Copies that could not be written or read")),
@@ -71,6 +82,9 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
       http_malformed_requests(m.Gauge("fairlead_steering_http_malformed_requests", "Refused by the HTTP server, since the start")),
       http_timed_out_requests(m.Gauge("fairlead_steering_http_timed_out_requests", "Cut off for being slow, since the start")) {
   for (size_t i = 0; i < served.size(); ++i) served[i] = &Decision(m, "ok", ToString(static_cast<MissCause>(i)));
+  for (size_t why = 0; why < kShedReasons; ++why) {
+    for (size_t c = 0; c < kRequestClasses; ++c) shed[why][c] = &Shed(m, kShedWords[why], static_cast<RequestClass>(c));
+  }
   for (size_t i = 0; i < not_servable.size(); ++i) {
     not_servable[i] = &Decision(m, "not_servable", ToString(static_cast<NotServable>(i)));
   }
@@ -85,6 +99,29 @@ void SteeringMetrics::SetSource(const std::string& source, double age_seconds, b
   all.Gauge("fairlead_steering_source_age_seconds", "Since the source was last heard; -1: never", labels).Set(age_seconds);
   all.Gauge("fairlead_steering_source_from_disk", "1 if only the copy on disk is known", labels).Set(from_disk ? 1 : 0);
   all.Gauge("fairlead_steering_source_connected", "1 while its stream is up", labels).Set(connected ? 1 : 0);
+}
+
+void SteeringTally::Took(double seconds) {
+  buckets_.resize(kDecisionBounds.size() + 1);
+  const auto bound = std::lower_bound(kDecisionBounds.begin(), kDecisionBounds.end(), seconds);
+  ++buckets_[static_cast<size_t>(bound - kDecisionBounds.begin())];
+  seconds_ += seconds;
+}
+
+void SteeringTally::Flush() {
+  for (size_t i = 0; i < served_.size(); ++i) {
+    if (served_[i] > 0) metrics_.served[i]->Increment(served_[i]);
+  }
+  for (size_t i = 0; i < not_servable_.size(); ++i) {
+    if (not_servable_[i] > 0) metrics_.not_servable[i]->Increment(not_servable_[i]);
+  }
+  if (refused_ > 0) metrics_.refused.Increment(refused_);
+  if (seconds_ > 0) metrics_.decision_seconds.ObserveMultiple(buckets_, seconds_);
+  served_.fill(0);
+  not_servable_.fill(0);
+  refused_ = 0;
+  std::fill(buckets_.begin(), buckets_.end(), 0);
+  seconds_ = 0;
 }
 
 }  // namespace fairlead

@@ -3,15 +3,23 @@
 #define FAIRLEAD_SERVICES_STEERING_METRICS_H_
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "libs/base/vocabulary.h"
 #include "libs/contentsteering/priority.h"
 #include "libs/metrics/metrics.h"
+#include "libs/overload/request_class.h"
 #include "libs/steering/decision.h"
 
 namespace fairlead {
+
+// Why a request was refused because of others.
+enum class ShedReason : uint8_t { kOverload, kLate, kBacklog, kBudget };
+inline constexpr size_t kShedReasons = 4;
 
 struct SteeringMetrics {
   explicit SteeringMetrics(Metrics& registry);
@@ -19,6 +27,9 @@ struct SteeringMetrics {
   // Of an answer: the cause of its first URL, or why there is none.
   void CountServed(MissCause cause) { served[static_cast<size_t>(cause)]->Increment(); }
   void CountNotServable(NotServable reason) { not_servable[static_cast<size_t>(reason)]->Increment(); }
+  void CountShed(ShedReason reason, RequestClass request_class) {
+    shed[static_cast<size_t>(reason)][static_cast<size_t>(request_class)]->Increment();
+  }
   // Ages and positions are told by source; asked for once a tick.
   void SetSource(const std::string& source, double age_seconds, bool from_disk, bool connected);
 
@@ -28,6 +39,8 @@ struct SteeringMetrics {
   prometheus::Counter& refused;
   prometheus::Histogram& decision_seconds;
   prometheus::Counter& explains;
+  std::array<std::array<prometheus::Counter*, kRequestClasses>, kShedReasons> shed;
+  prometheus::Gauge& admitted_levels;
   prometheus::Counter& stream_messages;
 
   prometheus::Counter& tables_built;
@@ -53,6 +66,8 @@ struct SteeringMetrics {
   prometheus::Gauge& token_hits;
   prometheus::Gauge& token_misses;
   prometheus::Gauge& token_hit_rate;
+  prometheus::Gauge& token_ahead;
+  prometheus::Gauge& token_evictions;
   prometheus::Gauge& has_signing_key;
 
   prometheus::Counter& snapshots_written;
@@ -70,6 +85,25 @@ struct SteeringMetrics {
   prometheus::Gauge& http_refused_connections;
   prometheus::Gauge& http_malformed_requests;
   prometheus::Gauge& http_timed_out_requests;
+};
+
+// What a batch counted, told to the series at its end: they are shared by all cores. Not thread-safe; one a thread.
+class SteeringTally {
+ public:
+  explicit SteeringTally(SteeringMetrics& metrics) : metrics_(metrics) {}
+  void CountServed(MissCause cause) { ++served_[static_cast<size_t>(cause)]; }
+  void CountNotServable(NotServable reason) { ++not_servable_[static_cast<size_t>(reason)]; }
+  void CountRefused() { ++refused_; }
+  void Took(double seconds);
+  void Flush();
+
+ private:
+  SteeringMetrics& metrics_;
+  std::array<uint32_t, 7> served_{};
+  std::array<uint32_t, 6> not_servable_{};
+  uint32_t refused_ = 0;
+  std::vector<double> buckets_;
+  double seconds_ = 0;
 };
 
 }  // namespace fairlead

@@ -29,6 +29,18 @@ absl::Status EnsureFolder(absl::string_view flag, const std::string& path) {
 
 }  // namespace
 
+absl::Status SteeringServerOptions::Validate() const {
+  constexpr int kMostThreads = 256;
+  constexpr size_t kMostTokens = 10'000'000;  // 6.4 GB.
+  if (threads < 1 || threads > kMostThreads) {
+    return InvalidField("threads", absl::StrCat(threads), absl::StrCat("must be in [1, ", kMostThreads, "]"));
+  }
+  if (token_cache_entries < 8 || token_cache_entries > kMostTokens) {
+    return InvalidField("token_cache_entries", absl::StrCat(token_cache_entries), absl::StrCat("must be in [8, ", kMostTokens, "]"));
+  }
+  return overload.Validate();
+}
+
 SteeringServer::SteeringServer(const SteeringServerOptions& options, Metrics& metrics, const Clock& clock)
     : options_(options),
       clock_(clock),
@@ -47,7 +59,7 @@ absl::Status SteeringServer::OpenKeys() {
   if (options_.signing_key_dir.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(EnsureFolder("signing_key_dir", options_.signing_key_dir));
   ASSIGN_OR_RETURN(signer_, TokenSigner::Open(options_.signing_key_dir));
-  tokens_ = std::make_unique<TokenCache>(*signer_);
+  tokens_ = std::make_unique<TokenCache>(*signer_, TokenCacheOptions{.max_entries = options_.token_cache_entries});
   return absl::OkStatus();
 }
 
@@ -83,6 +95,7 @@ void SteeringServer::LoadCopy() {
 }
 
 absl::Status SteeringServer::Init() {
+  RETURN_IF_ERROR(options_.Validate());
   ASSIGN_OR_RETURN(ClientAddressPolicy addresses, ClientAddressPolicy::Parse({.trusted_proxies = options_.trusted_proxies,
                                                                               .forwarded_header = options_.forwarded_header,
                                                                               .proxy_hops = options_.proxy_hops,
@@ -99,8 +112,10 @@ absl::Status SteeringServer::Init() {
   }
 
   content_steering_ = std::make_unique<ContentSteering>(serving_, tokens_.get(), addresses, clock_, metrics_, options_.content_steering);
-  steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(addresses), clock_, metrics_);
-  grpc_ = std::make_unique<SteeringGrpc>(*steerer_, options_.threads);
+  gate_ = std::make_unique<OverloadGate>(options_.overload, static_cast<size_t>(options_.threads), metrics_);
+  steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(addresses), clock_, *gate_, metrics_);
+  grpc_ = std::make_unique<SteeringGrpc>(*steerer_, *gate_, metrics_,
+                                         SteeringGrpcOptions{.threads = options_.threads, .pin = options_.pin_threads});
   RpcServerOptions rpc;
   rpc.program = "steerd";
   rpc.listen = options_.listen;
@@ -114,6 +129,7 @@ absl::Status SteeringServer::Init() {
   ASSIGN_OR_RETURN(http_, HttpServer::Start(http, [this](const HttpRequest& request) { return AnswerRequest(request); }));
   sources_.Start();
   builder_thread_ = std::thread([this] { RunBuilder(); });
+  if (tokens_ != nullptr) signer_thread_ = std::thread([this] { RunSigner(); });
   if (!options_.state_dir.empty()) saver_thread_ = std::thread([this] { RunSaver(); });
   return absl::OkStatus();
 }
@@ -129,6 +145,12 @@ SteeringServer::~SteeringServer() {
 bool SteeringServer::Wait(absl::Duration time) {
   absl::MutexLock lock(&stop_mu_);
   return !stop_mu_.AwaitWithTimeout(absl::Condition(&stopping_), time);
+}
+
+// At most a tenth of a core, in the minutes before a bucket of tokens ends.
+void SteeringServer::RunSigner() {
+  constexpr absl::Duration kEvery = absl::Milliseconds(100);
+  while (Wait(kEvery)) tokens_->SignAhead(clock_.Now());
 }
 
 void SteeringServer::RunBuilder() {
@@ -182,7 +204,10 @@ void SteeringServer::ShowCounters() {
     metrics_.token_hits.Set(static_cast<double>(tokens.hits));
     metrics_.token_misses.Set(static_cast<double>(tokens.misses));
     metrics_.token_hit_rate.Set(tokens.hit_rate());
+    metrics_.token_ahead.Set(static_cast<double>(tokens.ahead));
+    metrics_.token_evictions.Set(static_cast<double>(tokens.evictions));
   }
+  metrics_.admitted_levels.Set(static_cast<double>(gate_->level(clock_.Monotonic())) / Admission::kLevels);
   const HttpServerStats& http = http_->stats();
   metrics_.http_open_connections.Set(static_cast<double>(http.open_connections));
   metrics_.http_refused_connections.Set(static_cast<double>(http.refused));
@@ -201,6 +226,7 @@ void SteeringServer::Shutdown(absl::Duration grace) {
   if (grpc_ != nullptr) grpc_->Shutdown();
   if (builder_thread_.joinable()) builder_thread_.join();
   if (saver_thread_.joinable()) saver_thread_.join();
+  if (signer_thread_.joinable()) signer_thread_.join();
   if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
   sources_.Stop();
 }

@@ -31,6 +31,7 @@
 #include "services/steering/client_address.h"
 #include "services/steering/content_steering.h"
 #include "services/steering/metrics.h"
+#include "services/steering/overload_gate.h"
 #include "services/steering/service.h"
 #include "services/steering/sources.h"
 #include "services/steering/steerer.h"
@@ -49,11 +50,17 @@ struct SteeringServerOptions {
   std::string forwarded_header = ClientAddressOptions().forwarded_header;
   int proxy_hops = ClientAddressOptions().proxy_hops;
   std::string address_setters = ClientAddressOptions().address_setters;
-  int threads = 2;  // Completion queues; HTTP has one loop for every two.
+  int threads = 2;           // Completion queues; HTTP has one loop for every two.
+  bool pin_threads = false;  // A core each.
+  OverloadOptions overload = {};
+  size_t token_cache_entries = TokenCacheOptions().max_entries;
   absl::Duration build_interval = absl::Milliseconds(100);
   absl::Duration save_interval = absl::Seconds(5);
   TableBuilderOptions builder = {};
   ContentSteeringOptions content_steering = {};
+
+  // INVALID_ARGUMENT naming the option.
+  absl::Status Validate() const;
 };
 
 class SteeringServer {
@@ -83,6 +90,7 @@ class SteeringServer {
   void LoadCopy();
   void RunBuilder() ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunSaver() ABSL_LOCKS_EXCLUDED(stop_mu_);
+  void RunSigner() ABSL_LOCKS_EXCLUDED(stop_mu_);
   // False once the server stops.
   bool Wait(absl::Duration time) ABSL_LOCKS_EXCLUDED(stop_mu_);
   void ShowCounters();
@@ -96,6 +104,7 @@ class SteeringServer {
   std::unique_ptr<TokenCache> tokens_;
   std::vector<ApplianceId> gone_from_copy_;  // Written by LoadCopy only.
   std::unique_ptr<TableBuilder> builder_;
+  std::unique_ptr<OverloadGate> gate_;
   std::unique_ptr<Steerer> steerer_;
   std::unique_ptr<ContentSteering> content_steering_;
   std::unique_ptr<SteeringGrpc> grpc_;
@@ -103,6 +112,7 @@ class SteeringServer {
   std::unique_ptr<HttpServer> http_;
   std::thread builder_thread_;
   std::thread saver_thread_;
+  std::thread signer_thread_;
   absl::Mutex save_mu_;
   uint64_t saved_generation_ ABSL_GUARDED_BY(save_mu_) = 0;
   std::shared_ptr<const std::vector<ApplianceId>> saved_gone_ ABSL_GUARDED_BY(save_mu_);

@@ -1,8 +1,21 @@
 #include "services/steering/service.h"
 
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "grpcpp/support/byte_buffer.h"
+#include "libs/rpc/principal.h"
 #include "libs/rpc/status.h"
 #include "services/steering/async_call.h"
+#include "services/steering/byte_buffers.h"
 #include "services/steering/client_address.h"
+#include "services/steering/codec.h"
+#include "services/steering/work_queue.h"
 
 namespace fairlead {
 namespace {
@@ -14,40 +27,147 @@ constexpr int kArmedSteer = 128;
 constexpr int kArmedExplain = 4;
 constexpr int kArmedStreams = 16;
 
-}  // namespace
+// What `arrive` read.
+template <typename Message>
+struct Read {
+  Message message;
+  bool readable = false;
+};
+// A stream's caller stays the same.
+struct StreamState {
+  Read<sv1::SteerStreamRequest> read;
+  std::optional<Caller> caller;
+};
+struct Nothing {};
 
-void SteeringGrpc::AddQueues(grpc::ServerBuilder& builder) {
-  for (int i = 0; i < threads_wanted_; ++i) queues_.push_back(builder.AddCompletionQueue());
+absl::Status Unreadable() {
+  return absl::InvalidArgumentError("the request is no message of its type");
 }
 
-void SteeringGrpc::ArmSteer(grpc::ServerCompletionQueue* queue) {
-  using Call = UnaryCall<sv1::SteerRequest, sv1::SteerResponse>;
+// The n-th core that the process may use. Where that can't be had, the thread floats as before.
+void Pin(size_t thread) {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0 || CPU_COUNT(&allowed) == 0) return;
+  size_t left = thread % static_cast<size_t>(CPU_COUNT(&allowed));
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &allowed) || left-- > 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    pthread_setaffinity_np(pthread_self(), sizeof(one), &one);
+    return;
+  }
+}
+
+// Of a trusted caller nothing else is asked for, and making its address costs more than the rest of the call's metadata.
+Caller CallerFor(const grpc::ServerContext& context) {
+  Caller caller{.principal = PrincipalOf(context), .peer = {}, .forwarded_for = ""};
+  return caller.principal.trusted() ? caller : CallerOf(context);
+}
+
+Arrival ArrivalOf(const sv1::SteerRequest& request) {
+  return {ClassOf(request), Steerer::SpreadOf(request)};
+}
+
+// As its most urgent request.
+Arrival ArrivalOf(const sv1::SteerStreamRequest& batch) {
+  Arrival arrival{RequestClass::kPrefetch, 0};
+  for (const sv1::SteerRequest& request : batch.requests()) {
+    if (const Arrival one = ArrivalOf(request); one.request_class < arrival.request_class || arrival.spread == 0) arrival = one;
+  }
+  if (batch.requests().empty()) arrival.request_class = RequestClass::kPlaybackStart;  // A ping.
+  return arrival;
+}
+
+}  // namespace
+
+// A queue, and what its thread keeps.
+class SteeringGrpc::Worker {
+ public:
+  Worker(std::unique_ptr<grpc::ServerCompletionQueue> q, OverloadGate& gate, size_t index, SteeringMetrics& metrics)
+      : queue(std::move(q)), work(gate, index), scratch(metrics) {}
+
+  std::unique_ptr<grpc::ServerCompletionQueue> queue;
+  WorkQueue work;
+  AnswerScratch scratch;
+};
+
+SteeringGrpc::SteeringGrpc(const Steerer& steerer, OverloadGate& gate, SteeringMetrics& metrics, SteeringGrpcOptions options)
+    : steerer_(steerer), gate_(gate), metrics_(metrics), options_(options) {}
+
+SteeringGrpc::~SteeringGrpc() {
+  Shutdown();
+}
+
+void SteeringGrpc::AddQueues(grpc::ServerBuilder& builder) {
+  for (int i = 0; i < std::max(1, options_.threads); ++i) {
+    workers_.push_back(std::make_unique<Worker>(builder.AddCompletionQueue(), gate_, workers_.size(), metrics_));
+  }
+}
+
+void SteeringGrpc::ArmSteer(Worker& worker) {
+  using State = Read<sv1::SteerRequest>;
+  using Call = UnaryCall<grpc::ByteBuffer, grpc::ByteBuffer, State>;
   const auto method = std::make_shared<const Call::Method>(Call::Method{
-      .request = [this, queue](grpc::ServerContext* context, sv1::SteerRequest* request, auto* writer,
-                               void* tag) { service_.RequestSteer(context, request, writer, queue, queue, tag); },
-      .work = [this](const grpc::ServerContext& context, const sv1::SteerRequest& request,
-                     sv1::SteerResponse& response) { return ToGrpcStatus(steerer_.Steer(CallerOf(context), request, response)); }});
+      .request = [this, queue = worker.queue.get()](auto* context, auto* request, auto* writer,
+                                                    void* tag) { service_.RequestSteer(context, request, writer, queue, queue, tag); },
+      .arrive =
+          [](const grpc::ByteBuffer& bytes, State& read) {
+            read.readable = ReadMessage(bytes, read.message);
+            return ArrivalOf(read.message);
+          },
+      .work =
+          [this, &worker](const grpc::ServerContext& context, const absl::Status& refusal, const grpc::ByteBuffer&, State& read,
+                          grpc::ByteBuffer& response) {
+            if (!refusal.ok()) return ToGrpcStatus(refusal);
+            if (!read.readable) return ToGrpcStatus(Unreadable());
+            WireBuffer& answer = worker.scratch.answer;
+            answer.clear();
+            const absl::Status status = steerer_.Steer(CallerFor(context), read.message, worker.scratch, answer);
+            if (status.ok()) response = MakeByteBuffer(answer.view());
+            return ToGrpcStatus(status);
+          }});
   for (int i = 0; i < kArmedSteer; ++i) Call::Arm(method);
 }
 
-void SteeringGrpc::ArmExplain(grpc::ServerCompletionQueue* queue) {
-  using Call = UnaryCall<sv1::ExplainRequest, sv1::ExplainResponse>;
+void SteeringGrpc::ArmExplain(Worker& worker) {
+  using Call = UnaryCall<sv1::ExplainRequest, sv1::ExplainResponse, Nothing>;
   const auto method = std::make_shared<const Call::Method>(Call::Method{
-      .request = [this, queue](grpc::ServerContext* context, sv1::ExplainRequest* request, auto* writer,
-                               void* tag) { service_.RequestExplain(context, request, writer, queue, queue, tag); },
-      .work = [this](const grpc::ServerContext& context, const sv1::ExplainRequest& request,
-                     sv1::ExplainResponse& response) { return ToGrpcStatus(steerer_.Explain(CallerOf(context), request, response)); }});
+      .request = [this, queue = worker.queue.get()](auto* context, auto* request, auto* writer,
+                                                    void* tag) { service_.RequestExplain(context, request, writer, queue, queue, tag); },
+      .arrive =
+          [](const sv1::ExplainRequest& request, Nothing&) {
+            return Arrival{RequestClass::kBackground, Steerer::SpreadOf(request.request())};
+          },
+      .work =
+          [this](const grpc::ServerContext& context, const absl::Status& refusal, const sv1::ExplainRequest& request, Nothing&,
+                 sv1::ExplainResponse& response) {
+            return ToGrpcStatus(refusal.ok() ? steerer_.Explain(CallerOf(context), request, response) : refusal);
+          }});
   for (int i = 0; i < kArmedExplain; ++i) Call::Arm(method);
 }
 
-void SteeringGrpc::ArmStream(grpc::ServerCompletionQueue* queue, const std::shared_ptr<std::atomic<int>>& open) {
-  using Call = PingPongCall<sv1::SteerStreamRequest, sv1::SteerStreamResponse>;
+void SteeringGrpc::ArmStream(Worker& worker, const std::shared_ptr<std::atomic<int>>& open) {
+  using Call = PingPongCall<grpc::ByteBuffer, grpc::ByteBuffer, StreamState>;
   const auto method = std::make_shared<const Call::Method>(Call::Method{
-      .request = [this, queue](grpc::ServerContext* context, Call::Stream* stream,
-                               void* tag) { service_.RequestSteerStream(context, stream, queue, queue, tag); },
-      .work = [this](
-                  const grpc::ServerContext& context, const sv1::SteerStreamRequest& request,
-                  sv1::SteerStreamResponse& response) { return ToGrpcStatus(steerer_.SteerBatch(CallerOf(context), request, response)); },
+      .request = [this, queue = worker.queue.get()](grpc::ServerContext* context, Call::Stream* stream,
+                                                    void* tag) { service_.RequestSteerStream(context, stream, queue, queue, tag); },
+      .arrive =
+          [](const grpc::ByteBuffer& bytes, StreamState& state) {
+            state.read.readable = ReadMessage(bytes, state.read.message);
+            return ArrivalOf(state.read.message);
+          },
+      .work =
+          [this, &worker](const grpc::ServerContext& context, const absl::Status& refusal, const grpc::ByteBuffer&, StreamState& state,
+                          grpc::ByteBuffer& response) {
+            if (!state.read.readable) return ToGrpcStatus(Unreadable());
+            if (!state.caller.has_value()) state.caller = CallerFor(context);
+            SliceChain answer;
+            const absl::Status status = steerer_.SteerBatch(*state.caller, state.read.message, refusal, worker.scratch,
+                                                            [&](absl::string_view piece) { answer.Append(piece); });
+            if (status.ok()) response = answer.Take();
+            return ToGrpcStatus(status);
+          },
       .most_streams = kMaxStreams,
       .open = open});
   for (int i = 0; i < kArmedStreams; ++i) Call::Arm(method);
@@ -55,21 +175,24 @@ void SteeringGrpc::ArmStream(grpc::ServerCompletionQueue* queue, const std::shar
 
 void SteeringGrpc::Run() {
   const auto open = std::make_shared<std::atomic<int>>(0);
-  for (const auto& queue : queues_) {
-    ArmSteer(queue.get());
-    ArmExplain(queue.get());
-    ArmStream(queue.get(), open);
-    threads_.emplace_back([waiting = queue.get()] { DrainQueue(*waiting); });
+  for (const auto& worker : workers_) {
+    ArmSteer(*worker);
+    ArmExplain(*worker);
+    ArmStream(*worker, open);
+    threads_.emplace_back([this, mine = worker.get(), index = threads_.size()] {
+      if (options_.pin) Pin(index);
+      mine->work.Drain(*mine->queue);
+    });
   }
 }
 
 void SteeringGrpc::Shutdown() {
   if (shut_down_) return;
   shut_down_ = true;
-  for (const auto& queue : queues_) queue->Shutdown();
+  for (const auto& worker : workers_) worker->queue->Shutdown();
   // Where no thread ever ran, a queue must still be emptied before it goes.
   if (threads_.empty()) {
-    for (const auto& queue : queues_) DrainQueue(*queue);
+    for (const auto& worker : workers_) worker->work.Drain(*worker->queue);
   }
   for (std::thread& thread : threads_) thread.join();
 }

@@ -6,6 +6,7 @@
 #include "libs/base/errors.h"
 #include "libs/base/ids.h"
 #include "libs/base/status_macros.h"
+#include "libs/signing/token.h"
 
 namespace fairlead {
 
@@ -30,6 +31,12 @@ absl::StatusOr<SteeringRequest> ParseSteerRequest(const sv1::SteerRequest& reque
   parsed.max_urls = request.max_urls() == 0 ? default_max_urls : request.max_urls();
   if (request.session_id().size() > kMaxSessionId) {
     return InvalidField("session_id", request.session_id(), absl::StrCat("at most ", kMaxSessionId, " bytes"));
+  }
+  if (request.bind_session() && !IsTokenSession(request.session_id())) {
+    return InvalidField("session_id", request.session_id(), "URLs can be bound to [A-Za-z0-9_-]{1,64} only (bind_session)");
+  }
+  if (!sv1::RequestClass_IsValid(request.request_class())) {
+    return InvalidField("request_class", absl::StrCat(static_cast<int>(request.request_class())), "no such class");
   }
   parsed.session_key = request.session_id();
   parsed.max_pathways = 0;  // Not part of this API's answer.

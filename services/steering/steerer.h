@@ -1,55 +1,93 @@
 // The one path from a request to its answer, for gRPC and HTTP, for Steer and Explain: whose address, what is asked, decide, sign, render.
 //
-// Uses what the table builder published and nothing else: no disk, no database, no other service, no lock held while deciding.
-// Thread-safe. Errors are canonical and name field and value; UNAVAILABLE says what is missing for any answer.
+// Answers are made as bytes (answer_writer.h); HTTP and Explain read them back into a message, so that there is one way only. Uses what the
+// table builder published and nothing else: no disk, no database, no other service, no lock held while deciding. Thread-safe. Errors are
+// canonical and name field and value; UNAVAILABLE says what is missing for any answer.
 //
-//   Steerer steerer(serving, tokens, addresses, clock, metrics);
-//   RETURN_IF_ERROR(steerer.Steer(CallerOf(context), request, response));
+//   Steerer steerer(serving, tokens, addresses, clock, gate, metrics);
+//   AnswerScratch scratch(metrics);
+//   RETURN_IF_ERROR(steerer.Steer(CallerOf(context), request, scratch, response));
 #ifndef FAIRLEAD_SERVICES_STEERING_STEERER_H_
 #define FAIRLEAD_SERVICES_STEERING_STEERER_H_
 
+#include <cstdint>
 #include <memory>
+#include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "fairlead/steering/v1/steering_service.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/published.h"
 #include "libs/signing/token_cache.h"
+#include "libs/steering/decision.h"
+#include "services/steering/answer_writer.h"
 #include "services/steering/client_address.h"
 #include "services/steering/metrics.h"
+#include "services/steering/overload_gate.h"
 #include "services/steering/serving_state.h"
+#include "services/steering/wire.h"
 
 namespace fairlead {
+
+// What a thread keeps from answer to answer, so that it needn't be made each time. One thread at a time.
+struct AnswerScratch {
+  explicit AnswerScratch(SteeringMetrics& metrics) : tally(metrics) {}
+  AnswerWriter writer;
+  WireBuffer answer;
+  WireBuffer result;
+  SteeringTally tally;
+};
 
 class Steerer {
  public:
   // Everything must outlive it. `tokens` may be null if no key will ever be chosen.
-  Steerer(const Published<ServingState>& serving, TokenCache* tokens, ClientAddressPolicy addresses, const Clock& clock,
+  Steerer(const Published<ServingState>& serving, TokenCache* tokens, ClientAddressPolicy addresses, const Clock& clock, OverloadGate& gate,
           SteeringMetrics& metrics)
-      : serving_(serving), tokens_(tokens), addresses_(std::move(addresses)), clock_(clock), metrics_(metrics) {}
+      : serving_(serving), tokens_(tokens), addresses_(std::move(addresses)), clock_(clock), gate_(gate), metrics_(metrics) {}
 
+  // The bytes of the SteerResponse, appended.
+  absl::Status Steer(const Caller& caller, const steering::v1::SteerRequest& request, AnswerScratch& scratch, WireBuffer& response) const;
+  // For callers without a queue of their own: also refused by the level that the queues admit.
   absl::Status Steer(const Caller& caller, const steering::v1::SteerRequest& request, steering::v1::SteerResponse& response) const;
-  // The results stand in the order of the requests, all decided by one table. INVALID_ARGUMENT if there are more than kMaxBatch.
-  absl::Status SteerBatch(const Caller& caller, const steering::v1::SteerStreamRequest& request,
-                          steering::v1::SteerStreamResponse& response) const;
+  // The bytes of the SteerStreamResponse, told to `append` piece by piece: the results in the order of the requests, all decided by one
+  // table. INVALID_ARGUMENT if there are more than kMaxBatch. With `refusal` not OK that is the answer to each of them.
+  absl::Status SteerBatch(const Caller& caller, const steering::v1::SteerStreamRequest& request, absl::Status refusal,
+                          AnswerScratch& scratch, absl::FunctionRef<void(absl::string_view)> append) const;
   absl::Status Explain(const Caller& caller, const steering::v1::ExplainRequest& request, steering::v1::ExplainResponse& response) const;
 
   // OK if requests can be answered.
   absl::Status Health() const;
+  // The same for one caller, so that the same ones are refused for a while; its session where it says one.
+  static uint64_t SpreadOf(const steering::v1::SteerRequest& request);
 
  private:
-  // `explanation` may be null.
-  absl::Status Answer(const ServingState& state, const Caller& caller, const steering::v1::SteerRequest& request,
-                      steering::v1::SteerResponse& response, steering::v1::ExplainResponse* explanation) const;
-  absl::Status Timed(const ServingState& state, const Caller& caller, const steering::v1::SteerRequest& request,
-                     steering::v1::SteerResponse& response) const;
+  // One moment for all answers of a message.
+  struct Moment {
+    const ServingState& state;
+    absl::Time now;
+    absl::Duration monotonic;
+  };
+  Moment NowWith(const ServingState& state) const { return {state, clock_.Now(), clock_.Monotonic()}; }
+
+  absl::StatusOr<SteeringAnswer> Decided(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request,
+                                         Explanation* record) const;
+  // Decides and writes.
+  absl::Status Answer(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request, AnswerScratch& scratch,
+                      WireBuffer& out, SteeringTally& tally) const;
+  absl::Status Write(const Moment& moment, const steering::v1::SteerRequest& request, const SteeringAnswer& answer, AnswerWriter& writer,
+                     WireBuffer& out) const;
+  absl::Status TakeBudget(const Caller& caller, uint32_t cost, absl::Duration now) const;
   static absl::Status Ready(const ServingState& state);
-  void Count(const SteeringAnswer& answer) const;
 
   const Published<ServingState>& serving_;
   TokenCache* const tokens_;
   const ClientAddressPolicy addresses_;
   const Clock& clock_;
+  OverloadGate& gate_;
   SteeringMetrics& metrics_;
 };
 

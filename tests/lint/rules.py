@@ -4,7 +4,8 @@ A pattern for an include is matched against what stands between the quotes or an
 """
 
 # Values in, decision out. Lowest first: `base` may use nothing of ours, `net` only `base`, the others any pure room.
-PURE_ROOMS = ("base", "net", "routing", "health", "steering", "placement", "fill", "content", "contentsteering", "registry")
+PURE_ROOMS = ("base", "net", "routing", "health", "steering", "placement", "fill", "content", "contentsteering", "registry",
+              "overload")
 
 # What a pure room never includes, by what it would let in.
 PURE_FORBIDDEN = {

@@ -260,6 +260,27 @@ class FakeSteering : public steering::v1::SteeringService::Service {
     *response = answer;
     return grpc::Status::OK;
   }
+  // Each by itself, its client as the matched prefix; clients of `refused_once` are refused here, and not by Steer.
+  grpc::Status SteerStream(grpc::ServerContext*,
+                           grpc::ServerReaderWriter<steering::v1::SteerStreamResponse, steering::v1::SteerStreamRequest>* stream) override {
+    steering::v1::SteerStreamRequest batch;
+    for (; stream->Read(&batch); batches.push_back(batch.requests_size())) {
+      steering::v1::SteerStreamResponse response;
+      response.set_id(batch.id());
+      for (const steering::v1::SteerRequest& request : batch.requests()) {
+        asked = request;
+        steering::v1::SteerResult& result = *response.add_results();
+        if (request.client_address() == refused_once) {
+          result.mutable_error()->set_code(grpc::StatusCode::RESOURCE_EXHAUSTED);
+        } else {
+          *result.mutable_response() = answer;
+          result.mutable_response()->set_matched_prefix(request.client_address());
+        }
+      }
+      if (!stream->Write(response)) break;
+    }
+    return stream_status;
+  }
   grpc::Status Explain(grpc::ServerContext*, const steering::v1::ExplainRequest* request,
                        steering::v1::ExplainResponse* response) override {
     asked = request->request();
@@ -271,6 +292,9 @@ class FakeSteering : public steering::v1::SteeringService::Service {
   steering::v1::SteerRequest asked;
   steering::v1::SteerResponse answer;
   steering::v1::ExplainResponse explanation;
+  std::vector<int> batches;
+  std::string refused_once;
+  grpc::Status stream_status;
 };
 
 }  // namespace fairlead::cli

@@ -1,0 +1,50 @@
+#include "services/steering/byte_buffers.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "grpcpp/support/proto_buffer_reader.h"
+
+namespace fairlead {
+
+bool ReadMessage(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& message) {
+  grpc::Slice slice;
+  if (bytes.TrySingleSlice(&slice).ok()) return message.ParseFromArray(slice.begin(), static_cast<int>(slice.size()));
+  grpc::ByteBuffer shared = bytes;  // A reader wants it mutable; the slices are counted, not copied.
+  grpc::ProtoBufferReader reader(&shared);
+  return reader.status().ok() && message.ParseFromZeroCopyStream(&reader);
+}
+
+grpc::ByteBuffer MakeByteBuffer(absl::string_view bytes) {
+  const grpc::Slice slice(bytes.data(), bytes.size());
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+SliceChain::~SliceChain() {
+  if (has_open_) grpc_slice_unref(open_);
+}
+
+void SliceChain::Close() {
+  if (!has_open_) return;
+  GRPC_SLICE_SET_LENGTH(open_, used_);
+  done_.emplace_back(open_, grpc::Slice::STEAL_REF);
+  has_open_ = false;
+}
+
+void SliceChain::Append(absl::string_view bytes) {
+  if (!has_open_ || GRPC_SLICE_LENGTH(open_) - used_ < bytes.size()) {
+    Close();
+    open_ = grpc_slice_malloc(std::max(kPiece, bytes.size()));
+    has_open_ = true;
+    used_ = 0;
+  }
+  std::memcpy(GRPC_SLICE_START_PTR(open_) + used_, bytes.data(), bytes.size());
+  used_ += bytes.size();
+}
+
+grpc::ByteBuffer SliceChain::Take() {
+  Close();
+  return grpc::ByteBuffer(done_.data(), done_.size());
+}
+
+}  // namespace fairlead

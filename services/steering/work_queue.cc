@@ -1,0 +1,105 @@
+#include "services/steering/work_queue.h"
+
+#include <chrono>
+
+namespace fairlead {
+namespace {
+
+absl::Duration MonotonicNow() {
+  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+}  // namespace
+
+WorkQueue::WorkQueue(OverloadGate& gate, size_t index)
+    : gate_(gate), index_(index), admission_(gate.options().admission), now_(MonotonicNow()), looked_at_(now_) {}
+
+void WorkQueue::Drain(grpc::CompletionQueue& queue) {
+  void* tag = nullptr;
+  bool ok = false;
+  while (true) {
+    if (waiting_ == 0) {
+      if (!queue.Next(&tag, &ok)) return;
+      now_ = MonotonicNow();
+      static_cast<AsyncEvent*>(tag)->Proceed(ok, *this);
+    }
+    if (now_ - looked_at_ >= kLookEvery && !Look(queue)) {
+      while (waiting_ > 0) WorkOne();
+      return;
+    }
+    if (waiting_ > 0) WorkOne();
+  }
+}
+
+bool WorkQueue::Look(grpc::CompletionQueue& queue) {
+  void* tag = nullptr;
+  bool ok = false;
+  for (int taken = 0; taken < kMostEvents; ++taken) {
+    const auto status = queue.AsyncNext(&tag, &ok, std::chrono::system_clock::time_point());
+    if (status == grpc::CompletionQueue::SHUTDOWN) return false;
+    if (status == grpc::CompletionQueue::TIMEOUT) break;
+    static_cast<AsyncEvent*>(tag)->Proceed(ok, *this);
+  }
+  looked_at_ = now_ = MonotonicNow();
+  RefuseOutdated();
+  return true;
+}
+
+void WorkQueue::RefuseOutdated() {
+  if (!gate_.options().shed) return;
+  for (std::deque<Waiting>& line : lines_) {
+    while (!line.empty() && now_ - line.front().since > admission_.patience()) Do(line);
+  }
+}
+
+void WorkQueue::Offer(AsyncEvent* event, RequestClass request_class, uint64_t spread) {
+  const bool shed = gate_.options().shed;
+  if (shed && !admission_.Arrive(request_class, spread, now_)) {
+    TellLevel();
+    return event->Work(gate_.Refuse(ShedReason::kOverload, request_class, admission_.retry_after()));
+  }
+  if (waiting_ >= gate_.options().max_backlog) {
+    size_t lowest = kRequestClasses - 1;
+    while (lowest > static_cast<size_t>(request_class) && lines_[lowest].empty()) --lowest;
+    if (lowest == static_cast<size_t>(request_class)) {
+      return event->Work(gate_.Refuse(ShedReason::kBacklog, request_class, admission_.retry_after()));
+    }
+    Refuse(lines_[lowest], ShedReason::kBacklog);
+  }
+  lines_[static_cast<size_t>(request_class)].push_back({event, request_class, now_});
+  ++waiting_;
+}
+
+void WorkQueue::WorkOne() {
+  for (std::deque<Waiting>& line : lines_) {
+    if (line.empty()) continue;
+    Do(line);
+    now_ = MonotonicNow();
+    return;
+  }
+}
+
+void WorkQueue::Do(std::deque<Waiting>& line) {
+  const bool late = gate_.options().shed && !admission_.Start(line.front().request_class, now_ - line.front().since, now_);
+  TellLevel();
+  if (late) return Refuse(line, ShedReason::kLate);
+  AsyncEvent* const event = line.front().event;
+  line.pop_front();
+  --waiting_;
+  event->Work(absl::OkStatus());
+}
+
+void WorkQueue::Refuse(std::deque<Waiting>& line, ShedReason reason) {
+  const Waiting first = line.front();
+  line.pop_front();
+  --waiting_;
+  first.event->Work(gate_.Refuse(reason, first.request_class, admission_.retry_after()));
+}
+
+void WorkQueue::TellLevel() {
+  if (!admission_.shedding() && told_level_ == Admission::kLevels) return;
+  told_level_ = admission_.level();
+  gate_.SetLevel(index_, told_level_, now_);
+}
+
+}  // namespace fairlead
