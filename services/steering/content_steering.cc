@@ -124,8 +124,8 @@ HttpResponse Preflight() {
 
 }  // namespace
 
-ContentSteering::ContentSteering(const Published<ServingState>& serving, TokenCache* tokens, ClientAddressPolicy addresses, const Clock& clock,
-                                 SteeringMetrics& metrics, ContentSteeringOptions options)
+ContentSteering::ContentSteering(const Published<ServingState>& serving, TokenCache* tokens, ClientAddressPolicy addresses,
+                                 const Clock& clock, SteeringMetrics& metrics, ContentSteeringOptions options)
     : serving_(serving),
       tokens_(tokens),
       addresses_(std::move(addresses)),

@@ -135,9 +135,10 @@ absl::StatusOr<std::string> Installation::StartServices() {
   RETURN_IF_ERROR(start("filld", "services/fill/filld", layout_.filld, 2, {database, registry, key_dir}));
   RETURN_IF_ERROR(
       start("ingestd", "services/ingest/ingestd", layout_.ingestd, 1, {"--cell=cell-1", database, registry, fill, state("ingestd")}));
+  // A whole CDN and its viewers share a few cores here: a wait of milliseconds says nothing of steerd.
   RETURN_IF_ERROR(start("steerd", "services/steering/steerd", layout_.steerd, 3,
                         {absl::StrCat("--http_listen=", layout_.steerd_http), "--trusted_proxies=127.0.0.0/8", "--manifest_ttl=1s",
-                         registry, fill, key_dir, state("steerd")}));
+                         "--overload_target=250ms", "--overload_most=1s", registry, fill, key_dir, state("steerd")}));
   return std::string();
 }
 
