@@ -93,6 +93,11 @@ class LpmTable {
   // Writer. The leaf of exactly this prefix.
   std::optional<uint32_t> Find(const Prefix& prefix) const;
 
+  // Without a reader, for a table that nobody writes to meanwhile: one that is handed over whole.
+  LpmMatch LongestMatchAtRest(const IpAddress& address) const {
+    return LpmMatch::FromWord(address.is_v4() ? lpm::Find4(view4_, address.v4()) : lpm::Find6(view6_, {address.high(), address.low()}));
+  }
+
   // Writer.
   size_t size() const { return SizeOf(AddressFamily::kIpv4).routes + SizeOf(AddressFamily::kIpv6).routes; }
   Size SizeOf(AddressFamily family) const;

@@ -72,9 +72,9 @@ bool LadderBook::MayAnnounce(uint32_t session, const Prefix& prefix) const {
 void LadderBook::ChangeIndex(const IndexChange& change) {
   const auto apply = [](LeafIndex& index, const IndexChange& one) {
     if (one.leaf == 0) {
-      index.leaves.Erase(one.prefix);
+      index.Erase(one.prefix);
     } else {
-      index.leaves.Insert(one.prefix, one.leaf);
+      index.Insert(one.prefix, one.leaf);
     }
   };
   if (index_shared_) {
@@ -93,7 +93,7 @@ void LadderBook::ChangeIndex(const IndexChange& change) {
 }
 
 uint32_t LadderBook::LeafFor(const Prefix& prefix) {
-  if (const uint32_t* leaf = index_->leaves.Find(prefix)) return *leaf;
+  if (const uint32_t* leaf = index_->leaves().Find(prefix)) return *leaf;
   uint32_t leaf = 0;
   if (!free_leaves_.empty()) {
     leaf = free_leaves_.back();
@@ -110,7 +110,7 @@ uint32_t LadderBook::LeafFor(const Prefix& prefix) {
 
 // A prefix with neither routes nor a place has no leaf.
 void LadderBook::DropIfBare(const Prefix& prefix) {
-  const uint32_t* at = index_->leaves.Find(prefix);
+  const uint32_t* at = index_->leaves().Find(prefix);
   if (at == nullptr || facts_[*at].set != 0 || places_.Find(prefix) != nullptr) return;
   const uint32_t leaf = *at;
   ChangeIndex({prefix, 0});
@@ -167,7 +167,7 @@ void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
   if (left_out > 0) left_out_of_[prefix] = left_out;
   left_out_ += left_out;
 
-  const uint32_t* at = index_->leaves.Find(prefix);
+  const uint32_t* at = index_->leaves().Find(prefix);
   if (at == nullptr && set.empty()) return;
   const uint32_t number = InternSet(std::move(set));
   const uint32_t leaf = LeafFor(prefix);
@@ -187,7 +187,7 @@ void LadderBook::SetAll(const std::vector<RouteView>& routes) {
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return routes[a].prefix < routes[b].prefix; });
   std::vector<Prefix> gone;
   auto at = order.begin();
-  index_->leaves.ForEach([&](const Prefix& prefix, const uint32_t& leaf) {
+  index_->leaves().ForEach([&](const Prefix& prefix, const uint32_t& leaf) {
     while (at != order.end() && routes[*at].prefix < prefix) ++at;
     if (facts_[leaf].set != 0 && (at == order.end() || routes[*at].prefix != prefix)) gone.push_back(prefix);
   });
@@ -301,10 +301,10 @@ void LadderBook::Rebuild(const Prefix& within) {
     if (level.set != 0) level.routed_length = prefix.length();
     stack.push_back(std::move(level));
   };
-  index_->leaves.ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
+  index_->leaves().ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
     if (prefix != within) push(prefix, leaf);
   });
-  index_->leaves.ForEachWithin(within, [&](const Prefix& prefix, const uint32_t& leaf) {
+  index_->leaves().ForEachWithin(within, [&](const Prefix& prefix, const uint32_t& leaf) {
     ++leaves_visited_;
     push(prefix, leaf);
     PutLadder(leaf, MakeLadder(stack));

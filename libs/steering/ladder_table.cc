@@ -45,7 +45,7 @@ LadderTable::Found LadderTable::Find(const IpAddress& client) const {
 
 std::vector<RouteView> LadderTable::RoutesCovering(const IpAddress& client) const {
   std::vector<RouteView> covering;
-  index_->leaves.ForEachCovering(client, [&](const Prefix& prefix, const uint32_t& leaf) {
+  index_->leaves().ForEachCovering(client, [&](const Prefix& prefix, const uint32_t& leaf) {
     for (const PackedRoute& route : *sets_[facts_[leaf].set]) {
       covering.push_back({.prefix = prefix,
                           .session = route.session,

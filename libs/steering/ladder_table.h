@@ -21,6 +21,7 @@
 #include "libs/net/prefix_table.h"
 #include "libs/steering/fleet.h"
 #include "libs/steering/ladder.h"
+#include "libs/steering/leaf_index.h"
 #include "libs/steering/paged.h"
 #include "libs/steering/place.h"
 #include "libs/steering/policy.h"
@@ -32,17 +33,6 @@ namespace fairlead {
 
 // Places by client prefix: the caller merges geofeeds and the location database, each with its source.
 using PlaceTable = PrefixTable<ClientPlace>;
-
-// From an address to the number of its longest prefix's leaf; 0 where nothing matches. The one place that knows how prefixes are matched.
-class LeafIndex {
- public:
-  uint32_t Find(const IpAddress& client) const {
-    const auto match = leaves.LongestMatch(client);
-    return match.has_value() ? *match->value : 0;
-  }
-
-  PrefixTable<uint32_t> leaves;
-};
 
 // A route of a known prefix: what RouteView tells, in 16 bytes.
 struct PackedRoute {
@@ -102,7 +92,7 @@ class LadderTable {
   const std::vector<LadderSession>& resolved() const { return sessions_->resolved; }
   // Of the fleet that it was built for.
   uint64_t fingerprint() const { return fingerprint_; }
-  size_t prefixes() const { return index_->leaves.size(); }
+  size_t prefixes() const { return index_->leaves().size(); }
   size_t distinct_ladders() const { return distinct_; }
   size_t routes_left_out() const { return left_out_; }
 

@@ -117,7 +117,9 @@ absl::Status CheckValue(const json& value, const FieldDescriptor& field, const s
       return InvalidField(path, Shown(value), "must be true or false");
     case FieldDescriptor::CPPTYPE_ENUM:
       if (value.is_string() && field.enum_type()->FindValueByName(value.get<std::string>()) != nullptr) return absl::OkStatus();
-      if (IsWhole(value, 0, std::numeric_limits<int32_t>::max())) return absl::OkStatus();
+      // As a number any is a shape; which of them there are is judged with the other fields.
+      if (value.is_number() && IsWhole(value, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()))
+        return absl::OkStatus();
       return InvalidField(path, Shown(value), absl::StrCat("must be a value of ", field.enum_type()->name()));
     case FieldDescriptor::CPPTYPE_MESSAGE:
       // Well-known types (durations, times) have JSON forms of their own.
