@@ -68,7 +68,10 @@ class ConfigReader {
   ConfigReader() { views_.policy.full_permille = kDefaultFullPermille; }
 
   ConfigViews Read(const HeldFeed<rv1::ConfigEntry>& config) && {
-    for (const auto& entry : config.entries) Note(entry->key(), ReadFirst(*entry));
+    for (const auto& entry : config.entries) {
+      Note(entry->key(), ReadFirst(*entry));
+      if (ShapesLadders(*entry)) views_.ladder_entries.push_back(entry);
+    }
     for (const auto& entry : config.entries) Note(entry->key(), ReadSecond(*entry));
     for (SiteView& site : views_.sites) {
       const auto uplinks = uplinks_.find(site.id);
@@ -84,6 +87,10 @@ class ConfigReader {
   void Note(const std::string& key, const absl::Status& status) {
     if (status.ok() || views_.issues.size() >= ConfigViews::kMaxIssues) return;
     views_.issues.push_back(absl::StrCat(Quoted(key), ": ", status.message()));
+  }
+
+  static bool ShapesLadders(const rv1::ConfigEntry& entry) {
+    return entry.has_partner() || entry.has_site() || entry.has_link() || entry.has_bgp_session() || entry.has_policy();
   }
 
   absl::Status ReadFirst(const rv1::ConfigEntry& entry) {

@@ -50,6 +50,9 @@ struct ConfigViews {
   absl::Duration lost_after = absl::Seconds(10);         // Of policies/health: silence after which cells call a box SILENT.
   SteeringPolicy policy;
   SteeringSettings settings;
+  // What ladders are made from besides the fleet's topology (Fleet::fingerprint): partners, sites, links, sessions, policies. While the
+  // entries are the same objects, ladders stay what they are, whatever befell boxes and keys.
+  std::vector<std::shared_ptr<const registry::v1::ConfigEntry>> ladder_entries;
   std::vector<std::string> issues;
 };
 ConfigViews ReadConfig(const HeldFeed<registry::v1::ConfigEntry>& config);

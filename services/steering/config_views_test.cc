@@ -65,6 +65,19 @@ TEST(ReadConfig, ACollectorHearsForItsWholeSiteAndARouterFeedHasNoRoutes) {
   EXPECT_EQ(views.session_index.at(BgpSessionId("via")).appliance, ApplianceId("rc-1"));
 }
 
+TEST(ReadConfig, LaddersAreMadeFromTheSameEntriesWhateverBefallsBoxesAndKeys) {
+  HeldFeed<registry::v1::ConfigEntry> held = Held<registry::v1::ConfigEntry>(
+      {kBox, Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp'"), kPartner, "key: 'sites/emb' site { name: 'sites/emb' }",
+       "key: 'signingKeys/k' signing_key { name: 'signingKeys/k' }"});
+  const auto before = ReadConfig(held).ladder_entries;
+  EXPECT_THAT(before, ElementsAre(held.entries[1], held.entries[2], held.entries[3]));
+  const auto replace = [&](size_t at) { held.entries[at] = std::make_shared<const registry::v1::ConfigEntry>(*held.entries[at]); };
+  replace(0), replace(4);
+  EXPECT_EQ(ReadConfig(held).ladder_entries, before);
+  replace(2);  // A partner's allow-list.
+  EXPECT_NE(ReadConfig(held).ladder_entries, before);
+}
+
 TEST(ReadConfig, ABoxInADrainSaysWhichAndHowFar) {
   const ConfigViews views =
       Config({"key: 'appliances/oca-1' appliance { name: 'appliances/oca-1' site: 'sites/emb' kind: "

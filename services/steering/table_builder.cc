@@ -115,6 +115,7 @@ void TableBuilder::BuildLadders(bool anew) {
   MergedRoutes merged = MergeRoutes(Cells(), owners_, config_.session_index);
   foreign_routes_ = merged.foreign;
   parts_.policy = config_.policy;
+  ladder_entries_ = config_.ladder_entries;
   if (anew || ladder_book_ == nullptr) {
     ladder_book_ = std::make_unique<LadderBook>(parts_.fleet, config_.sessions, nullptr, config_.policy);
   }
@@ -143,7 +144,8 @@ absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   const bool moved = owners != owners_;
   owners_ = std::move(owners);
   const bool stale_ladders = parts_.ladders == nullptr || parts_.ladders->fingerprint() != parts_.fleet->fingerprint();
-  if (config || moved || stale_ladders || current.routes != built_.routes) BuildLadders(config || stale_ladders);
+  const bool other_rules = first || config_.ladder_entries != ladder_entries_;
+  if (other_rules || moved || stale_ladders || current.routes != built_.routes) BuildLadders(other_rules || stale_ladders);
   const bool stale_holdings = parts_.holdings == nullptr || parts_.holdings->fingerprint() != parts_.fleet->fingerprint();
   if (stale_holdings || current.holdings != built_.holdings) BuildHoldings();
   if (first || current.catalog != built_.catalog) BuildCatalogue();

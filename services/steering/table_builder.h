@@ -113,6 +113,7 @@ class TableBuilder {
   std::vector<std::shared_ptr<const CellStore>> cells_;
   SessionOwners owners_;
   std::unique_ptr<LadderBook> ladder_book_;
+  std::vector<std::shared_ptr<const registry::v1::ConfigEntry>> ladder_entries_;  // That it was made from.
   HoldingsBook holdings_book_;
   size_t foreign_routes_ = 0;
   size_t catalog_issues_ = 0;
