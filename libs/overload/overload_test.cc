@@ -218,6 +218,18 @@ TEST(CallerBudgetsTest, AKeyGetsItsBurstThenItsRateAndIsToldHowLongToWait) {
   EXPECT_EQ(taken, 10);
 }
 
+TEST(CallerBudgetsTest, OneKeyForAllGetsTheRateAndNoMoreThanTheBurstAtOnce) {
+  CallerBudgets budgets({.rate = 1000, .burst = 10});
+  const auto take = [&](absl::Duration now) {
+    int taken = 0;
+    while (budgets.Take(0, 1, now) == absl::ZeroDuration()) ++taken;
+    return taken;
+  };
+  EXPECT_EQ(take(absl::Seconds(5)), 10);
+  EXPECT_EQ(take(absl::Seconds(5) + absl::Milliseconds(3)), 3);
+  EXPECT_EQ(take(absl::Seconds(9)), 10);
+}
+
 TEST(CallerBudgetsTest, ManyIdleKeysTakeNothingFromABusyOne) {
   CallerBudgets budgets({.rate = 100, .burst = 10});
   absl::Duration now = absl::Seconds(1000);

@@ -11,7 +11,7 @@
 // or of any IX site that is open to unrouted clients. ORIGIN sites never.
 //
 // Deterministic in (table, request): no clock, no randomness, no floating point. Pure; any thread.
-// O(ladder boxes × (log held files) × files asked for).
+// O(boxes of the ranks that are walked × files asked for); with pathways or a record, of the whole ladder.
 #ifndef FAIRLEAD_LIBS_STEERING_DECIDE_H_
 #define FAIRLEAD_LIBS_STEERING_DECIDE_H_
 

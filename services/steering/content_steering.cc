@@ -132,7 +132,8 @@ ContentSteering::ContentSteering(const Published<ServingState>& serving, TokenCa
       clock_(clock),
       metrics_(metrics),
       options_(std::move(options)),
-      budget_(options_.manifests_a_second, kBurst) {}
+      budget_({.rate = static_cast<double>(options_.manifests_a_second),
+               .burst = static_cast<double>(options_.manifests_a_second) * absl::ToDoubleSeconds(kBurst)}) {}
 
 bool ContentSteering::Handles(const HttpRequest& request) {
   return request.target.path == kPlaylistPath || absl::StartsWith(request.target.path, kSteeringPath);
@@ -219,7 +220,7 @@ absl::StatusOr<HttpResponse> ContentSteering::Manifest(const HttpRequest& reques
   ASSIGN_OR_RETURN(const std::string base, BaseUrl(request));
   ASSIGN_OR_RETURN(SteeringSession session, ParseSteeringSession(request.target.path, request.target.query));
   const std::shared_ptr<const ServingState> state = serving_.Get();
-  const bool shed = !budget_.Take(clock_.Monotonic());
+  const bool shed = budget_.Take(/*key=*/0, 1, clock_.Monotonic()) > absl::ZeroDuration();
   absl::Duration ttl = options_.ttl;
   if (shed || state->table == nullptr) {
     (shed ? metrics_.manifests_shed : metrics_.manifests_without_table).Increment();

@@ -22,11 +22,11 @@
 #include "libs/base/published.h"
 #include "libs/contentsteering/choice.h"
 #include "libs/http/message.h"
+#include "libs/overload/caller_budgets.h"
 #include "libs/signing/token_cache.h"
 #include "libs/steering/decision.h"
 #include "services/steering/client_address.h"
 #include "services/steering/metrics.h"
-#include "services/steering/rate_budget.h"
 #include "services/steering/serving_state.h"
 
 namespace fairlead {
@@ -62,7 +62,7 @@ class ContentSteering {
   const Clock& clock_;
   SteeringMetrics& metrics_;
   const ContentSteeringOptions options_;
-  mutable RateBudget budget_;
+  mutable CallerBudgets budget_;  // One for all players.
 };
 
 }  // namespace fairlead

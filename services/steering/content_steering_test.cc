@@ -12,7 +12,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/content/paths.h"
-#include "services/steering/rate_budget.h"
 #include "services/steering/server_fixture.h"
 
 namespace fairlead {
@@ -197,18 +196,6 @@ TEST_F(ContentSteeringTest, AQualityThatNobodyHoldsIsLeftOutAndATitleWithoutSoun
   for (const char* box : {"oca-1", "oca-2", "oca-3", "oca-4"}) sources_->PutHoldings(0, box, 1, 3, {2});
   EXPECT_TRUE(Eventually([&] { return Playlist().status == 503; }));
   EXPECT_THAT(Playlist().body, HasSubstr("NOT_HELD"));
-}
-
-TEST(RateBudgetTest, GivesItsRateAndNoMoreThanItsBurstAtOnce) {
-  RateBudget budget(1000, absl::Milliseconds(10));
-  const auto take = [&](absl::Duration now) {
-    int taken = 0;
-    while (budget.Take(now)) ++taken;
-    return taken;
-  };
-  EXPECT_EQ(take(absl::Seconds(5)), 10);
-  EXPECT_EQ(take(absl::Seconds(5) + absl::Milliseconds(3)), 3);
-  EXPECT_EQ(take(absl::Seconds(9)), 10);
 }
 
 }  // namespace
