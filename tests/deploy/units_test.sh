@@ -42,6 +42,8 @@ check_program() {
     grep -q "^$name=" "$env" || fail "$(basename "$unit"): $name isn't set in $env"
   done
 }
+# BIRD ends at once where it can't open a netlink socket.
+grep -q '^RestrictAddressFamilies=.*AF_NETLINK' "$units/fairlead-ocad.service" || fail "fairlead-ocad.service: BIRD has no AF_NETLINK"
 check_program registryd services/registry/registryd
 check_program filld services/fill/filld
 check_program ingestd services/ingest/ingestd
