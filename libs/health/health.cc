@@ -184,11 +184,23 @@ void ApplianceHealth::CheckTiers(const HealthFigures& figures, absl::Time now, c
   Set(kAllTiersFailed, failed > 0 && failed == figures.tiers.size(), 0, "all storage tiers failed");
 }
 
+absl::string_view WhyNotServing(ServerState server) {
+  switch (server) {
+    case ServerState::kStopped:
+      return "the web server is stopped";
+    case ServerState::kUnresponsive:
+      return "the web server doesn't answer";
+    case ServerState::kRefusing:
+      return "the web server turns everybody away, as it was told to";
+    default:
+      return "";
+  }
+}
+
 void ApplianceHealth::CheckServer(const HealthFigures& figures) {
   const std::string detail = figures.server_detail.empty() ? "" : absl::StrCat(": ", figures.server_detail);
-  const bool stopped = figures.server == ServerState::kStopped;
-  Set(kServerSick, stopped || figures.server == ServerState::kUnresponsive, 0,
-      absl::StrCat(stopped ? "the web server is stopped" : "the web server doesn't answer", detail));
+  const absl::string_view why = WhyNotServing(figures.server);
+  Set(kServerSick, !why.empty(), 0, absl::StrCat(why, detail));
   Set(kServerDegraded, figures.server == ServerState::kConfigRefused, 0.5,
       absl::StrCat("the web server refused its configuration", detail));
 }

@@ -30,7 +30,8 @@
 
 namespace fairlead {
 
-enum class ServerState : uint8_t { kUnknown, kRunning, kStopped, kConfigRefused, kUnresponsive };
+// kRefusing: it turns everybody away, as it was told to; healthy, and yet no place to send anybody.
+enum class ServerState : uint8_t { kUnknown, kRunning, kStopped, kConfigRefused, kUnresponsive, kRefusing };
 
 struct TierFigures {
   Tier tier = Tier::kUnspecified;

@@ -167,6 +167,10 @@ TEST_F(HealthTest, TheWebServerDecides) {
   EXPECT_EQ(Report(figures).state, HealthState::kSick);
   figures.server = ServerState::kStopped;
   EXPECT_THAT(Report(figures).reason, HasSubstr("stopped"));
+  figures.server = ServerState::kRefusing;
+  verdict = Report(figures);
+  EXPECT_EQ(verdict.state, HealthState::kSick);
+  EXPECT_THAT(verdict.reason, HasSubstr("turns everybody away, as it was told to"));
 }
 
 TEST_F(HealthTest, AFailedTierCostsItsShareAndAllOfThemMakeItSick) {

@@ -35,6 +35,18 @@ TEST(PlanTest, AReferenceToNothingIsNotFoundWithFieldAndValue) {
   EXPECT_EQ(ValueOf(status), "partners/nobody");
 }
 
+TEST(PlanTest, APolicysStepsMayNameOnlyPartnersThatThereAre) {
+  Policy policy;
+  policy.id = PolicyId("steering");
+  policy.steering.emplace().class_steps = {{.transport_class = TransportClass::kTransit, .partner = PartnerId("isp"), .steps = {}}};
+  EXPECT_TRUE(PlanCreate(TestFleet(), policy, TestRules()).ok());
+  policy.steering->class_steps.push_back({.transport_class = TransportClass::kTransit, .partner = PartnerId("nobody"), .steps = {}});
+  const absl::Status status = PlanCreate(TestFleet(), policy, TestRules()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(FieldOf(status), "policy.steering.class_steps[1].partner");
+  EXPECT_EQ(ValueOf(status), "partners/nobody");
+}
+
 TEST(PlanTest, AnIdIsNeverReused) {
   Fleet fleet = TestFleet();
   EXPECT_EQ(PlanCreate(fleet, TestSite(), TestRules()).status().code(), absl::StatusCode::kAlreadyExists);

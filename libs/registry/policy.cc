@@ -1,10 +1,14 @@
 #include "libs/registry/policy.h"
 
+#include <algorithm>
 #include <cmath>
+#include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/registry/check.h"
+#include "libs/registry/fleet.h"
 
 namespace fairlead::registry {
 namespace {
@@ -17,6 +21,8 @@ constexpr absl::Duration kDefaultHeartbeat = absl::Seconds(2);
 constexpr absl::Duration kDefaultLostAfter = absl::Seconds(10);
 // Of a drain: an operator who waits for one must not wait for longer than this.
 constexpr absl::Duration kMostDraining = absl::Hours(2);
+constexpr int kMaxFailingNetworks = 16;  // Steering remembers no more of a box.
+constexpr size_t kMaxClassSteps = 1'000;
 constexpr absl::Duration kShortestPhase = absl::Milliseconds(100);
 constexpr DrainPolicy kDefaultDrain = {
     .draining_for = absl::Hours(1), .evacuating_for = absl::Minutes(30), .quiet_for = absl::Minutes(5), .overdue_after = absl::Minutes(15)};
@@ -36,12 +42,49 @@ absl::Status ValidateGuard(const GuardPolicy& guard) {
   RETURN_IF_ERROR(CheckRange("policy.steering.guard.wave_sites", guard.wave_sites, 0, kMaxBoxes));
   RETURN_IF_ERROR(CheckDuration("policy.steering.guard.thaw_after", guard.thaw_after, absl::Milliseconds(100), absl::Hours(1)));
   RETURN_IF_ERROR(CheckDuration("policy.steering.guard.cell_stale_after", guard.cell_stale_after, absl::Seconds(1), absl::Hours(1)));
-  return CheckRange("policy.steering.guard.corroborated_sites", guard.corroborated_sites, 0, kMaxBoxes);
+  RETURN_IF_ERROR(CheckRange("policy.steering.guard.corroborated_sites", guard.corroborated_sites, 0, kMaxBoxes));
+  RETURN_IF_ERROR(CheckDuration("policy.steering.guard.answering_lease", guard.answering_lease, absl::Seconds(1), absl::Hours(24)));
+  return CheckRange("policy.steering.guard.failing_networks", guard.failing_networks, 0, kMaxFailingNetworks);
+}
+
+// Steps up to TRANSPORT_CLASS are over once a class is alone; none: classes are never parted.
+std::vector<ProximityStep> StepsThatPartClasses(const SteeringPolicy& policy) {
+  if (policy.steps.empty()) return {ProximityStep::kPrefixLength, ProximityStep::kTransportClass};  // The default order.
+  const auto parting = std::find(policy.steps.begin(), policy.steps.end(), ProximityStep::kTransportClass);
+  return parting == policy.steps.end() ? std::vector<ProximityStep>() : std::vector<ProximityStep>(policy.steps.begin(), parting + 1);
+}
+
+absl::Status ValidateClassSteps(const SteeringPolicy& policy) {
+  constexpr absl::string_view kField = "policy.steering.class_steps";
+  if (policy.class_steps.size() > kMaxClassSteps) {
+    return InvalidField(kField, absl::StrCat(policy.class_steps.size(), " rules"), absl::StrCat("must be at most ", kMaxClassSteps));
+  }
+  const std::vector<ProximityStep> parting = StepsThatPartClasses(policy);
+  std::set<std::pair<TransportClass, PartnerId>> seen;
+  for (size_t i = 0; i < policy.class_steps.size(); ++i) {
+    const ClassSteps& rule = policy.class_steps[i];
+    const std::string field = absl::StrCat(kField, "[", i, "]");
+    RETURN_IF_ERROR(CheckSet(field + ".transport_class", rule.transport_class));
+    for (const ProximityStep step : rule.steps) {
+      RETURN_IF_ERROR(CheckSet(field + ".steps", step));
+      if (std::find(parting.begin(), parting.end(), step) == parting.end()) continue;
+      return InvalidField(field + ".steps", ToString(step), "is over when classes are parted: it stands up to TRANSPORT_CLASS in steps");
+    }
+    RETURN_IF_ERROR(CheckDistinct(field + ".steps", rule.steps));
+    if (seen.insert({rule.transport_class, rule.partner}).second) continue;
+    return InvalidField(field, absl::StrCat(ToString(rule.transport_class), " ", rule.partner.empty() ? "" : rule.partner.name()),
+                        "stands there twice");
+  }
+  if (!policy.class_steps.empty() && parting.empty()) {
+    return InvalidField("policy.steering.steps", "", "must contain TRANSPORT_CLASS where class_steps are given, or no class is parted");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ValidateSteering(const SteeringPolicy& policy) {
   for (const ProximityStep step : policy.steps) RETURN_IF_ERROR(CheckSet("policy.steering.steps", step));
   RETURN_IF_ERROR(CheckDistinct("policy.steering.steps", policy.steps));
+  RETURN_IF_ERROR(ValidateClassSteps(policy));
   RETURN_IF_ERROR(CheckRange("policy.steering.distance_step_km", policy.distance_step_km, 0, kMaxDistanceStepKm));
   RETURN_IF_ERROR(CheckRange("policy.steering.max_urls", policy.max_urls, 0, kMaxUrls));
   if (!std::isfinite(policy.full_at) || policy.full_at < 0 || policy.full_at > 1) {
@@ -117,7 +160,15 @@ absl::Status Validate(const Policy& policy) {
   return policy.health.has_value() ? ValidateHealth(*policy.health) : ValidateDrain(*policy.drain);
 }
 
-absl::Status CheckIn(const Fleet&, const Policy&) {
+// A partner that is deleted later leaves its rule behind, which then is nobody's.
+absl::Status CheckIn(const Fleet& fleet, const Policy& policy) {
+  if (!policy.steering.has_value()) return absl::OkStatus();
+  const std::vector<ClassSteps>& rules = policy.steering->class_steps;
+  for (size_t i = 0; i < rules.size(); ++i) {
+    if (rules[i].partner.empty() || fleet.Find<Partner>(rules[i].partner) != nullptr) continue;
+    return FieldError(absl::StatusCode::kNotFound, absl::StrCat("policy.steering.class_steps[", i, "].partner"), rules[i].partner.name(),
+                      "does not exist");
+  }
   return absl::OkStatus();
 }
 

@@ -30,6 +30,8 @@ struct GuardPolicy {
   absl::Duration thaw_after;
   absl::Duration cell_stale_after;
   int32_t corroborated_sites = 0;
+  absl::Duration answering_lease;
+  int32_t failing_networks = 0;
 
   template <typename Visit>
   static void Fields(Visit&& visit) {
@@ -41,8 +43,24 @@ struct GuardPolicy {
     visit(Field("thaw_after", &GuardPolicy::thaw_after));
     visit(Field("cell_stale_after", &GuardPolicy::cell_stale_after));
     visit(Field("corroborated_sites", &GuardPolicy::corroborated_sites));
+    visit(Field("answering_lease", &GuardPolicy::answering_lease));
+    visit(Field("failing_networks", &GuardPolicy::failing_networks));
   }
   friend bool operator==(const GuardPolicy&, const GuardPolicy&) = default;
+};
+
+struct ClassSteps {
+  TransportClass transport_class = TransportClass::kUnspecified;
+  PartnerId partner;  // Empty: all.
+  std::vector<ProximityStep> steps;
+
+  template <typename Visit>
+  static void Fields(Visit&& visit) {
+    visit(Field("transport_class", &ClassSteps::transport_class));
+    visit(Field("partner", &ClassSteps::partner));
+    visit(Field("steps", &ClassSteps::steps));
+  }
+  friend bool operator==(const ClassSteps&, const ClassSteps&) = default;
 };
 
 struct SteeringPolicy {
@@ -54,6 +72,7 @@ struct SteeringPolicy {
   double full_at = 0;
   absl::Duration token_lifetime;
   std::optional<GuardPolicy> guard;
+  std::vector<ClassSteps> class_steps;
 
   template <typename Visit>
   static void Fields(Visit&& visit) {
@@ -65,6 +84,7 @@ struct SteeringPolicy {
     visit(Field("full_at", &SteeringPolicy::full_at));
     visit(Field("token_lifetime", &SteeringPolicy::token_lifetime));
     visit(Field("guard", &SteeringPolicy::guard));
+    visit(Field("class_steps", &SteeringPolicy::class_steps));
   }
   friend bool operator==(const SteeringPolicy&, const SteeringPolicy&) = default;
 };

@@ -156,6 +156,31 @@ TEST(ValidateTest, ClustersLinksCellsAndPoliciesHaveTheirBounds) {
   EXPECT_EQ(Blamed<Policy>(policy, [](Policy& p) { p.steering->max_urls = 9; }), "policy.steering.max_urls");
 }
 
+TEST(ValidateTest, StepsOfAClassMustBeOnesThatAreStillAheadAndEachRuleAloneInItsKind) {
+  Policy policy;
+  policy.id = PolicyId("steering");
+  policy.steering.emplace();
+  const auto blamed = [&](std::vector<ClassSteps> rules, std::vector<ProximityStep> steps = {}) {
+    return Blamed<Policy>(policy, [&](Policy& p) { p.steering->class_steps = rules, p.steering->steps = steps; });
+  };
+  const ClassSteps good = {.transport_class = TransportClass::kTransit, .partner = {}, .steps = {ProximityStep::kDistance}};
+  const ClassSteps of_partner = {.transport_class = TransportClass::kTransit, .partner = PartnerId("isp"), .steps = {}};
+  const std::string field = "policy.steering.class_steps";
+  EXPECT_EQ(blamed({ClassSteps{}}), field + "[0].transport_class");
+  EXPECT_EQ(blamed({good, good}), field + "[1]");
+  EXPECT_EQ(blamed({good, {.transport_class = TransportClass::kEmbedded, .partner = {}, .steps = {ProximityStep::kPrefixLength}}}),
+            field + "[1].steps");
+  EXPECT_EQ(blamed({{.transport_class = TransportClass::kEmbedded, .partner = {}, .steps = {ProximityStep::kMed, ProximityStep::kMed}}}),
+            field + "[0].steps[1]");
+  EXPECT_EQ(blamed({good}, {ProximityStep::kDistance, ProximityStep::kTransportClass}), field + "[0].steps");
+  EXPECT_EQ(blamed({good}, {ProximityStep::kPrefixLength}), "policy.steering.steps");
+  EXPECT_EQ(blamed(std::vector<ClassSteps>(1'001, good)), field);
+  policy.steering->class_steps = {good, of_partner};
+  EXPECT_TRUE(Canonical(policy, TestRules()).ok());
+  policy.steering->steps = {ProximityStep::kTransportClass, ProximityStep::kDistance};
+  EXPECT_TRUE(Canonical(policy, TestRules()).ok());
+}
+
 TEST(ValidateTest, EachFigureOfTheGuardHasItsRange) {
   Policy policy;
   policy.id = PolicyId("steering");
@@ -172,6 +197,8 @@ TEST(ValidateTest, EachFigureOfTheGuardHasItsRange) {
   EXPECT_EQ(blamed([](GuardPolicy& p) { p.thaw_after = absl::Hours(2); }), guard + "thaw_after");
   EXPECT_EQ(blamed([](GuardPolicy& p) { p.cell_stale_after = absl::Milliseconds(1); }), guard + "cell_stale_after");
   EXPECT_EQ(blamed([](GuardPolicy& p) { p.corroborated_sites = -1; }), guard + "corroborated_sites");
+  EXPECT_EQ(blamed([](GuardPolicy& p) { p.answering_lease = absl::Milliseconds(999); }), guard + "answering_lease");
+  EXPECT_EQ(blamed([](GuardPolicy& p) { p.failing_networks = 17; }), guard + "failing_networks");
   policy.steering->guard->removable_share = 1.5;
   EXPECT_THAT(std::string(Canonical(policy, TestRules()).status().message()), HasSubstr("removable_share '1.5': must be in [0.001, 1]"));
   policy.steering->guard = GuardPolicy{.mode = GuardMode::kBelieveAll,
@@ -181,7 +208,9 @@ TEST(ValidateTest, EachFigureOfTheGuardHasItsRange) {
                                        .wave_sites = 2,
                                        .thaw_after = absl::Milliseconds(100),
                                        .cell_stale_after = absl::Seconds(1),
-                                       .corroborated_sites = 1};
+                                       .corroborated_sites = 1,
+                                       .answering_lease = absl::Seconds(1),
+                                       .failing_networks = 16};
   EXPECT_TRUE(Canonical(policy, TestRules()).ok());
 }
 

@@ -153,6 +153,11 @@ class Step {
     memory.routers = box.routers;
   }
 
+  bool IsLeased(const Case& each) const {
+    const std::optional<absl::Duration>& since = each.memory->silent_since;
+    return each.box->data_port == DataPort::kAnswers && since.has_value() && now_ - *since < policy_.answering_lease;
+  }
+
   bool AnySilent() const {
     return std::any_of(cases_.begin(), cases_.end(), [](const Case& each) { return each.silent; });
   }
@@ -208,7 +213,7 @@ class Step {
     const bool room = out_.state.corroborated.contains(site) || out_.state.corroborated.size() < policy_.corroborated_sites;
     for (Case* each : silent) {
       GuardMemory& memory = *each->memory;
-      const bool may = room && !each->evidence.empty() && each->box->data_port != DataPort::kAnswers;
+      const bool may = room && !each->evidence.empty() && !IsLeased(*each);
       const bool held = memory.standing == Standing::kHeld;
       if (!may || (!held && !memory.taken_at.has_value())) continue;
       out_.taken_corroborated += held ? 1 : 0;
@@ -321,7 +326,7 @@ class Step {
   void TakeByLimit() {
     std::vector<Case*> candidates;
     for (Case& each : cases_) {
-      const bool may = each.silent && each.frozen == nullptr && each.box->data_port != DataPort::kAnswers;
+      const bool may = each.silent && each.frozen == nullptr && !IsLeased(each);
       if (may && each.memory->standing == Standing::kHeld) candidates.push_back(&each);
     }
     std::sort(candidates.begin(), candidates.end(), [](const Case* a, const Case* b) {
@@ -363,7 +368,7 @@ class Step {
     if (gone) return policy_.mode == GuardMode::kBelieveAll ? GuardVerdict::kBelievedByPolicy : GuardVerdict::kBelieved;
     if (policy_.mode == GuardMode::kBelieveNone) return GuardVerdict::kHeldByPolicy;
     if (each.frozen != nullptr) return GuardVerdict::kHeldFrozen;
-    return each.box->data_port == DataPort::kAnswers ? GuardVerdict::kHeldAnswering : GuardVerdict::kHeldByLimit;
+    return IsLeased(each) ? GuardVerdict::kHeldAnswering : GuardVerdict::kHeldByLimit;
   }
 
   BoxCondition Believe(const Case& each) const {

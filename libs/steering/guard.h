@@ -6,6 +6,7 @@
 //   sites that share only a cell    our own fault: the cell is frozen, its silent boxes keep the state they had (the ones of the same
 //     (or a path)                   wave that were believed before it showed get it back), until their reports come back
 //   a cell whose feed is stale      says nothing: its boxes stay what they were
+//   a box whose data port answers   held up for a while (`answering_lease`): it is its reports that are missing; then as any other
 //   a box that reports              believed at once, whatever was thought of it
 //
 // A wave is told from accidents by two things: it began within one window at several sites, and no single site explains it: without the
@@ -93,7 +94,7 @@ enum class GuardVerdict : uint8_t {
   kHeldByLimit,       // Silent, and too many others are too.
   kHeldFrozen,        // Silent together with boxes of other sites.
   kHeldUnconfirmed,   // Its cell says nothing.
-  kHeldAnswering,     // Its reports stopped, but its data port answers.
+  kHeldAnswering,     // Its reports stopped, but its data port answers, and its lease isn't over.
   kHeldByPolicy,      // Mode BELIEVE_NONE.
 };
 absl::string_view ToString(GuardVerdict verdict);

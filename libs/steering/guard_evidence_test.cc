@@ -53,12 +53,33 @@ TEST_F(GuardTest, ARefusedDataPortIsEvidenceAndAnAnsweringOneHolds) {
   Step();
   Box("a-1").data_port = DataPort::kAnswers;
   Silence("a", 1, 1);
-  Step(absl::Hours(1));
+  Step();
+  Step(policy_.answering_lease - absl::Nanoseconds(1));
   EXPECT_THAT(Gone(), IsEmpty());
   EXPECT_THAT(Word("a-1").sentence, HasSubstr("its data port answers"));
   Box("a-1").data_port = DataPort::kRefuses;
   Step();
   EXPECT_EQ(Word("a-1").verdict, GuardVerdict::kCorroborated);
+}
+
+TEST_F(GuardTest, WhenItsLeaseIsOverAnAnsweringBoxIsSilentLikeAnyOther) {
+  AddSite("a", 4), AddSite("b", 16);
+  for (GuardedBox& box : in_.boxes) box.data_port = DataPort::kAnswers;
+  Step();
+  Silence("a", 1, 2);
+  Step();
+  Step(policy_.answering_lease);
+  EXPECT_THAT(Gone(), ElementsAre("a-1"));  // By the limit, which is 1.
+  EXPECT_EQ(Word("a-1").verdict, GuardVerdict::kBelieved);
+  EXPECT_EQ(Word("a-2").verdict, GuardVerdict::kHeldByLimit);
+  Step(policy_.window);
+  EXPECT_THAT(Gone(), ElementsAre("a-1", "a-2"));
+  Speak(Box("a-1"));  // A new lease begins with a new silence.
+  Step(policy_.window);
+  EXPECT_THAT(Gone(), ElementsAre("a-2"));
+  Silence("a", 1, 1);
+  Step();
+  EXPECT_EQ(Word("a-1").verdict, GuardVerdict::kHeldAnswering);
 }
 
 TEST_F(GuardTest, EvidenceThatIsOlderThanTheSilenceByMoreThanAWindowCorroboratesNothing) {

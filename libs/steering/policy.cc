@@ -80,6 +80,10 @@ absl::Status ValidateGuard(const GuardPolicy& guard) {
     return Bad("cell_stale_after", absl::FormatDuration(guard.cell_stale_after), "above 0");
   }
   if (guard.corroborated_sites < 1) return Bad("corroborated_sites", absl::StrCat(guard.corroborated_sites), "at least 1");
+  if (guard.answering_lease < absl::ZeroDuration()) {
+    return Bad("answering_lease", absl::FormatDuration(guard.answering_lease), "at least 0");
+  }
+  if (guard.failing_networks < 1) return Bad("failing_networks", absl::StrCat(guard.failing_networks), "at least 1");
   return absl::OkStatus();
 }
 

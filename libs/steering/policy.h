@@ -57,6 +57,11 @@ struct GuardPolicy {
   // How many sites a window may be believed gone in full because something corroborates their silence; evidence against more of them
   // may be our own fault as well, and they come under the limit.
   uint32_t corroborated_sites = 3;
+  // How long a box that is silent is held up because its data port answers. Then it is silent like any other: nobody knows any more what
+  // it holds and how full it is.
+  absl::Duration answering_lease = absl::Minutes(2);
+  // Clients fail at a box if players of so many networks left it, within one window, although they were told to use it.
+  uint32_t failing_networks = 3;
 
   friend bool operator==(const GuardPolicy&, const GuardPolicy&) = default;
 };

@@ -64,10 +64,16 @@ TEST_F(AgentTest, ADisabledBoxRefusesAndServesAgainWhenItIsLive) {
   const auto set = [this](common::v1::AdminState state, const std::string& generation) {
     SetConfig([state](registry::v1::ApplianceConfig& config) { config.mutable_appliance()->set_admin_state(state); }, generation);
   };
+  const auto says = [this](ingest::v1::NginxStatus::State state) {
+    return WaitFor([this, state] { return plane_.Get(&FakeControlPlane::heartbeat_).nginx().state() == state; });
+  };
+  EXPECT_TRUE(says(ingest::v1::NginxStatus::STATE_RUNNING));
   set(common::v1::ADMIN_STATE_DISABLED, "c2");
   EXPECT_TRUE(WaitFor([this] { return Play().status == 410; }));
+  EXPECT_TRUE(says(ingest::v1::NginxStatus::STATE_REFUSING)) << "so that it isn't named before it serves again";
   set(common::v1::ADMIN_STATE_LIVE, "c3");
   EXPECT_TRUE(Serves());
+  EXPECT_TRUE(says(ingest::v1::NginxStatus::STATE_RUNNING));
 }
 
 }  // namespace

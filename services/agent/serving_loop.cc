@@ -98,18 +98,28 @@ void ServingLoop::KeepConfig() {
   }
   if (!pending_.Due(clock_.Monotonic())) return;
   const absl::Status applied = nginx_.Apply(pending_.config());  // A refusal is kept for Report().
-  if (applied.ok()) mode_in_force_ = pending_.config().mode;
+  const ServingMode mode = pending_.config().mode;
   pending_.Settle(applied, clock_.Monotonic());
   absl::MutexLock lock(&mu_);
+  if (applied.ok()) mode_in_force_ = mode;
   config_in_force_ = applied.ok() && !next_config_;
 }
 
 // From when nobody is served: the workers that were told to go still are, until they have ended what they send.
 void ServingLoop::NoteRefusing() {
-  const bool refusing = mode_in_force_ == ServingMode::kRefusing;
   absl::MutexLock lock(&mu_);
+  const bool refusing = mode_in_force_ == ServingMode::kRefusing;
   if (!refusing) refusing_since_.reset();
   if (refusing && !refusing_since_.has_value() && !nginx_.old_workers_left()) refusing_since_ = clock_.Monotonic();
+}
+
+NginxReport ServingLoop::Report() const {
+  NginxReport report = nginx_.Report();
+  absl::MutexLock lock(&mu_);
+  if (report.state == NginxReport::State::kRunning && mode_in_force_ == ServingMode::kRefusing) {
+    report.state = NginxReport::State::kRefusing;
+  }
+  return report;
 }
 
 std::optional<absl::Duration> ServingLoop::quiet_for() const {

@@ -36,7 +36,7 @@ class ServingLoop {
   void SetConfig(const NginxConfigInput& input) ABSL_LOCKS_EXCLUDED(mu_);
   // Whether the newest configuration is in force, or there was none.
   bool config_in_force() const ABSL_LOCKS_EXCLUDED(mu_);
-  NginxReport Report() const { return nginx_.Report(); }
+  NginxReport Report() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // For how long every request has been refused and no byte of content has left the box; nullopt while anybody may be served.
   std::optional<absl::Duration> quiet_for() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -60,7 +60,6 @@ class ServingLoop {
   NginxDaemon nginx_;
   // Of the keeper alone.
   PendingConfig<NginxConfigInput> pending_;
-  ServingMode mode_in_force_ = ServingMode::kOpen;
   Fd log_;
   std::thread keeper_, reader_;
 
@@ -68,6 +67,7 @@ class ServingLoop {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<NginxConfigInput> next_config_ ABSL_GUARDED_BY(mu_);
   bool config_in_force_ ABSL_GUARDED_BY(mu_) = true;  // None was set: nothing is awaited.
+  ServingMode mode_in_force_ ABSL_GUARDED_BY(mu_) = ServingMode::kOpen;
   std::optional<absl::Duration> refusing_since_ ABSL_GUARDED_BY(mu_);
   absl::Duration last_content_ ABSL_GUARDED_BY(mu_) = absl::ZeroDuration();
   TrafficAggregator traffic_ ABSL_GUARDED_BY(mu_);

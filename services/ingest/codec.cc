@@ -92,6 +92,8 @@ ServerState ServerFromProto(iv::NginxStatus::State state) {
       return ServerState::kConfigRefused;
     case iv::NginxStatus::STATE_UNRESPONSIVE:
       return ServerState::kUnresponsive;
+    case iv::NginxStatus::STATE_REFUSING:
+      return ServerState::kRefusing;
     default:
       return ServerState::kUnknown;
   }

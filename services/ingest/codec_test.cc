@@ -96,6 +96,18 @@ TEST(CodecTest, LongListsAndTextsAreRefused) {
   EXPECT_EQ(FieldOf(CheckReport(report, true).status()), "report.heartbeat.nginx.detail");
 }
 
+TEST(CodecTest, EveryStateOfTheWebServerIsRead) {
+  const auto read = [](const std::string& state) {
+    return CheckReport(Parse("heartbeat { nginx { state: STATE_" + state + " } }"), /*serves=*/true)->figures.server;
+  };
+  EXPECT_EQ(read("RUNNING"), ServerState::kRunning);
+  EXPECT_EQ(read("STOPPED"), ServerState::kStopped);
+  EXPECT_EQ(read("CONFIG_REFUSED"), ServerState::kConfigRefused);
+  EXPECT_EQ(read("UNRESPONSIVE"), ServerState::kUnresponsive);
+  EXPECT_EQ(read("REFUSING"), ServerState::kRefusing);
+  EXPECT_EQ(read("UNSPECIFIED"), ServerState::kUnknown);
+}
+
 TEST(CodecTest, ACollectorsWebServerAndDisksSayNothingAboutIt) {
   const v1::Report report =
       Parse("heartbeat { nginx { state: STATE_STOPPED } tiers { tier: TIER_DISK failed: true } cpu { utilisation: 0.5 } }");

@@ -134,6 +134,9 @@ TEST_P(StoreTest, EveryFieldSurvives) {
   guard.removable_share = 0.25;
   guard.window = absl::Seconds(90);
   steering.steering->guard = guard;
+  steering.steering->steps = {ProximityStep::kTransportClass, ProximityStep::kMed};
+  steering.steering->class_steps = {{.transport_class = TransportClass::kTransit, .partner = {}, .steps = {ProximityStep::kDistance}},
+                                    {.transport_class = TransportClass::kPublicPeering, .partner = PartnerId("isp"), .steps = {}}};
   declared.Of<Policy>() = {steering};
   const Batch batch = BatchOf(PlanFleet(Fleet(), declared, false, TestRules()).writes);
   const auto committed = store_.Commit(batch);

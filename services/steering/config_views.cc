@@ -218,15 +218,35 @@ class ConfigReader {
     return absl::OkStatus();
   }
 
+  static absl::StatusOr<std::vector<ProximityStep>> ReadSteps(absl::string_view field, const google::protobuf::RepeatedField<int>& told) {
+    std::vector<ProximityStep> steps;
+    for (const int step : told) {
+      if (step < 1 || step > static_cast<int>(ProximityStep::kDistance)) {
+        return InvalidField(field, absl::StrCat(step), "not a step that this version knows");
+      }
+      steps.push_back(static_cast<ProximityStep>(step));
+    }
+    return steps;
+  }
+
+  static absl::StatusOr<std::vector<ClassSteps>> ReadClassSteps(const rv1::SteeringPolicy& policy) {
+    std::vector<ClassSteps> rules;
+    for (const rv1::ClassSteps& told : policy.class_steps()) {
+      ClassSteps& rule = rules.emplace_back();
+      rule.transport = static_cast<TransportClass>(told.transport_class());  // An unknown one is ValidatePolicy's to refuse.
+      if (!told.partner().empty()) {
+        ASSIGN_OR_RETURN(rule.partner, PartnerId::ParseName(told.partner(), "steering.class_steps.partner"));
+      }
+      ASSIGN_OR_RETURN(rule.steps, ReadSteps("steering.class_steps.steps", told.steps()));
+    }
+    return rules;
+  }
+
   // A refused policy leaves the defaults in force.
   absl::Status ReadSteeringPolicy(const rv1::SteeringPolicy& policy) {
     SteeringPolicy read;
-    if (policy.steps_size() > 0) read.steps.clear();
-    for (const int step : policy.steps()) {
-      if (step < 1 || step > static_cast<int>(ProximityStep::kDistance)) {
-        return InvalidField("steering.steps", absl::StrCat(step), "not a step that this version knows");
-      }
-      read.steps.push_back(static_cast<ProximityStep>(step));
+    if (policy.steps_size() > 0) {
+      ASSIGN_OR_RETURN(read.steps, ReadSteps("steering.steps", policy.steps()));
     }
     if (policy.more_specific_scope() > 0 && policy.more_specific_scope() <= 3) {
       read.more_specific_scope = static_cast<MoreSpecificScope>(policy.more_specific_scope());
@@ -236,6 +256,7 @@ class ConfigReader {
     read.full_permille = FullPermille(policy.full_at());
     read.congested_permille = std::min(read.congested_permille, read.full_permille);
     read.guard = ReadGuard(policy.guard());
+    ASSIGN_OR_RETURN(read.class_steps, ReadClassSteps(policy));
     RETURN_IF_ERROR(ValidatePolicy(read));
     views_.policy = std::move(read);
     if (policy.max_urls() > 0) views_.settings.default_max_urls = std::min(policy.max_urls(), 8);
@@ -258,9 +279,11 @@ class ConfigReader {
     number(guard.removable_boxes(), read.removable_boxes);
     number(guard.wave_sites(), read.wave_sites);
     number(guard.corroborated_sites(), read.corroborated_sites);
+    number(guard.failing_networks(), read.failing_networks);
     time(guard.window(), read.window);
     time(guard.thaw_after(), read.thaw_after);
     time(guard.cell_stale_after(), read.cell_stale_after);
+    time(guard.answering_lease(), read.answering_lease);
     return read;
   }
 

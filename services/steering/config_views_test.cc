@@ -120,13 +120,31 @@ TEST(ReadConfig, PolicyFallsBackToTheDocumentedDefaults) {
   EXPECT_EQ(refused.settings.default_max_urls, 3);  // Whole or not at all.
 }
 
+TEST(ReadConfig, AClassMayHaveStepsOfItsOwn) {
+  const ConfigViews some =
+      Config({"key: 'policies/steering' policy { steering { class_steps { transport_class: TRANSPORT_CLASS_TRANSIT steps: STEP_DISTANCE "
+              "steps: STEP_MED } class_steps { transport_class: TRANSPORT_CLASS_PUBLIC_PEERING partner: 'partners/isp' } } }"});
+  EXPECT_THAT(some.issues, IsEmpty());
+  ASSERT_THAT(some.policy.class_steps, SizeIs(2));
+  EXPECT_EQ(some.policy.class_steps[0],
+            (ClassSteps{.transport = TransportClass::kTransit, .partner = {}, .steps = {ProximityStep::kDistance, ProximityStep::kMed}}));
+  EXPECT_EQ(some.policy.class_steps[1],
+            (ClassSteps{.transport = TransportClass::kPublicPeering, .partner = PartnerId("isp"), .steps = {}}));
+  const ConfigViews refused =
+      Config({"key: 'policies/steering' policy { steering { class_steps { transport_class: TRANSPORT_CLASS_TRANSIT steps: "
+              "STEP_PREFIX_LENGTH } } }"});
+  ASSERT_THAT(refused.issues, SizeIs(1));
+  EXPECT_THAT(refused.issues[0], HasSubstr("'PREFIX_LENGTH' has been taken already"));
+}
+
 TEST(ReadConfig, TheGuardsFiguresComeFromThePolicyAndTheirDefaultsFromTheGuard) {
   EXPECT_EQ(Config({}).policy.guard, GuardPolicy());
   EXPECT_EQ(Config({"key: 'policies/steering' policy { steering { guard { removable_boxes: 4 } } }"}).policy.guard,
             (GuardPolicy{.removable_boxes = 4}));
   const ConfigViews all =
       Config({"key: 'policies/steering' policy { steering { guard { mode: MODE_BELIEVE_ALL removable_share: 0.1 removable_boxes: 3 "
-              "window { seconds: 30 } wave_sites: 4 thaw_after { seconds: 5 } cell_stale_after { seconds: 6 } corroborated_sites: 7 } } }",
+              "window { seconds: 30 } wave_sites: 4 thaw_after { seconds: 5 } cell_stale_after { seconds: 6 } corroborated_sites: 7 "
+              "answering_lease { seconds: 8 } failing_networks: 9 } } }",
               "key: 'policies/health' policy { health { lost_after { seconds: 21 } } }"});
   EXPECT_THAT(all.issues, IsEmpty());
   EXPECT_EQ(all.policy.guard, (GuardPolicy{.mode = GuardMode::kBelieveAll,
@@ -136,7 +154,9 @@ TEST(ReadConfig, TheGuardsFiguresComeFromThePolicyAndTheirDefaultsFromTheGuard) 
                                            .wave_sites = 4,
                                            .thaw_after = absl::Seconds(5),
                                            .cell_stale_after = absl::Seconds(6),
-                                           .corroborated_sites = 7}));
+                                           .corroborated_sites = 7,
+                                           .answering_lease = absl::Seconds(8),
+                                           .failing_networks = 9}));
   EXPECT_EQ(all.lost_after, absl::Seconds(21));
   const ConfigViews refused = Config({"key: 'policies/steering' policy { steering { guard { removable_share: 1.5 } } }"});
   ASSERT_THAT(refused.issues, SizeIs(1));

@@ -125,7 +125,7 @@ HttpResponse Preflight() {
 }  // namespace
 
 ContentSteering::ContentSteering(const Published<ServingState>& serving, TokenCache* tokens, ClientAddressPolicy addresses,
-                                 const Clock& clock, SteeringMetrics& metrics, ContentSteeringOptions options)
+                                 const Clock& clock, SteeringMetrics& metrics, ContentSteeringOptions options, ClientFailures* failures)
     : serving_(serving),
       tokens_(tokens),
       addresses_(std::move(addresses)),
@@ -133,7 +133,8 @@ ContentSteering::ContentSteering(const Published<ServingState>& serving, TokenCa
       metrics_(metrics),
       options_(std::move(options)),
       budget_({.rate = static_cast<double>(options_.manifests_a_second),
-               .burst = static_cast<double>(options_.manifests_a_second) * absl::ToDoubleSeconds(kBurst)}) {}
+               .burst = static_cast<double>(options_.manifests_a_second) * absl::ToDoubleSeconds(kBurst)}),
+      failures_(failures) {}
 
 bool ContentSteering::Handles(const HttpRequest& request) {
   return request.target.path == kPlaylistPath || absl::StartsWith(request.target.path, kSteeringPath);
@@ -216,6 +217,15 @@ absl::StatusOr<HttpResponse> ContentSteering::Playlist(const HttpRequest& reques
   return HttpResponse{.content_type = kMultivariantType, .headers = {}, .body = MakeMultivariant(playlist)};
 }
 
+void ContentSteering::NoteFailure(const SteeringTable& table, const IpAddress& client, const SessionPathway& left) const {
+  if (failures_ == nullptr) return;
+  std::vector<ApplianceId> boxes;
+  for (const ApplianceId& box : left.boxes) {
+    if (table.fleet->FindBox(box) != Fleet::kNone) boxes.push_back(box);
+  }
+  failures_->Note(client, boxes, clock_.Monotonic());
+}
+
 absl::StatusOr<HttpResponse> ContentSteering::Manifest(const HttpRequest& request) const {
   ASSIGN_OR_RETURN(const std::string base, BaseUrl(request));
   ASSIGN_OR_RETURN(SteeringSession session, ParseSteeringSession(request.target.path, request.target.query));
@@ -234,7 +244,10 @@ absl::StatusOr<HttpResponse> ContentSteering::Manifest(const HttpRequest& reques
     const SteeringRequest asked = {.client = client, .title = session.title, .version = session.version};
     SteeringOrder order = OrderPathways(session, JudgePathways(*state->table, asked, given), ParsePlayerReport(request.target.query));
     metrics_.manifests_decided.Increment();
-    if (order.evidence) metrics_.player_evidence.Increment();
+    if (order.evidence) {
+      metrics_.player_evidence.Increment();
+      NoteFailure(*state->table, client, session.pathways.front());
+    }
     if (order.moved != MoveReason::kNone) metrics_.player_moves[static_cast<size_t>(order.moved)]->Increment();
     session = std::move(order.next);
   }

@@ -26,6 +26,7 @@
 #include "libs/signing/token_cache.h"
 #include "libs/steering/decision.h"
 #include "services/steering/client_address.h"
+#include "services/steering/client_failures.h"
 #include "services/steering/metrics.h"
 #include "services/steering/serving_state.h"
 
@@ -41,9 +42,9 @@ struct ContentSteeringOptions {
 
 class ContentSteering {
  public:
-  // Everything must outlive it. `tokens` may be null if no key will ever be chosen.
+  // Everything must outlive it. `tokens` may be null if no key will ever be chosen; `failures`, who is told which boxes players leave, too.
   ContentSteering(const Published<ServingState>& serving, TokenCache* tokens, ClientAddressPolicy addresses, const Clock& clock,
-                  SteeringMetrics& metrics, ContentSteeringOptions options);
+                  SteeringMetrics& metrics, ContentSteeringOptions options, ClientFailures* failures = nullptr);
 
   static bool Handles(const HttpRequest& request);
   HttpResponse Answer(const HttpRequest& request) const;
@@ -51,6 +52,8 @@ class ContentSteering {
  private:
   absl::StatusOr<HttpResponse> Playlist(const HttpRequest& request) const;
   absl::StatusOr<HttpResponse> Manifest(const HttpRequest& request) const;
+  // A player left these boxes, of which those count that there are.
+  void NoteFailure(const SteeringTable& table, const IpAddress& client, const SessionPathway& left) const;
   absl::StatusOr<std::string> BaseUrl(const HttpRequest& request) const;
   // The signed URL of the companion playlist of each file that the pathway holds.
   absl::StatusOr<std::vector<std::string>> PlaylistUrls(const ServingState& state, const SteeringAnswer& answer,
@@ -63,6 +66,7 @@ class ContentSteering {
   SteeringMetrics& metrics_;
   const ContentSteeringOptions options_;
   mutable CallerBudgets budget_;  // One for all players.
+  ClientFailures* const failures_;
 };
 
 }  // namespace fairlead

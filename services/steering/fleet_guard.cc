@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/log/log.h"
+#include "services/steering/answer_writer.h"
 
 namespace fairlead {
 namespace {
@@ -70,6 +71,9 @@ GuardInput MakeGuardInput(const GuardView& view, absl::Duration now) {
     const auto partner = view.config.site_partners.find(appliance.site);
     if (partner != view.config.site_partners.end()) box.path = partner->second.name();
     box.routers = Tell(sessions_of(appliance.id), by_site[appliance.site]);
+    if (const auto port = view.ports.find(appliance.id); port != view.ports.end()) box.data_port = port->second;
+    const auto failing = view.failing.find(appliance.id);
+    box.client_errors = failing != view.failing.end() && failing->second >= view.config.policy.guard.failing_networks;
     const auto found = view.reports.find(appliance.id);
     if (found == view.reports.end()) continue;
     const BoxReport& report = found->second;
@@ -84,7 +88,24 @@ GuardInput MakeGuardInput(const GuardView& view, absl::Duration now) {
   return input;
 }
 
-bool FleetGuard::Step(const GuardView& view, absl::Duration now) {
+// Only silent boxes are asked: of the others their reports say more.
+void FleetGuard::Hear(GuardView& view, absl::Duration now) const {
+  if (witnesses_.clients != nullptr) view.failing = witnesses_.clients->Networks(view.config.policy.guard.window, now);
+  if (witnesses_.ports == nullptr) return;
+  std::vector<DataPorts::Watched> silent;
+  for (const ApplianceView& appliance : view.config.appliances) {
+    const auto report = view.reports.find(appliance.id);
+    if (!Serves(appliance) || report == view.reports.end() || report->second.health != HealthState::kSilent) continue;
+    DataPorts::Watched& box = silent.emplace_back();
+    box.id = appliance.id;
+    for (const Endpoint& endpoint : appliance.endpoints) box.urls.push_back(UrlOrigin(endpoint));
+  }
+  witnesses_.ports->Watch(std::move(silent));
+  view.ports = witnesses_.ports->Found();
+}
+
+bool FleetGuard::Step(GuardView view, absl::Duration now) {
+  Hear(view, now);
   const GuardInput input = MakeGuardInput(view, now);
   GuardOutcome outcome = GuardSilence(input, view.config.policy.guard, now, std::move(state_));
   believed_ = view.reports;

@@ -3,8 +3,8 @@
 // be gone outlive the program, in the copy on disk: ages are uncertain after a restart, and whom else the copy calls silent isn't believed
 // to be before its cell has confirmed it.
 //
-// A freeze is logged once when it begins and once when it ends. Evidence today: router sessions. Probes and clients' errors have no source
-// yet; their places in GuardedBox stay empty. Not thread-safe: the table builder's own.
+// A freeze is logged once when it begins and once when it ends. Evidence: router sessions, what the data ports of silent boxes say
+// (data_ports.h), and players that leave a box (client_failures.h). Not thread-safe: the table builder's own.
 //
 //   if (guard.Step({.config = config, .reports = MergeReports(cells), .sessions = …, .cells = statuses}, now)) Rebuild(guard.reports());
 #ifndef FAIRLEAD_SERVICES_STEERING_FLEET_GUARD_H_
@@ -19,7 +19,9 @@
 #include "libs/base/ids.h"
 #include "libs/steering/guard.h"
 #include "services/steering/cell_store.h"
+#include "services/steering/client_failures.h"
 #include "services/steering/config_views.h"
+#include "services/steering/data_ports.h"
 #include "services/steering/fleet_merge.h"
 #include "services/steering/metrics.h"
 #include "services/steering/sources.h"
@@ -32,18 +34,27 @@ struct GuardView {
   const absl::flat_hash_map<ApplianceId, BoxReport>& reports;
   const absl::flat_hash_map<ApplianceId, SessionCount> sessions;
   const std::vector<SourceStatus> cells;
+  absl::flat_hash_map<ApplianceId, DataPort> ports = {};
+  absl::flat_hash_map<ApplianceId, size_t> failing = {};  // From how many networks players left a box.
 };
 GuardInput MakeGuardInput(const GuardView& view, absl::Duration now);
 
+// Who else is asked about a silent box. Either may be null; both must outlive the guard.
+struct GuardWitnesses {
+  DataPorts* ports = nullptr;
+  ClientFailures* clients = nullptr;
+};
+
 class FleetGuard {
  public:
-  explicit FleetGuard(SteeringMetrics& metrics) : metrics_(metrics) {}
+  explicit FleetGuard(SteeringMetrics& metrics, GuardWitnesses witnesses = {}) : metrics_(metrics), witnesses_(witnesses) {}
 
   // Before the first step: who was believed to be gone when the program ended.
   void Restore(const std::vector<ApplianceId>& gone) { state_ = RestoreGone(gone); }
 
   // `now` on the monotonic clock. True if some box counts for another reason than before, or as something else.
-  bool Step(const GuardView& view, absl::Duration now);
+  // What `view` says of ports and players is replaced by what the witnesses say, if there are any.
+  bool Step(GuardView view, absl::Duration now);
 
   // Of the last step: what the boxes are believed to be. Boxes that nobody has heard are left out.
   const absl::flat_hash_map<ApplianceId, BoxReport>& reports() const { return believed_; }
@@ -54,9 +65,11 @@ class FleetGuard {
   bool has_words() const { return !words_.empty(); }
 
  private:
+  void Hear(GuardView& view, absl::Duration now) const;
   void Show(const GuardOutcome& outcome, absl::Duration now);
 
   SteeringMetrics& metrics_;
+  const GuardWitnesses witnesses_;
   GuardState state_;
   absl::flat_hash_map<ApplianceId, BoxReport> believed_;
   absl::flat_hash_map<ApplianceId, std::string> words_;

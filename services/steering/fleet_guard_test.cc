@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/metrics/metrics.h"
@@ -94,6 +95,55 @@ TEST_F(FleetGuardTest, RouterSessionsAreDownForABoxOfWhichAllAreAndForASiteOfWhi
   EXPECT_EQ(routers(1), RouterSessions::kUp);
   sessions_[ApplianceId("b-rc")] = {.up = 0, .down = 1};
   EXPECT_EQ(routers(2), RouterSessions::kDown) << "its collector says so";
+}
+
+TEST_F(FleetGuardTest, WhatPortsAndPlayersSayStandsBesideTheBox) {
+  GuardView view = View();
+  view.ports = {{ApplianceId("a-1"), DataPort::kRefuses}, {ApplianceId("b-1"), DataPort::kAnswers}};
+  view.failing = {{ApplianceId("a-1"), 2}, {ApplianceId("a-2"), 3}};
+  const GuardInput input = MakeGuardInput(view, kNow);
+  EXPECT_EQ(input.boxes[0].data_port, DataPort::kRefuses);
+  EXPECT_EQ(input.boxes[1].data_port, DataPort::kUnknown);
+  EXPECT_EQ(input.boxes[2].data_port, DataPort::kAnswers);
+  EXPECT_FALSE(input.boxes[0].client_errors) << "players of two networks, and the policy asks for three";
+  EXPECT_TRUE(input.boxes[1].client_errors);
+  EXPECT_FALSE(input.boxes[2].client_errors);
+}
+
+TEST_F(FleetGuardTest, OnlySilentBoxesThatServeAreAsked) {
+  Metrics registry;
+  SteeringMetrics metrics(registry);
+  DataPorts ports({.every = absl::Milliseconds(1)}, metrics);
+  ClientFailures clients;
+  FleetGuard guard(metrics, {.ports = &ports, .clients = &clients});
+  for (ApplianceView& box : config_.appliances) {
+    // Nobody listens at the discard port, and if somebody does, it isn't for HTTP.
+    box.endpoints = {{.family = AddressFamily::kIpv4, .scheme = "http", .host = "127.0.0.1", .port = 9}};
+  }
+  reports_[ApplianceId("a-1")] = Report(HealthState::kSilent, 0);
+  reports_[ApplianceId("b-rc")] = Report(HealthState::kSilent, 1);
+  for (absl::Duration now = kNow; ports.Found().empty() && now < kNow + absl::Minutes(1); now += absl::Milliseconds(5)) {
+    guard.Step(View(), now);
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  EXPECT_THAT(ports.Found(), ElementsAre(Pair(ApplianceId("a-1"), DataPort::kRefuses)));
+}
+
+TEST_F(FleetGuardTest, PlayersThatLeaveASilentSiteCorroborateItsSilence) {
+  Metrics registry;
+  SteeringMetrics metrics(registry);
+  ClientFailures clients;
+  FleetGuard guard(metrics, {.ports = nullptr, .clients = &clients});
+  guard.Step(View(), kNow);
+  for (const char* client : {"192.0.2.1", "198.51.100.1", "2001:db8::1"}) {
+    clients.Note(*IpAddress::Parse(client), {ApplianceId("a-2")}, kNow + absl::Milliseconds(500));
+  }
+  for (const char* box : {"a-1", "a-2"}) reports_[ApplianceId(box)] = Report(HealthState::kSilent, 0);
+  guard.Step(View(), kNow + absl::Seconds(1));
+  EXPECT_EQ(guard.reports().at(ApplianceId("a-1")).health, HealthState::kSilent);
+  EXPECT_EQ(guard.reports().at(ApplianceId("a-2")).health, HealthState::kSilent);
+  EXPECT_THAT(guard.words().at(ApplianceId("a-2")), HasSubstr("clients fail at it"));
+  EXPECT_THAT(guard.words().at(ApplianceId("a-1")), HasSubstr("the same is known of other boxes of its site"));
 }
 
 TEST_F(FleetGuardTest, HeldBoxesKeepTheirReportAndForgottenOnesGetItBack) {

@@ -31,6 +31,11 @@ prometheus::Counter& Believed(Metrics& metrics, absl::string_view why) {
                          {{"why", std::string(why)}});
 }
 
+prometheus::Counter* Asked(Metrics& metrics, absl::string_view said) {
+  return &metrics.Counter("fairlead_steering_data_ports_asked_total", "Silent appliances whose data port was asked, by what it said",
+                          {{"said", std::string(said)}});
+}
+
 prometheus::Counter& Manifests(Metrics& metrics, absl::string_view how) {
   return metrics.Counter("fairlead_steering_manifests_total", "Steering manifests given to players, by how they were made",
                          {{"how", std::string(how)}});
@@ -55,6 +60,7 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
       table_files(m.Gauge("fairlead_steering_table_files", "Files in the table")),
       routes_left_out(m.Gauge("fairlead_steering_routes_left_out", "Routes of unknown sessions or outside the allow-list")),
       bad_records(m.Gauge("fairlead_steering_bad_records", "Records of the feeds that were left out")),
+      data_ports_asked({Asked(m, "nothing"), Asked(m, "answers"), Asked(m, "refuses")}),
       guard_frozen(m.Gauge("fairlead_steering_guard_frozen", "Cells and paths whose silence is taken for our own fault; alarm above 0")),
       guard_frozen_seconds(m.Gauge("fairlead_steering_guard_frozen_seconds", "Since the oldest freeze; 0: none")),
       guard_freezes(m.Counter("fairlead_steering_guard_freezes_total", "Freezes begun")),

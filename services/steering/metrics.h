@@ -54,6 +54,7 @@ struct SteeringMetrics {
   prometheus::Gauge& routes_left_out;
   prometheus::Gauge& bad_records;
 
+  std::array<prometheus::Counter*, 3> data_ports_asked;  // By DataPort.
   prometheus::Gauge& guard_frozen;
   prometheus::Gauge& guard_frozen_seconds;
   prometheus::Counter& guard_freezes;

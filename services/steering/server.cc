@@ -103,7 +103,9 @@ absl::Status SteeringServer::Init() {
   if (!options_.state_dir.empty()) RETURN_IF_ERROR(EnsureFolder("state_dir", options_.state_dir));
   RETURN_IF_ERROR(OpenKeys());
   LoadCopy();
-  builder_ = std::make_unique<TableBuilder>(options_.builder, sources_, signer_.get(), metrics_, serving_);
+  data_ports_ = std::make_unique<DataPorts>(options_.data_ports, metrics_);
+  builder_ = std::make_unique<TableBuilder>(options_.builder, sources_, signer_.get(), metrics_, serving_,
+                                            GuardWitnesses{.ports = data_ports_.get(), .clients = &client_failures_});
   builder_->RestoreGone(gone_from_copy_);
   builder_->Tick(clock_.Monotonic());  // So that what came from disk is served from the first request on.
   {
@@ -111,7 +113,8 @@ absl::Status SteeringServer::Init() {
     saved_gone_ = serving_.Get()->gone;
   }
 
-  content_steering_ = std::make_unique<ContentSteering>(serving_, tokens_.get(), addresses, clock_, metrics_, options_.content_steering);
+  content_steering_ =
+      std::make_unique<ContentSteering>(serving_, tokens_.get(), addresses, clock_, metrics_, options_.content_steering, &client_failures_);
   gate_ = std::make_unique<OverloadGate>(options_.overload, static_cast<size_t>(options_.threads), metrics_);
   steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), std::move(addresses), clock_, *gate_, metrics_);
   grpc_ = std::make_unique<SteeringGrpc>(*steerer_, *gate_, metrics_,

@@ -29,7 +29,9 @@
 #include "libs/signing/token_cache.h"
 #include "libs/signing/token_signer.h"
 #include "services/steering/client_address.h"
+#include "services/steering/client_failures.h"
 #include "services/steering/content_steering.h"
+#include "services/steering/data_ports.h"
 #include "services/steering/metrics.h"
 #include "services/steering/overload_gate.h"
 #include "services/steering/service.h"
@@ -57,6 +59,7 @@ struct SteeringServerOptions {
   absl::Duration build_interval = absl::Milliseconds(100);
   absl::Duration save_interval = absl::Seconds(5);
   TableBuilderOptions builder = {};
+  DataPortsOptions data_ports = {};
   ContentSteeringOptions content_steering = {};
 
   // INVALID_ARGUMENT naming the option.
@@ -103,6 +106,8 @@ class SteeringServer {
   std::unique_ptr<TokenSigner> signer_;
   std::unique_ptr<TokenCache> tokens_;
   std::vector<ApplianceId> gone_from_copy_;  // Written by LoadCopy only.
+  ClientFailures client_failures_;
+  std::unique_ptr<DataPorts> data_ports_;
   std::unique_ptr<TableBuilder> builder_;
   std::unique_ptr<OverloadGate> gate_;
   std::unique_ptr<Steerer> steerer_;

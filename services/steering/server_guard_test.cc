@@ -102,6 +102,22 @@ TEST_F(GuardServerTest, ASiteWhoseRouterSessionsWentDownIsTakenInFull) {
   EXPECT_THAT(HealthOf("oca-2"), HasSubstr("its router sessions went down with it"));
 }
 
+TEST_F(GuardServerTest, ASiteWhoseDataPortsRefuseIsTakenInFull) {
+  StartWithWorld();
+  // Nobody listens at the discard port.
+  for (const std::string id : {"oca-1", "oca-2"}) {
+    sources_->PutConfig(absl::StrCat("key: 'appliances/", id, "' appliance { name: 'appliances/", id, "' site: 'sites/emb'",
+                                     " kind: APPLIANCE_KIND_STORAGE admin_state: ADMIN_STATE_LIVE capacity_bps: 10000000000",
+                                     " endpoints { family: ADDRESS_FAMILY_IPV4 scheme: 'http' host: '127.0.0.1' port: 9 } }"));
+  }
+  sources_->PutSilences(0, {"oca-1", "oca-2"}, 1, 1);
+  EXPECT_TRUE(Eventually([&] { return Shows("fairlead_steering_guard_gone_boxes 2"); }));
+  EXPECT_TRUE(Eventually([&] { return First(kInside) == "sites/ix"; }));
+  for (const char* id : {"oca-1", "oca-2"}) EXPECT_THAT(HealthOf(id), HasSubstr("its data port refuses connections"));
+  for (const std::string id : {"oca-1", "oca-2"}) sources_->PutState(0, id, 1, 2);
+  EXPECT_TRUE(Eventually([&] { return First(kInside) == "sites/emb"; }));
+}
+
 TEST_F(GuardServerTest, ARestartWithAllSourcesDeadDoesNotTakeWhoTheCopyCallsSilent) {
   StartWithWorld();
   sources_->PutSilences(0, all_, 1, 1);

@@ -22,8 +22,8 @@ void LogIssues(absl::string_view what, const std::vector<std::string>& issues) {
 }  // namespace
 
 TableBuilder::TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
-                           Published<ServingState>& out)
-    : options_(options), sources_(sources), signer_(signer), metrics_(metrics), out_(out), guard_(metrics) {}
+                           Published<ServingState>& out, GuardWitnesses witnesses)
+    : options_(options), sources_(sources), signer_(signer), metrics_(metrics), out_(out), guard_(metrics, witnesses) {}
 
 TableBuilder::Built TableBuilder::Current() const {
   return {.config = sources_.config().generation(),

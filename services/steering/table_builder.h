@@ -52,7 +52,7 @@ class TableBuilder {
  public:
   // `signer` may be null: no folder of keys was given.
   TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
-               Published<ServingState>& out);
+               Published<ServingState>& out, GuardWitnesses witnesses = {});
 
   // Before the first Tick, if at all: boxes that the copy on disk knows to be gone.
   void RestoreGone(const std::vector<ApplianceId>& gone) { guard_.Restore(gone); }

@@ -124,6 +124,19 @@ std::vector<FaultMatrix::Planned> FaultMatrix::Plan() const {
   return plan;
 }
 
+// Until another one runs: an orderly end may take as long as whoever is still being served, and is part of this fault, not of the next.
+absl::Status FaultMatrix::Restart(const std::string& name) {
+  const auto pid = [&] {
+    const std::vector<ProcessStatus> processes = installation_.supervisor().List();
+    const auto found = std::find_if(processes.begin(), processes.end(), [&](const ProcessStatus& each) { return each.name == name; });
+    return found == processes.end() ? 0 : found->pid;
+  };
+  const pid_t before = pid();
+  RETURN_IF_ERROR(installation_.supervisor().Restart(name));
+  return AwaitNothing([&] { return pid() == before || pid() == 0 ? absl::StrCat(name, " hasn't been started again") : ""; }, kHealPatience,
+                      stop_);
+}
+
 absl::Status FaultMatrix::Break(const Planned& fault) {
   Supervisor& supervisor = installation_.supervisor();
   if (fault.kind == FaultKind::kKill) return supervisor.Signal(fault.target, SIGKILL).status();
@@ -135,7 +148,7 @@ absl::Status FaultMatrix::Break(const Planned& fault) {
   }
   if (fault.kind == FaultKind::kRestart) {
     // What the lab didn't start itself is asked to end as its own parent would ask.
-    return absl::StrContains(fault.target, '/') ? supervisor.Signal(fault.target, SIGTERM).status() : supervisor.Restart(fault.target);
+    return absl::StrContains(fault.target, '/') ? supervisor.Signal(fault.target, SIGTERM).status() : Restart(fault.target);
   }
   RETURN_IF_ERROR(supervisor.Signal(fault.target, SIGSTOP).status());
   stop_.WaitForNotificationWithTimeout(options_.frozen);
@@ -188,8 +201,10 @@ absl::Status FaultMatrix::Run() {
   for (const Planned& fault : plan) {
     stop_.WaitForNotificationWithTimeout(absl::Milliseconds(static_cast<int64_t>(chance() % kMostPauseMs)));
     if (stop_.HasBeenNotified()) break;
-    ASSIGN_OR_RETURN(const FaultResult result, Inflict(fault, load));
+    const absl::StatusOr<FaultResult> inflicted = Inflict(fault, load);
     if (stop_.HasBeenNotified()) break;  // Stopped in its middle, it says nothing.
+    RETURN_IF_ERROR(inflicted.status());
+    const FaultResult& result = *inflicted;
     report_.Check(
         result.broken.empty(),
         absl::StrCat(results.size() + 1, "/", plan.size(), " ", fault.target, " ", std::string(ToString(fault.kind)), ": as before after ",

@@ -69,6 +69,7 @@ class FaultMatrix {
   std::vector<Planned> Plan() const;
   absl::StatusOr<FaultResult> Inflict(const Planned& fault, Load& load);
   absl::Status Break(const Planned& fault);
+  absl::Status Restart(const std::string& name);
   void ShowResults(const std::vector<FaultResult>& results, int64_t writes);
   absl::Status WriteJson(const std::vector<FaultResult>& results) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -126,7 +127,9 @@ class Witness {
       if (fell) {
         ASSERT_FALSE(speaks) << box.id;
         ASSERT_FALSE(in.stale_cells.contains(before.boxes.at(box.id).cell)) << box.id << " was taken by a stale cell";
-        ASSERT_NE(box.data_port, DataPort::kAnswers) << box.id << " was taken although its data port answers";
+        const std::optional<absl::Duration> silent_since = before.boxes.at(box.id).silent_since;
+        const bool leased = box.data_port == DataPort::kAnswers && now - silent_since.value_or(now) < policy.answering_lease;
+        ASSERT_FALSE(leased) << box.id << " was taken although its data port answers";
         if (word.verdict != GuardVerdict::kCorroborated) ++taken;
         if (word.verdict == GuardVerdict::kCorroborated) corroborated_sites_[box.site] = now;
         if (word.verdict == GuardVerdict::kBelieved) {

@@ -37,7 +37,7 @@ struct NginxDaemonOptions {
 };
 
 struct NginxReport {
-  enum class State { kRunning, kStopped, kConfigRefused, kUnresponsive };
+  enum class State { kRunning, kStopped, kConfigRefused, kUnresponsive, kRefusing };
   State state = State::kStopped;
   NginxCounters counters;
   std::string detail;

@@ -202,6 +202,9 @@ ingest::v1::NginxStatus ToProto(const NginxReport& report) {
     case NginxReport::State::kUnresponsive:
       status.set_state(ingest::v1::NginxStatus::STATE_UNRESPONSIVE);
       break;
+    case NginxReport::State::kRefusing:
+      status.set_state(ingest::v1::NginxStatus::STATE_REFUSING);
+      break;
   }
   status.set_active_connections(report.counters.active_connections);
   status.set_accepted_total(report.counters.accepted);

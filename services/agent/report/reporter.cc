@@ -202,7 +202,8 @@ void Reporter::Publish(const FillerStatus& fill, const NginxReport& nginx, const
   metrics.link_connected.Set(link.connected ? 1 : 0);
   metrics.link_connects.Set(link.connects);
   metrics.reports_dropped.Set(static_cast<double>(link.dropped));
-  metrics.nginx_running.Set(nginx.state == NginxReport::State::kRunning ? 1 : 0);
+  const bool running = nginx.state == NginxReport::State::kRunning || nginx.state == NginxReport::State::kRefusing;
+  metrics.nginx_running.Set(running ? 1 : 0);
   metrics.nginx_restarts.Set(nginx.restarts);
   if (parts_.serving != nullptr) {
     metrics.served_bytes.Set(static_cast<double>(parts_.serving->total_bytes()));
