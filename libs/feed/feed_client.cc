@@ -1,5 +1,10 @@
 #include "libs/feed/feed_client.h"
 
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
 #include "libs/clock/system_clock.h"
 #include "libs/log/log.h"
 
@@ -11,7 +16,67 @@ const Clock& MachineClock() {
   return clock;
 }
 
+// Between two looks at the queue where others poll: short while messages come one upon the other.
+constexpr absl::Duration kShortestPause = absl::Microseconds(200);
+constexpr absl::Duration kLongestPause = absl::Milliseconds(10);
+// Otherwise, because the clock may be one that is set by hand.
+constexpr absl::Duration kLongestWait = absl::Seconds(1);
+
 }  // namespace
+
+FeedClientLoop::Call::Call(FeedClientLoop& loop) : loop_(loop) {
+  loop_.SetRunning(&context_);
+}
+
+FeedClientLoop::Call::~Call() {
+  loop_.SetRunning(nullptr);
+  queue_.Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) {
+  }
+}
+
+absl::Status FeedClientLoop::Call::Wait(absl::Duration time) {
+  const absl::Duration deadline = loop_.Now() + time;
+  absl::Duration pause = kShortestPause;
+  void* tag = nullptr;
+  bool ok = false;
+  while (true) {
+    const absl::Duration left = deadline - loop_.Now();
+    if (loop_.stopping()) return absl::CancelledError("stopping");
+    if (left <= absl::ZeroDuration())
+      return absl::DeadlineExceededError(absl::StrCat("nothing heard for ", FormatDuration(loop_.quiet_limit())));
+    const absl::Duration wait = loop_.polled_elsewhere_ ? absl::ZeroDuration() : std::min(left, kLongestWait);
+    if (queue_.AsyncNext(&tag, &ok, absl::ToChronoTime(absl::Now() + wait)) == grpc::CompletionQueue::GOT_EVENT) {
+      under_way_ = false;
+      ended_ = !ok;
+      return ok ? absl::OkStatus() : absl::UnavailableError("the stream ended");
+    }
+    if (!loop_.polled_elsewhere_) continue;
+    loop_.Pause(std::min(pause, left));
+    pause = std::min(2 * pause, kLongestPause);
+  }
+}
+
+void FeedClientLoop::Call::Settle() {
+  if (!ended_) context_.TryCancel();
+  void* tag = nullptr;
+  bool ok = false;
+  if (under_way_) queue_.Next(&tag, &ok);
+  under_way_ = false;
+}
+
+void FeedClientLoop::Pause(absl::Duration time) {
+  absl::MutexLock lock(&mu_);
+  if (!stopping_) stopped_.WaitWithTimeout(&mu_, time);
+}
+
+void FeedClientLoop::SetRunning(grpc::ClientContext* context) {
+  absl::MutexLock lock(&mu_);
+  running_ = context;
+  if (stopping_ && running_ != nullptr) running_->TryCancel();
+}
 
 bool IsSharplySmaller(size_t held, size_t offered, const ShrinkGuard& guard) {
   if (held == 0) return false;
@@ -20,10 +85,11 @@ bool IsSharplySmaller(size_t held, size_t offered, const ShrinkGuard& guard) {
 }
 
 FeedClientLoop::FeedClientLoop(std::string name, absl::Duration heartbeat_interval, BackoffPolicy backoff, uint64_t seed,
-                               const Clock* clock)
+                               const Clock* clock, bool polled_elsewhere)
     : name_(std::move(name)),
       heartbeat_interval_(heartbeat_interval),
       clock_(clock != nullptr ? clock : &MachineClock()),
+      polled_elsewhere_(polled_elsewhere),
       backoff_(backoff, seed) {}
 
 FeedClientLoop::~FeedClientLoop() = default;
@@ -36,7 +102,8 @@ void FeedClientLoop::Stop() {
   {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
-    changed_.SignalAll();
+    if (running_ != nullptr) running_->TryCancel();
+    stopped_.SignalAll();
   }
   if (thread_.joinable()) thread_.join();
 }
@@ -62,7 +129,7 @@ void FeedClientLoop::Run() {
     }
     last_code = ended.code();
     const absl::Time until = absl::Now() + delay;
-    while (!stopping_ && absl::Now() < until) changed_.WaitWithDeadline(&mu_, until);
+    while (!stopping_ && absl::Now() < until) stopped_.WaitWithDeadline(&mu_, until);
   }
 }
 

@@ -27,13 +27,23 @@ absl::Status EnsureFolder(absl::string_view flag, const std::string& path) {
   return InvalidField(flag, path, error ? absl::StrCat("can't be used: ", error.message()) : "isn't a folder");
 }
 
+// The queues' threads poll for the feeds' clients, too.
+SourcesOptions PolledByTheServer(SourcesOptions options) {
+  options.polled_elsewhere = true;
+  return options;
+}
+
 }  // namespace
 
 absl::Status SteeringServerOptions::Validate() const {
   constexpr int kMostThreads = 256;
+  constexpr int kMostStreams = 100'000;
   constexpr size_t kMostTokens = 10'000'000;  // 6.4 GB.
   if (threads < 1 || threads > kMostThreads) {
     return InvalidField("threads", absl::StrCat(threads), absl::StrCat("must be in [1, ", kMostThreads, "]"));
+  }
+  if (max_streams_a_connection < 1 || max_streams_a_connection > kMostStreams) {
+    return InvalidField("max_streams_a_connection", absl::StrCat(max_streams_a_connection), absl::StrCat("must be in [1, ", kMostStreams, "]"));
   }
   if (token_cache_entries < 8 || token_cache_entries > kMostTokens) {
     return InvalidField("token_cache_entries", absl::StrCat(token_cache_entries), absl::StrCat("must be in [8, ", kMostTokens, "]"));
@@ -46,7 +56,7 @@ SteeringServer::SteeringServer(const SteeringServerOptions& options, Metrics& me
       clock_(clock),
       metrics_(metrics),
       serving_(std::make_shared<const ServingState>()),
-      sources_(options.sources, clock) {}
+      sources_(PolledByTheServer(options.sources), clock) {}
 
 absl::StatusOr<std::unique_ptr<SteeringServer>> SteeringServer::Start(const SteeringServerOptions& options, Metrics& metrics,
                                                                       const Clock& clock) {
@@ -119,9 +129,12 @@ absl::Status SteeringServer::Init() {
   RpcServerOptions rpc;
   rpc.program = "steerd";
   rpc.listen = options_.listen;
+  rpc.max_concurrent_streams = options_.max_streams_a_connection;
+  rpc.own_queue = false;
   rpc.configure = [this](grpc::ServerBuilder& builder) { grpc_->AddQueues(builder); };
   ASSIGN_OR_RETURN(rpc_, RpcServer::Start(rpc, {grpc_->service()}));
   rpc_->SetServing(steerer_->Health().ok());
+  for (grpc::ServerCompletionQueue* queue : grpc_->queues()) rpc_->ServeCommonOn(*queue);
   grpc_->Run();
   HttpServerOptions http;
   http.address = options_.http_listen;

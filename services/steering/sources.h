@@ -40,7 +40,8 @@ struct SourcesOptions {
   std::string subscriber = "steerd";
   absl::Duration heartbeat_interval = absl::Seconds(2);
   BackoffPolicy backoff = {};
-  uint64_t seed = 1;  // Of the jitter; different in each process.
+  uint64_t seed = 1;              // Of the jitter; different in each process.
+  bool polled_elsewhere = false;  // See FeedClientOptions.
 };
 
 // How fresh a source is.
