@@ -16,60 +16,66 @@ const Clock& MachineClock() {
   return clock;
 }
 
-// Between two looks at the queue where others poll: short while messages come one upon the other.
-constexpr absl::Duration kShortestPause = absl::Microseconds(200);
-constexpr absl::Duration kLongestPause = absl::Milliseconds(10);
-// Otherwise, because the clock may be one that is set by hand.
+// The clock may be one that is set by hand.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
 
 }  // namespace
 
 FeedClientLoop::Call::Call(FeedClientLoop& loop) : loop_(loop) {
   loop_.SetRunning(&context_);
+  if (loop_.shared_queue_ == nullptr) own_queue_.emplace();
 }
 
 FeedClientLoop::Call::~Call() {
   loop_.SetRunning(nullptr);
-  queue_.Shutdown();
+  if (!own_queue_.has_value()) return;
+  own_queue_->Shutdown();
+  Pump(absl::InfiniteFuture());
+}
+
+void FeedClientLoop::Call::Proceed(bool ok) {
+  absl::MutexLock lock(&loop_.mu_);
+  done_ = ok;
+  loop_.changed_.SignalAll();
+}
+
+void FeedClientLoop::Call::Pump(absl::Time until) {
   void* tag = nullptr;
   bool ok = false;
-  while (queue_.Next(&tag, &ok)) {
+  if (own_queue_->AsyncNext(&tag, &ok, absl::ToChronoTime(until)) == grpc::CompletionQueue::GOT_EVENT) {
+    static_cast<AsyncEvent*>(tag)->Proceed(ok);
   }
+}
+
+std::optional<bool> FeedClientLoop::Call::Look(absl::Duration wait, bool though_stopping) {
+  wait = std::min(wait, kLongestWait);
+  if (own_queue_.has_value()) Pump(absl::Now() + wait);
+  absl::MutexLock lock(&loop_.mu_);
+  const bool waits = !own_queue_.has_value() && (though_stopping || !loop_.stopping_);
+  if (waits && !done_.has_value()) loop_.changed_.WaitWithTimeout(&loop_.mu_, wait);
+  const std::optional<bool> done = done_;
+  done_.reset();
+  if (!done.has_value()) return std::nullopt;
+  under_way_ = false;
+  ended_ = !*done;
+  return done;
 }
 
 absl::Status FeedClientLoop::Call::Wait(absl::Duration time) {
   const absl::Duration deadline = loop_.Now() + time;
-  absl::Duration pause = kShortestPause;
-  void* tag = nullptr;
-  bool ok = false;
   while (true) {
-    const absl::Duration left = deadline - loop_.Now();
     if (loop_.stopping()) return absl::CancelledError("stopping");
+    const absl::Duration left = deadline - loop_.Now();
     if (left <= absl::ZeroDuration())
       return absl::DeadlineExceededError(absl::StrCat("nothing heard for ", FormatDuration(loop_.quiet_limit())));
-    const absl::Duration wait = loop_.polled_elsewhere_ ? absl::ZeroDuration() : std::min(left, kLongestWait);
-    if (queue_.AsyncNext(&tag, &ok, absl::ToChronoTime(absl::Now() + wait)) == grpc::CompletionQueue::GOT_EVENT) {
-      under_way_ = false;
-      ended_ = !ok;
-      return ok ? absl::OkStatus() : absl::UnavailableError("the stream ended");
-    }
-    if (!loop_.polled_elsewhere_) continue;
-    loop_.Pause(std::min(pause, left));
-    pause = std::min(2 * pause, kLongestPause);
+    const std::optional<bool> done = Look(left, /*though_stopping=*/false);
+    if (done.has_value()) return *done ? absl::OkStatus() : absl::UnavailableError("the stream ended");
   }
 }
 
 void FeedClientLoop::Call::Settle() {
   if (!ended_) context_.TryCancel();
-  void* tag = nullptr;
-  bool ok = false;
-  if (under_way_) queue_.Next(&tag, &ok);
-  under_way_ = false;
-}
-
-void FeedClientLoop::Pause(absl::Duration time) {
-  absl::MutexLock lock(&mu_);
-  if (!stopping_) stopped_.WaitWithTimeout(&mu_, time);
+  while (under_way_) Look(kLongestWait, /*though_stopping=*/true);
 }
 
 void FeedClientLoop::SetRunning(grpc::ClientContext* context) {
@@ -85,11 +91,11 @@ bool IsSharplySmaller(size_t held, size_t offered, const ShrinkGuard& guard) {
 }
 
 FeedClientLoop::FeedClientLoop(std::string name, absl::Duration heartbeat_interval, BackoffPolicy backoff, uint64_t seed,
-                               const Clock* clock, bool polled_elsewhere)
+                               const Clock* clock, grpc::CompletionQueue* shared_queue)
     : name_(std::move(name)),
       heartbeat_interval_(heartbeat_interval),
       clock_(clock != nullptr ? clock : &MachineClock()),
-      polled_elsewhere_(polled_elsewhere),
+      shared_queue_(shared_queue),
       backoff_(backoff, seed) {}
 
 FeedClientLoop::~FeedClientLoop() = default;
@@ -103,7 +109,7 @@ void FeedClientLoop::Stop() {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
     if (running_ != nullptr) running_->TryCancel();
-    stopped_.SignalAll();
+    changed_.SignalAll();
   }
   if (thread_.joinable()) thread_.join();
 }
@@ -129,7 +135,7 @@ void FeedClientLoop::Run() {
     }
     last_code = ended.code();
     const absl::Time until = absl::Now() + delay;
-    while (!stopping_ && absl::Now() < until) stopped_.WaitWithDeadline(&mu_, until);
+    while (!stopping_ && absl::Now() < until) changed_.WaitWithDeadline(&mu_, until);
   }
 }
 

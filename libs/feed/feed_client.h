@@ -7,17 +7,17 @@
 //   FeedClient<v1::WatchConfigRequest, v1::WatchConfigResponse> client({
 //       .name = "config",
 //       .request = request,   // scope and subscriber; `held` is filled in.
-//       .start = [stub](auto* context, const auto& request, auto* queue) { return stub->PrepareAsyncWatchConfig(context, request, queue); },
-//       .apply = [&](const FeedChange<v1::ConfigEntry>& change) { return table.Apply(change); },
+//       .start = [stub](auto* context, const auto& request, auto* queue) { return stub->PrepareAsyncWatchConfig(context, request, queue);
+//       }, .apply = [&](const FeedChange<v1::ConfigEntry>& change) { return table.Apply(change); },
 //   });
 //   client.Start();
 //
 // `apply` is called on the client's thread, one change at a time; a change that it refuses (an error) isn't held, and the client
 // subscribes again after the back-off. The other methods are thread-safe.
 //
-// The thread reads from a completion queue of its own and not through gRPC's callback API, whose threads poll all sockets of the process. With
-// `polled_elsewhere` it doesn't wait inside gRPC either, where it would poll in turn with a server's threads, but looks at its queue every
-// few milliseconds.
+// It reads from a completion queue and not through gRPC's callback API, whose threads poll all sockets of the process: from one of its own,
+// on which its thread waits, or from one that a server has anyway (`queue`). Then no thread beside the server's polls; messages are parsed
+// by the queue's thread and applied by the client's.
 #ifndef FAIRLEAD_LIBS_FEED_FEED_CLIENT_H_
 #define FAIRLEAD_LIBS_FEED_FEED_CLIENT_H_
 
@@ -40,6 +40,7 @@
 #include "libs/base/clock.h"
 #include "libs/feed/feed_replica.h"
 #include "libs/feed/position.h"
+#include "libs/rpc/async_event.h"
 
 namespace fairlead {
 
@@ -88,15 +89,15 @@ struct FeedClientOptions {
   ShrinkGuard shrink_guard = {};
   // Null: the machine's.
   const Clock* clock = nullptr;
-  // Other threads of this process poll gRPC's sockets: those of a server's completion queues. Changes come up to 10 ms later then.
-  bool polled_elsewhere = false;
+  // Null: one of its own. Else its thread must call AsyncEvent::Proceed for as long as the client runs.
+  grpc::CompletionQueue* queue = nullptr;
 };
 
 // The part that isn't a template: the thread, the waiting, the statistics.
 class FeedClientLoop {
  public:
   FeedClientLoop(std::string name, absl::Duration heartbeat_interval, BackoffPolicy backoff, uint64_t seed, const Clock* clock,
-                 bool polled_elsewhere);
+                 grpc::CompletionQueue* shared_queue);
   virtual ~FeedClientLoop();
   FeedClientLoop(const FeedClientLoop&) = delete;
   FeedClientLoop& operator=(const FeedClientLoop&) = delete;
@@ -111,30 +112,40 @@ class FeedClientLoop {
   // One stream from start to end; returns why it ended. Sets `productive` if it brought anything.
   virtual absl::Status RunStream(bool& productive) = 0;
 
-  // A stream's call and its queue, on which one operation at a time is under way.
-  class Call {
+  // A stream's call, of which one operation at a time is under way.
+  class Call final : public AsyncEvent {
    public:
     explicit Call(FeedClientLoop& loop);
-    ~Call();
+    ~Call() override;
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
 
     grpc::ClientContext& context() { return context_; }
-    grpc::CompletionQueue* queue() { return &queue_; }
-    // An operation was begun.
-    void Begun() { under_way_ = true; }
+    grpc::CompletionQueue* queue() { return own_queue_.has_value() ? &*own_queue_ : loop_.shared_queue_; }
+    // An operation begins: its tag.
+    void* Begin() {
+      under_way_ = true;
+      return static_cast<AsyncEvent*>(this);
+    }
     // Waits for it. OK when it is done; else why the stream is over: it failed (the stream ended), nothing came within the time, the client
     // stops.
     absl::Status Wait(absl::Duration time);
     // Waits for what is still under way, which is cancelled unless the stream has ended by itself.
     void Settle();
+    // On the queue's thread.
+    void Proceed(bool ok) override;
 
    private:
+    void Pump(absl::Time until);
+    // Waits, not much longer than that, until the operation is done; empty: it isn't.
+    std::optional<bool> Look(absl::Duration wait, bool though_stopping);
+
     FeedClientLoop& loop_;
     grpc::ClientContext context_;
-    grpc::CompletionQueue queue_;
+    std::optional<grpc::CompletionQueue> own_queue_;
     bool under_way_ = false;
     bool ended_ = false;
+    std::optional<bool> done_;  // Guarded by the loop's lock: how the operation went, until Look takes it.
   };
 
   bool stopping() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -148,19 +159,17 @@ class FeedClientLoop {
 
  private:
   void Run();
-  // Until Stop at most.
-  void Pause(absl::Duration time) ABSL_LOCKS_EXCLUDED(mu_);
   // Null: none. Cancelled by Stop.
   void SetRunning(grpc::ClientContext* context) ABSL_LOCKS_EXCLUDED(mu_);
 
   mutable absl::Mutex mu_;
-  absl::CondVar stopped_;
+  absl::CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   grpc::ClientContext* running_ ABSL_GUARDED_BY(mu_) = nullptr;
   const std::string name_;
   const absl::Duration heartbeat_interval_;
   const Clock* const clock_;
-  const bool polled_elsewhere_;
+  grpc::CompletionQueue* const shared_queue_;
   Backoff backoff_;
   std::thread thread_;
   FeedClientStats stats_ ABSL_GUARDED_BY(mu_);
@@ -174,7 +183,7 @@ class FeedClient final : public FeedClientLoop {
   using Change = FeedChange<Entry>;
 
   explicit FeedClient(FeedClientOptions<Request, Response> options)
-      : FeedClientLoop(options.name, options.heartbeat_interval, options.backoff, options.seed, options.clock, options.polled_elsewhere),
+      : FeedClientLoop(options.name, options.heartbeat_interval, options.backoff, options.seed, options.clock, options.queue),
         options_(std::move(options)),
         replica_(options_.held, options_.held_keys) {
     SetHeld(replica_.held(), replica_.held_entries(), /*snapshot=*/false);
@@ -190,13 +199,11 @@ class FeedClient final : public FeedClientLoop {
     request.mutable_held()->set_version(replica_.ask().version);
     replica_.Restart();
     const std::unique_ptr<grpc::ClientAsyncReaderInterface<Response>> reader = options_.start(&call.context(), request, call.queue());
-    reader->StartCall(nullptr);
-    call.Begun();
+    reader->StartCall(call.Begin());
     const absl::Status why = ReadUntilEnd(*reader, call, productive);
     call.Settle();
     grpc::Status status;
-    reader->Finish(&status, nullptr);
-    call.Begun();
+    reader->Finish(&status, call.Begin());
     call.Settle();
     // A status of the server's own says more than ours.
     if (absl::IsUnavailable(why) && !status.ok()) {
@@ -210,8 +217,7 @@ class FeedClient final : public FeedClientLoop {
     absl::Status waited = call.Wait(quiet_limit());
     while (waited.ok()) {
       Response message;
-      reader.Read(&message, nullptr);
-      call.Begun();
+      reader.Read(&message, call.Begin());
       waited = call.Wait(heard + quiet_limit() - Now());
       if (!waited.ok()) {
         call.Settle();  // The message must outlive what is under way.

@@ -135,8 +135,8 @@ class CommonServices::Watch final : public AsyncEvent {
     const hv1::HealthCheckResponse response = Health(request_.service().empty(), serving_);
     if (last_) {
       finished_ = under_way_ = true;
-      return writer_.WriteAndFinish(response, grpc::WriteOptions(),
-                                    grpc::Status(grpc::StatusCode::UNAVAILABLE, "this server shuts down"), this);
+      return writer_.WriteAndFinish(response, grpc::WriteOptions(), grpc::Status(grpc::StatusCode::UNAVAILABLE, "this server shuts down"),
+                                    this);
     }
     if (told_ == response.status()) return;
     told_ = response.status();
@@ -220,16 +220,16 @@ void CommonServices::Register(grpc::ServerBuilder& builder) {
 
 void CommonServices::Arm(grpc::ServerCompletionQueue& queue) {
   using InfoCall = AtOnce<common::v1::GetServerInfoRequest, common::v1::ServerInfo>;
-  const auto info = std::make_shared<const InfoCall::Method>(InfoCall::Method{
-      .request = [this, &queue](auto* context, auto* request, auto* writer,
-                                void* tag) { info_.RequestGetServerInfo(context, request, writer, &queue, &queue, tag); },
-      .answer =
-          [this](const common::v1::GetServerInfoRequest&, common::v1::ServerInfo& response) {
-            response.set_program(program_);
-            response.set_version(kVersion);
-            response.mutable_start_time()->set_seconds(start_seconds_);
-            return grpc::Status::OK;
-          }});
+  const auto info = std::make_shared<const InfoCall::Method>(
+      InfoCall::Method{.request = [this, &queue](auto* context, auto* request, auto* writer,
+                                                 void* tag) { info_.RequestGetServerInfo(context, request, writer, &queue, &queue, tag); },
+                       .answer =
+                           [this](const common::v1::GetServerInfoRequest&, common::v1::ServerInfo& response) {
+                             response.set_program(program_);
+                             response.set_version(kVersion);
+                             response.mutable_start_time()->set_seconds(start_seconds_);
+                             return grpc::Status::OK;
+                           }});
   using CheckCall = AtOnce<hv1::HealthCheckRequest, hv1::HealthCheckResponse>;
   const auto check = std::make_shared<const CheckCall::Method>(CheckCall::Method{
       .request = [this, &queue](auto* context, auto* request, auto* writer,

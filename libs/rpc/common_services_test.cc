@@ -141,8 +141,8 @@ TEST_F(CommonServicesTest, ReflectionListsWhatIsServed) {
   EXPECT_EQ(response.original_request().SerializeAsString(), request.SerializeAsString());
   std::vector<std::string> names;
   for (const rv1::ServiceResponse& service : response.list_services_response().service()) names.push_back(service.name());
-  EXPECT_THAT(names, IsSupersetOf({"fairlead.common.v1.ServerInfoService", "grpc.health.v1.Health",
-                                   "grpc.reflection.v1alpha.ServerReflection"}));
+  EXPECT_THAT(names,
+              IsSupersetOf({"fairlead.common.v1.ServerInfoService", "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}));
   EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
   // Each that is listed can be described: what a caller does next.
   for (const std::string& name : names) EXPECT_FALSE(FilesIn(AskSymbol(name)).empty()) << name;

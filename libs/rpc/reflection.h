@@ -1,5 +1,5 @@
-// grpc.reflection.v1alpha: what a server serves, and the descriptors of it, for buf curl, grpcurl and the like. Answers from the descriptors
-// that are linked in. Pure but for the pool; any thread.
+// grpc.reflection.v1alpha: what a server serves, and the descriptors of it, for buf curl, grpcurl and the like. Answers from the
+// descriptors that are linked in. Pure but for the pool; any thread.
 #ifndef FAIRLEAD_LIBS_RPC_REFLECTION_H_
 #define FAIRLEAD_LIBS_RPC_REFLECTION_H_
 

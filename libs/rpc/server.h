@@ -1,8 +1,8 @@
-// One gRPC server with what all of ours have: grpc.health.v1, reflection, ServerInfo (common_services.h), size and stream limits, a port that
-// is never shared by accident.
+// One gRPC server with what all of ours have: grpc.health.v1, reflection, ServerInfo (common_services.h), size and stream limits, a port
+// that is never shared by accident.
 //
-// The common services run on a completion queue: the server's own, with a thread, or one of a server that has queues anyway (ServeCommonOn),
-// for which each further thread that polls is a cost.
+// The common services run on a completion queue: the server's own, with a thread, or one of a server that has queues anyway
+// (ServeCommonOn), for which each further thread that polls is a cost.
 //
 //   ASSIGN_OR_RETURN(std::unique_ptr<RpcServer> server, RpcServer::Start({.program = "registryd", .listen = "127.0.0.1:7001"},
 //   {&service}));

@@ -43,9 +43,8 @@ void FindLadder(const SteeringTable& table, const SteeringRequest& request, Requ
     return;
   }
   static const std::vector<Rung> nothing;
-  choice.rungs =
-      MakeRungs(*table.fleet, BuildLadder(*table.fleet, table.ladders->resolved(), table.ladders->RoutesCovering(request.client),
-                                          *request.place, table.policy));
+  choice.rungs = MakeRungs(*table.fleet, BuildLadder(*table.fleet, table.ladders->resolved(), table.ladders->RoutesCovering(request.client),
+                                                     *request.place, table.policy));
   choice.ladder = {.head = choice.rungs.data(), .tail = &nothing, .head_size = static_cast<uint32_t>(choice.rungs.size())};
 }
 

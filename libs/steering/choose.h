@@ -5,8 +5,8 @@
 //   Choose(*table, request, WalkTo::kEnough, choice);
 //   for (const ChosenFile& file : choice.files) for (const UrlChoice& url : file.choice.list()) …
 //
-// Deterministic in (table, request). Pure; any thread. No allocation once `choice` has grown, but for a place told by the request, for which
-// the ladder is built anew. O(boxes of the ranks that are walked × files asked for); to the end: of the whole ladder.
+// Deterministic in (table, request). Pure; any thread. No allocation once `choice` has grown, but for a place told by the request, for
+// which the ladder is built anew. O(boxes of the ranks that are walked × files asked for); to the end: of the whole ladder.
 #ifndef FAIRLEAD_LIBS_STEERING_CHOOSE_H_
 #define FAIRLEAD_LIBS_STEERING_CHOOSE_H_
 
@@ -31,8 +31,8 @@ struct ChosenFile {
 // Points into the table that it was chosen from, which must outlive it.
 struct RequestChoice {
   uint32_t leaf = 0;
-  LadderRef ladder = {};                // What all files were decided on.
-  std::vector<ChosenFile> files = {};   // In the order of the catalogue, or of the paths; empty: the title, version or set isn't known.
+  LadderRef ladder = {};               // What all files were decided on.
+  std::vector<ChosenFile> files = {};  // In the order of the catalogue, or of the paths; empty: the title, version or set isn't known.
   std::vector<std::vector<DecisionCandidate>> orders = {};  // Of each file all that may serve, best first; of walks to the end only.
 
   // Memory of Choose.

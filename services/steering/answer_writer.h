@@ -1,9 +1,9 @@
 // A decision in numbers → the bytes of the SteerResponse that tells it, signed URLs and all: the one way in which answers are made, for
 // gRPC, HTTP and Explain.
 //
-// First everything is looked up and measured, then it is written once, in the place where it is sent from. A title's tokens are fetched once
-// an answer (its files share them), what depends on the box alone was made with the configuration (AnswerTexts), and the ages of the sources
-// are written once a millisecond. Keeps its memory from answer to answer: one a thread.
+// First everything is looked up and measured, then it is written once, in the place where it is sent from. A title's tokens are fetched
+// once an answer (its files share them), what depends on the box alone was made with the configuration (AnswerTexts), and the ages of the
+// sources are written once a millisecond. Keeps its memory from answer to answer: one a thread.
 //
 //   AnswerWriter writer;
 //   ASSIGN_OR_RETURN(const size_t size, writer.Measure(request, choice, context));

@@ -17,8 +17,8 @@ bool ReadMessage(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& m
 
 grpc::ByteBuffer MakeByteBuffer(absl::string_view bytes);
 
-// A message that is written where it is sent from: a long one in pieces of 64 KiB, which malloc gives and takes back without the kernel; with
-// pieces of 0 bytes each in one of its own size.
+// A message that is written where it is sent from: a long one in pieces of 64 KiB, which malloc gives and takes back without the kernel;
+// with pieces of 0 bytes each in one of its own size.
 class SliceChain {
  public:
   static constexpr size_t kPiece = 64 * 1024;

@@ -27,12 +27,6 @@ absl::Status EnsureFolder(absl::string_view flag, const std::string& path) {
   return InvalidField(flag, path, error ? absl::StrCat("can't be used: ", error.message()) : "isn't a folder");
 }
 
-// The queues' threads poll for the feeds' clients, too.
-SourcesOptions PolledByTheServer(SourcesOptions options) {
-  options.polled_elsewhere = true;
-  return options;
-}
-
 }  // namespace
 
 absl::Status SteeringServerOptions::Validate() const {
@@ -43,7 +37,8 @@ absl::Status SteeringServerOptions::Validate() const {
     return InvalidField("threads", absl::StrCat(threads), absl::StrCat("must be in [1, ", kMostThreads, "]"));
   }
   if (max_streams_a_connection < 1 || max_streams_a_connection > kMostStreams) {
-    return InvalidField("max_streams_a_connection", absl::StrCat(max_streams_a_connection), absl::StrCat("must be in [1, ", kMostStreams, "]"));
+    return InvalidField("max_streams_a_connection", absl::StrCat(max_streams_a_connection),
+                        absl::StrCat("must be in [1, ", kMostStreams, "]"));
   }
   if (token_cache_entries < 8 || token_cache_entries > kMostTokens) {
     return InvalidField("token_cache_entries", absl::StrCat(token_cache_entries), absl::StrCat("must be in [8, ", kMostTokens, "]"));
@@ -56,7 +51,7 @@ SteeringServer::SteeringServer(const SteeringServerOptions& options, Metrics& me
       clock_(clock),
       metrics_(metrics),
       serving_(std::make_shared<const ServingState>()),
-      sources_(PolledByTheServer(options.sources), clock) {}
+      sources_(options.sources, clock) {}
 
 absl::StatusOr<std::unique_ptr<SteeringServer>> SteeringServer::Start(const SteeringServerOptions& options, Metrics& metrics,
                                                                       const Clock& clock) {
@@ -140,7 +135,7 @@ absl::Status SteeringServer::Init() {
   http.address = options_.http_listen;
   http.threads = std::max(1, options_.threads / 2);
   ASSIGN_OR_RETURN(http_, HttpServer::Start(http, [this](const HttpRequest& request) { return AnswerRequest(request); }));
-  sources_.Start();
+  sources_.Start(grpc_->queues().back());
   builder_thread_ = std::thread([this] { RunBuilder(); });
   if (tokens_ != nullptr) signer_thread_ = std::thread([this] { RunSigner(); });
   if (!options_.state_dir.empty()) saver_thread_ = std::thread([this] { RunSaver(); });
@@ -236,12 +231,12 @@ void SteeringServer::Shutdown(absl::Duration grace) {
   }
   if (http_ != nullptr) http_->Shutdown(grace);
   if (rpc_ != nullptr) rpc_->Shutdown(grace);
+  sources_.Stop();  // While the queue that its clients read from is still served. What it holds stays.
   if (grpc_ != nullptr) grpc_->Shutdown();
   if (builder_thread_.joinable()) builder_thread_.join();
   if (saver_thread_.joinable()) saver_thread_.join();
   if (signer_thread_.joinable()) signer_thread_.join();
   if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
-  sources_.Stop();
 }
 
 }  // namespace fairlead

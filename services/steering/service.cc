@@ -27,6 +27,8 @@ constexpr int kArmedSteer = 128;
 constexpr int kArmedExplain = 4;
 constexpr int kArmedStreams = 16;
 
+constexpr size_t kUsualAnswer = 4'096;  // Bytes of an answer, mostly less.
+
 // What `arrive` read.
 template <typename Message>
 struct Read {
@@ -163,7 +165,8 @@ void SteeringGrpc::ArmStream(Worker& worker, const std::shared_ptr<std::atomic<i
                           grpc::ByteBuffer& response) {
             if (!state.read.readable) return ToGrpcStatus(Unreadable());
             if (!state.caller.has_value()) state.caller = CallerFor(context);
-            SliceChain answer;
+            const auto count = static_cast<size_t>(state.read.message.requests_size());
+            SliceChain answer(std::min(SliceChain::kPiece, count * kUsualAnswer));
             const absl::Status status = steerer_.SteerBatch(*state.caller, state.read.message, refusal, worker.scratch,
                                                             [&](size_t size) { return answer.Room(size); });
             if (status.ok()) response = answer.Take();

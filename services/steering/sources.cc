@@ -94,7 +94,7 @@ FeedClientOptions<Request, Response> Sources::ClientOptions(const std::string& n
   // Another jitter for each feed, or all would return at the same moment.
   client.seed = options_.seed ^ std::hash<std::string>()(name);
   client.clock = &clock_;
-  client.polled_elsewhere = options_.polled_elsewhere;
+  client.queue = queue_;
   return client;
 }
 
@@ -114,7 +114,9 @@ void Sources::StartCatalog() {
   auto client = ClientOptions<cv1::WatchCatalogRequest, cv1::WatchCatalogResponse>("catalog");
   client.request.set_scope(cv1::CATALOG_SCOPE_STEERING);
   const std::shared_ptr<cv1::CatalogFeedService::Stub> stub = cv1::CatalogFeedService::NewStub(MakeChannel(options_.fill));
-  client.start = [stub](auto* context, const auto& request, auto* queue) { return stub->PrepareAsyncWatchCatalog(context, request, queue); };
+  client.start = [stub](auto* context, const auto& request, auto* queue) {
+    return stub->PrepareAsyncWatchCatalog(context, request, queue);
+  };
   client.apply = [this](const FeedChange<cv1::CatalogEntry>& change) { return catalog_.Apply(change); };
   client.held = catalog_.position();
   client.held_keys = catalog_.Keys();
@@ -133,9 +135,15 @@ void Sources::StartCell(const CellId& id, CellFeed& cell) {
   cell.client->Start();
 }
 
-void Sources::Start() {
+void Sources::Start(grpc::CompletionQueue* queue) {
+  absl::MutexLock lock(&mu_);
+  queue_ = queue;
+  started_ = true;
   StartConfig();
   StartCatalog();
+  for (auto& [id, cell] : cells_) {
+    if (!cell.address.empty()) StartCell(id, cell);
+  }
 }
 
 void Sources::Stop() {
@@ -181,7 +189,7 @@ void Sources::FollowCells(const std::vector<CellAddress>& cells) {
     if (cell.store == nullptr) cell.store = std::make_shared<CellStore>(fleet_);
     if (cell.client != nullptr) cell.client->Stop();  // Before the next one writes into the same store.
     cell.address = address;
-    StartCell(id, cell);
+    if (started_) StartCell(id, cell);
   }
 }
 

@@ -77,7 +77,7 @@ class WorkQueue {
   size_t waiting_ = 0;
   uint64_t offered_ = 0;  // So far.
   double ahead_ = 0;      // How many more than there is room for may be taken.
-  absl::Duration now_;  // Monotonic; as of the last look or work.
+  absl::Duration now_;    // Monotonic; as of the last look or work.
   absl::Duration looked_at_;
   size_t told_level_ = Admission::kLevels;
 };

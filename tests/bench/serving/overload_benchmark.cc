@@ -1,17 +1,24 @@
 // Three times what steerd can answer for a minute, then a normal load: who is refused meanwhile, and how soon all is as before.
 //
-// Callers hold back, as a front with a bound on its connections does: what they don't get under way at once they don't send, and it counts as
-// asked for and not answered. Then the same, shorter, with callers that queue whatever they want in gRPC until its deadline.
+// The server runs for a sixth of the time only, all through, so that one generator can ask for three times what it can do: a call costs its
+// caller as much as its server. Callers hold back, as a front with a bound on its connections does: what they don't get under way at once
+// they don't send, and it counts as asked for and not answered. Then the same, shorter, with callers that queue whatever they want in gRPC
+// until its deadline.
 //
 //   ./run bench overload [--json FILE]
+#include <signal.h>
+#include <sys/types.h>
+
 #include <algorithm>
-#include <array>
+#include <atomic>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "fairlead/steering/v1/steering_service.pb.h"
 #include "services/steering/byte_buffers.h"
 #include "tests/bench/rows.h"
@@ -32,8 +39,32 @@ constexpr int kRecoverySeconds = 10;
 constexpr int kConnections = 16;
 constexpr int kHeldBackAt = 50;  // Calls under way of a connection.
 constexpr double kTimes = 3;
-constexpr double kNormal = 0.4;  // Of the capacity: generator and server share the cores.
+constexpr double kNormal = 0.4;  // Of the capacity.
 constexpr const char* kKindWords[kLoadKinds] = {"start of playback", "background", "prefetch"};
+
+// Lets a process run for a millisecond of six.
+class Slowed {
+ public:
+  explicit Slowed(pid_t pid) : pid_(pid), thread_([this] { Run(); }) {}
+  ~Slowed() {
+    over_ = true;
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    while (!over_) {
+      kill(pid_, SIGSTOP);
+      absl::SleepFor(absl::Milliseconds(5));
+      kill(pid_, SIGCONT);
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  }
+
+  const pid_t pid_;
+  std::atomic<bool> over_ = false;
+  std::thread thread_;
+};
 
 // A third of each class; kind 0 is start of playback.
 std::vector<LoadRequest> Requests() {
@@ -130,6 +161,7 @@ int Main(int argc, char** argv) {
   ServerProcess sources(&RunSources);
   ServerProcess steerd(&RunSteerd);
   if (!sources.Start("go") || !steerd.Start("shed " + sources.target())) return 1;
+  const Slowed slowed(steerd.pid());
   LoadOptions options{.target = steerd.target(), .requests = Requests(), .connections = kConnections, .outstanding = 64};
   const double capacity = Capacity(options);
   std::printf("Capacity, measured in a closed loop: %.0f/s\n", capacity);
@@ -152,7 +184,8 @@ int Main(int argc, char** argv) {
   rows.Add({"capacity, in a closed loop", capacity, "1/s"});
   AddOverload("overload", sum, capacity, Goal::kRatioAtLeast, rows);
   // The lowest class first: by how much a class does better than the one below it, where 1 % is noise.
-  rows.Add({"overload: start of playback before background", 100 * (ShareOk(sum, 0) - ShareOk(sum, 1)), "%", kNothing, Goal::kValueAtLeast, -1});
+  rows.Add(
+      {"overload: start of playback before background", 100 * (ShareOk(sum, 0) - ShareOk(sum, 1)), "%", kNothing, Goal::kValueAtLeast, -1});
   rows.Add({"overload: background before prefetch", 100 * (ShareOk(sum, 1) - ShareOk(sum, 2)), "%", kNothing, Goal::kValueAtLeast, 10});
   rows.Add({"overload: p99 of answers", Quantile(sum.latency_us, 0.99), "us", Median(before)});
   rows.Add({"after: p99", recovery.p99, "us", Median(before), Goal::kRatioAtMost, 1.25});
@@ -162,8 +195,8 @@ int Main(int argc, char** argv) {
   UnaryLoad queueing(options);
   AddOverload("callers that queue", Overload(queueing, "queueing", kQueueingSeconds, kTimes * capacity), capacity, Goal::kNone, rows);
   const Recovery again = Recover(queueing, kNormal * capacity, Median(before));
-  rows.Add({"callers that queue: until all is served as before, and stays", again.recovered_at > 0 ? again.recovered_at : 1e9, "s", kNothing,
-            Goal::kValueAtMost, kRecoverySeconds});
+  rows.Add({"callers that queue: until all is served as before, and stays", again.recovered_at > 0 ? again.recovered_at : 1e9, "s",
+            kNothing, Goal::kValueAtMost, kRecoverySeconds});
   return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 }
 

@@ -1,6 +1,6 @@
-// The two servers of the comparison, each in a process of its own: steerd with a world from fake sources (which are a third one), and an echo
-// on the same machinery that answers with bytes of the same size without looking at the request. A process, so that its CPU time is its own
-// and no thread of the load generator, or of the sources, does its work.
+// The two servers of the comparison, each in a process of its own: steerd with a world from fake sources (which are a third one), and an
+// echo on the same machinery that answers with bytes of the same size without looking at the request. A process, so that its CPU time is
+// its own and no thread of the load generator, or of the sources, does its work.
 //
 //   ServerProcess sources(&RunSources), steerd(&RunSteerd);   // Before anything of gRPC is used in this process.
 //   sources.Start("go") && steerd.Start("serve " + sources.target());  steerd.target();  CpuSecondsOf(steerd.pid());

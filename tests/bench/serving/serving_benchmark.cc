@@ -125,7 +125,8 @@ std::pair<Measured, Measured> Interleave(const ServerProcess& echo, const Server
 void AddComparison(const std::string& name, const std::pair<Measured, Measured>& m, double goal, double p99_goal, Rows& rows) {
   const auto& [echo, steerd] = m;
   rows.Add({name + ": requests/s", Median(steerd.per_second), "1/s", Median(echo.per_second), Goal::kRatioAtLeast, goal});
-  rows.Add({name + ": requests/s of a server core", 1e6 / Median(steerd.cpu_us), "1/s", 1e6 / Median(echo.cpu_us), Goal::kRatioAtLeast, goal});
+  rows.Add(
+      {name + ": requests/s of a server core", 1e6 / Median(steerd.cpu_us), "1/s", 1e6 / Median(echo.cpu_us), Goal::kRatioAtLeast, goal});
   rows.Add({name + ": server CPU each", Median(steerd.cpu_us), "us", Median(echo.cpu_us)});
   rows.Add({name + ": p50", Median(steerd.p50), "us", Median(echo.p50)});
   rows.Add({name + ": p99", Median(steerd.p99), "us", Median(echo.p99), p99_goal > 0 ? Goal::kRatioAtMost : Goal::kNone, p99_goal});
