@@ -1,5 +1,10 @@
 #include "libs/feed/feed_client.h"
 
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
 #include "libs/clock/system_clock.h"
 #include "libs/log/log.h"
 
@@ -11,7 +16,73 @@ const Clock& MachineClock() {
   return clock;
 }
 
+// The clock may be one that is set by hand.
+constexpr absl::Duration kLongestWait = absl::Seconds(1);
+
 }  // namespace
+
+FeedClientLoop::Call::Call(FeedClientLoop& loop) : loop_(loop) {
+  loop_.SetRunning(&context_);
+  if (loop_.shared_queue_ == nullptr) own_queue_.emplace();
+}
+
+FeedClientLoop::Call::~Call() {
+  loop_.SetRunning(nullptr);
+  if (!own_queue_.has_value()) return;
+  own_queue_->Shutdown();
+  Pump(absl::InfiniteFuture());
+}
+
+void FeedClientLoop::Call::Proceed(bool ok) {
+  absl::MutexLock lock(&loop_.mu_);
+  done_ = ok;
+  loop_.changed_.SignalAll();
+}
+
+void FeedClientLoop::Call::Pump(absl::Time until) {
+  void* tag = nullptr;
+  bool ok = false;
+  if (own_queue_->AsyncNext(&tag, &ok, absl::ToChronoTime(until)) == grpc::CompletionQueue::GOT_EVENT) {
+    static_cast<AsyncEvent*>(tag)->Proceed(ok);
+  }
+}
+
+std::optional<bool> FeedClientLoop::Call::Look(absl::Duration wait, bool though_stopping) {
+  wait = std::min(wait, kLongestWait);
+  if (own_queue_.has_value()) Pump(absl::Now() + wait);
+  absl::MutexLock lock(&loop_.mu_);
+  const bool waits = !own_queue_.has_value() && (though_stopping || !loop_.stopping_);
+  if (waits && !done_.has_value()) loop_.changed_.WaitWithTimeout(&loop_.mu_, wait);
+  const std::optional<bool> done = done_;
+  done_.reset();
+  if (!done.has_value()) return std::nullopt;
+  under_way_ = false;
+  ended_ = !*done;
+  return done;
+}
+
+absl::Status FeedClientLoop::Call::Wait(absl::Duration time) {
+  const absl::Duration deadline = loop_.Now() + time;
+  while (true) {
+    if (loop_.stopping()) return absl::CancelledError("stopping");
+    const absl::Duration left = deadline - loop_.Now();
+    if (left <= absl::ZeroDuration())
+      return absl::DeadlineExceededError(absl::StrCat("nothing heard for ", FormatDuration(loop_.quiet_limit())));
+    const std::optional<bool> done = Look(left, /*though_stopping=*/false);
+    if (done.has_value()) return *done ? absl::OkStatus() : absl::UnavailableError("the stream ended");
+  }
+}
+
+void FeedClientLoop::Call::Settle() {
+  if (!ended_) context_.TryCancel();
+  while (under_way_) Look(kLongestWait, /*though_stopping=*/true);
+}
+
+void FeedClientLoop::SetRunning(grpc::ClientContext* context) {
+  absl::MutexLock lock(&mu_);
+  running_ = context;
+  if (stopping_ && running_ != nullptr) running_->TryCancel();
+}
 
 bool IsSharplySmaller(size_t held, size_t offered, const ShrinkGuard& guard) {
   if (held == 0) return false;
@@ -20,10 +91,11 @@ bool IsSharplySmaller(size_t held, size_t offered, const ShrinkGuard& guard) {
 }
 
 FeedClientLoop::FeedClientLoop(std::string name, absl::Duration heartbeat_interval, BackoffPolicy backoff, uint64_t seed,
-                               const Clock* clock)
+                               const Clock* clock, grpc::CompletionQueue* shared_queue)
     : name_(std::move(name)),
       heartbeat_interval_(heartbeat_interval),
       clock_(clock != nullptr ? clock : &MachineClock()),
+      shared_queue_(shared_queue),
       backoff_(backoff, seed) {}
 
 FeedClientLoop::~FeedClientLoop() = default;
@@ -36,6 +108,7 @@ void FeedClientLoop::Stop() {
   {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
+    if (running_ != nullptr) running_->TryCancel();
     changed_.SignalAll();
   }
   if (thread_.joinable()) thread_.join();

@@ -7,20 +7,22 @@
 //   FeedClient<v1::WatchConfigRequest, v1::WatchConfigResponse> client({
 //       .name = "config",
 //       .request = request,   // scope and subscriber; `held` is filled in.
-//       .start = [stub](grpc::ClientContext* context, const v1::WatchConfigRequest* request,
-//       grpc::ClientReadReactor<v1::WatchConfigResponse>*
-//                           reactor) { stub->async()->WatchConfig(context, request, reactor); },
-//       .apply = [&](const FeedChange<v1::ConfigEntry>& change) { return table.Apply(change); },
+//       .start = [stub](auto* context, const auto& request, auto* queue) { return stub->PrepareAsyncWatchConfig(context, request, queue);
+//       }, .apply = [&](const FeedChange<v1::ConfigEntry>& change) { return table.Apply(change); },
 //   });
 //   client.Start();
 //
 // `apply` is called on the client's thread, one change at a time; a change that it refuses (an error) isn't held, and the client
 // subscribes again after the back-off. The other methods are thread-safe.
+//
+// It reads from a completion queue and not through gRPC's callback API, whose threads poll all sockets of the process: from one of its own,
+// on which its thread waits, or from one that a server has anyway (`queue`). Then no thread beside the server's polls; messages are parsed
+// by the queue's thread and applied by the client's.
 #ifndef FAIRLEAD_LIBS_FEED_FEED_CLIENT_H_
 #define FAIRLEAD_LIBS_FEED_FEED_CLIENT_H_
 
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/support/client_callback.h>
+#include <grpcpp/support/async_stream.h>
 
 #include <functional>
 #include <memory>
@@ -38,6 +40,7 @@
 #include "libs/base/clock.h"
 #include "libs/feed/feed_replica.h"
 #include "libs/feed/position.h"
+#include "libs/rpc/async_event.h"
 
 namespace fairlead {
 
@@ -71,7 +74,9 @@ struct FeedClientOptions {
   using Entry = FeedEntryOf<Response>;
   std::string name = "feed";
   Request request = {};
-  std::function<void(grpc::ClientContext*, const Request*, grpc::ClientReadReactor<Response>*)> start = nullptr;
+  // Prepares the call on the queue.
+  std::function<std::unique_ptr<grpc::ClientAsyncReaderInterface<Response>>(grpc::ClientContext*, const Request&, grpc::CompletionQueue*)>
+      start = nullptr;
   std::function<absl::Status(const FeedChange<Entry>&)> apply = nullptr;
   // Adds metadata to a call, where that is needed.
   std::function<void(grpc::ClientContext&)> prepare = nullptr;
@@ -84,12 +89,15 @@ struct FeedClientOptions {
   ShrinkGuard shrink_guard = {};
   // Null: the machine's.
   const Clock* clock = nullptr;
+  // Null: one of its own. Else its thread must call AsyncEvent::Proceed for as long as the client runs.
+  grpc::CompletionQueue* queue = nullptr;
 };
 
 // The part that isn't a template: the thread, the waiting, the statistics.
 class FeedClientLoop {
  public:
-  FeedClientLoop(std::string name, absl::Duration heartbeat_interval, BackoffPolicy backoff, uint64_t seed, const Clock* clock);
+  FeedClientLoop(std::string name, absl::Duration heartbeat_interval, BackoffPolicy backoff, uint64_t seed, const Clock* clock,
+                 grpc::CompletionQueue* shared_queue);
   virtual ~FeedClientLoop();
   FeedClientLoop(const FeedClientLoop&) = delete;
   FeedClientLoop& operator=(const FeedClientLoop&) = delete;
@@ -104,6 +112,42 @@ class FeedClientLoop {
   // One stream from start to end; returns why it ended. Sets `productive` if it brought anything.
   virtual absl::Status RunStream(bool& productive) = 0;
 
+  // A stream's call, of which one operation at a time is under way.
+  class Call final : public AsyncEvent {
+   public:
+    explicit Call(FeedClientLoop& loop);
+    ~Call() override;
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    grpc::ClientContext& context() { return context_; }
+    grpc::CompletionQueue* queue() { return own_queue_.has_value() ? &*own_queue_ : loop_.shared_queue_; }
+    // An operation begins: its tag.
+    void* Begin() {
+      under_way_ = true;
+      return static_cast<AsyncEvent*>(this);
+    }
+    // Waits for it. OK when it is done; else why the stream is over: it failed (the stream ended), nothing came within the time, the client
+    // stops.
+    absl::Status Wait(absl::Duration time);
+    // Waits for what is still under way, which is cancelled unless the stream has ended by itself.
+    void Settle();
+    // On the queue's thread.
+    void Proceed(bool ok) override;
+
+   private:
+    void Pump(absl::Time until);
+    // Waits, not much longer than that, until the operation is done; empty: it isn't.
+    std::optional<bool> Look(absl::Duration wait, bool though_stopping);
+
+    FeedClientLoop& loop_;
+    grpc::ClientContext context_;
+    std::optional<grpc::CompletionQueue> own_queue_;
+    bool under_way_ = false;
+    bool ended_ = false;
+    std::optional<bool> done_;  // Guarded by the loop's lock: how the operation went, until Look takes it.
+  };
+
   bool stopping() const ABSL_LOCKS_EXCLUDED(mu_);
   void Heard(bool confirms) ABSL_LOCKS_EXCLUDED(mu_);
   void SetHeld(FeedPosition held, size_t entries, bool snapshot) ABSL_LOCKS_EXCLUDED(mu_);
@@ -113,17 +157,19 @@ class FeedClientLoop {
   absl::Duration quiet_limit() const { return heartbeat_interval_ * 3; }
   const std::string& name() const { return name_; }
 
-  mutable absl::Mutex mu_;
-  // Signalled by the stream's events and by Stop.
-  absl::CondVar changed_;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-
  private:
   void Run();
+  // Null: none. Cancelled by Stop.
+  void SetRunning(grpc::ClientContext* context) ABSL_LOCKS_EXCLUDED(mu_);
 
+  mutable absl::Mutex mu_;
+  absl::CondVar changed_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  grpc::ClientContext* running_ ABSL_GUARDED_BY(mu_) = nullptr;
   const std::string name_;
   const absl::Duration heartbeat_interval_;
   const Clock* const clock_;
+  grpc::CompletionQueue* const shared_queue_;
   Backoff backoff_;
   std::thread thread_;
   FeedClientStats stats_ ABSL_GUARDED_BY(mu_);
@@ -137,7 +183,7 @@ class FeedClient final : public FeedClientLoop {
   using Change = FeedChange<Entry>;
 
   explicit FeedClient(FeedClientOptions<Request, Response> options)
-      : FeedClientLoop(options.name, options.heartbeat_interval, options.backoff, options.seed, options.clock),
+      : FeedClientLoop(options.name, options.heartbeat_interval, options.backoff, options.seed, options.clock, options.queue),
         options_(std::move(options)),
         replica_(options_.held, options_.held_keys) {
     SetHeld(replica_.held(), replica_.held_entries(), /*snapshot=*/false);
@@ -145,95 +191,50 @@ class FeedClient final : public FeedClientLoop {
   ~FeedClient() override { Stop(); }
 
  private:
-  // One stream's events, handed to the client's thread. At most one message waits: the next read starts when it was taken.
-  class Reader final : public grpc::ClientReadReactor<Response> {
-   public:
-    Reader(absl::Mutex& mu, absl::CondVar& changed) : mu_(mu), changed_(changed) {}
-    void Begin() {
-      this->AddHold();  // Reads are started outside of reactions.
-      this->StartRead(&message_);
-      this->StartCall();
-    }
-    void OnReadDone(bool ok) override {
-      absl::MutexLock lock(&mu_);
-      (ok ? has_message_ : ended_) = true;
-      changed_.SignalAll();
-    }
-    void OnDone(const grpc::Status& status) override {
-      absl::MutexLock lock(&mu_);
-      status_ = status;
-      changed_.SignalAll();
-    }
-
-    absl::Mutex& mu_;
-    absl::CondVar& changed_;
-    Response message_;
-    // Guarded by mu_.
-    bool has_message_ = false;
-    bool ended_ = false;
-    std::optional<grpc::Status> status_;
-  };
-
   absl::Status RunStream(bool& productive) override {
-    grpc::ClientContext context;
-    if (options_.prepare) options_.prepare(context);
+    Call call(*this);
+    if (options_.prepare) options_.prepare(call.context());
     Request request = options_.request;
     request.mutable_held()->set_epoch(replica_.ask().epoch);
     request.mutable_held()->set_version(replica_.ask().version);
     replica_.Restart();
-    Reader reader(mu_, changed_);
-    options_.start(&context, &request, &reader);
-    reader.Begin();
-    absl::Status why = ReadUntilEnd(reader, productive);
-    context.TryCancel();
-    reader.RemoveHold();
-    return WaitForEnd(reader, std::move(why));
+    const std::unique_ptr<grpc::ClientAsyncReaderInterface<Response>> reader = options_.start(&call.context(), request, call.queue());
+    reader->StartCall(call.Begin());
+    const absl::Status why = ReadUntilEnd(*reader, call, productive);
+    call.Settle();
+    grpc::Status status;
+    reader->Finish(&status, call.Begin());
+    call.Settle();
+    // A status of the server's own says more than ours.
+    if (absl::IsUnavailable(why) && !status.ok()) {
+      return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+    }
+    return why;
   }
 
-  absl::Status ReadUntilEnd(Reader& reader, bool& productive) {
-    while (true) {
-      absl::Status waited = WaitForMessage(reader);
-      if (!waited.ok()) return waited;
+  absl::Status ReadUntilEnd(grpc::ClientAsyncReaderInterface<Response>& reader, Call& call, bool& productive) {
+    absl::Duration heard = Now();  // The first message is due from the start of the call.
+    absl::Status waited = call.Wait(quiet_limit());
+    while (waited.ok()) {
+      Response message;
+      reader.Read(&message, call.Begin());
+      waited = call.Wait(heard + quiet_limit() - Now());
+      if (!waited.ok()) {
+        call.Settle();  // The message must outlive what is under way.
+        return waited;
+      }
       productive = true;
       bool confirms = false;
-      const absl::Status taken = Take(std::move(reader.message_), confirms);
+      const absl::Status taken = Take(std::move(message), confirms);
       SetPublisherBehind(replica_.publisher_behind());
       if (!taken.ok()) {
         CountRefused();
         return taken;
       }
       Heard(confirms && !replica_.publisher_behind());
-      reader.message_ = Response();
-      reader.StartRead(&reader.message_);
+      heard = Now();
     }
-  }
-
-  // OK when a message is there; else why the stream is over.
-  absl::Status WaitForMessage(Reader& reader) ABSL_LOCKS_EXCLUDED(mu_) {
-    const absl::Duration deadline = Now() + quiet_limit();
-    absl::MutexLock lock(&mu_);
-    while (true) {
-      if (stopping_) return absl::CancelledError("stopping");
-      if (reader.has_message_) {
-        reader.has_message_ = false;
-        return absl::OkStatus();
-      }
-      if (reader.ended_) return absl::UnavailableError("the stream ended");
-      const absl::Duration left = deadline - Now();
-      if (left <= absl::ZeroDuration())
-        return absl::DeadlineExceededError(absl::StrCat("nothing heard for ", FormatDuration(quiet_limit())));
-      changed_.WaitWithTimeout(&mu_, std::min(left, absl::Seconds(1)));
-    }
-  }
-
-  // The reader must outlive the call. A status of the server's own says more than ours.
-  absl::Status WaitForEnd(Reader& reader, absl::Status why) ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
-    while (!reader.status_.has_value()) changed_.Wait(&mu_);
-    if (absl::IsUnavailable(why) && !reader.status_->ok()) {
-      return absl::Status(static_cast<absl::StatusCode>(reader.status_->error_code()), reader.status_->error_message());
-    }
-    return why;
+    return waited;
   }
 
   // Sets `confirms` if what is held afterwards is what the publisher has.

@@ -97,7 +97,9 @@ class Following {
     options.shrink_guard = guard;
     options.held = held;
     for (const auto& [key, value] : table_) options.held_keys.push_back(key);
-    options.start = [this](auto* context, auto* request, auto* reactor) { stub_->async()->WatchConfig(context, request, reactor); };
+    options.start = [this](auto* context, const auto& request, auto* queue) {
+      return stub_->PrepareAsyncWatchConfig(context, request, queue);
+    };
     options.apply = [this](const FeedChange<ConfigEntry>& change) { return Apply(change); };
     client_ = std::make_unique<Client>(std::move(options));
     client_->Start();

@@ -5,47 +5,41 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "fairlead/common/v1/server_info_service.grpc.pb.h"
-#include "grpc/health/v1/health.pb.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
-#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/impl/server_builder_plugin.h"
+#include "grpcpp/impl/server_initializer.h"
 #include "libs/base/errors.h"
+#include "libs/rpc/async_event.h"
 
 namespace fairlead {
+namespace {
 
-class RpcServer::InfoService final : public common::v1::ServerInfoService::CallbackService {
+// gRPC tells the names of a server's services to plug-ins only, which it makes itself while it builds: this one leaves them here.
+thread_local std::vector<std::string> service_names;
+
+class NamesPlugin final : public grpc::ServerBuilderPlugin {
  public:
-  explicit InfoService(std::string program) : program_(std::move(program)), start_seconds_(absl::ToUnixSeconds(absl::Now())) {}
-
-  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context, const common::v1::GetServerInfoRequest*,
-                                          common::v1::ServerInfo* info) override {
-    info->set_program(program_);
-    info->set_version(kVersion);
-    info->mutable_start_time()->set_seconds(start_seconds_);
-    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(grpc::Status::OK);
-    return reactor;
-  }
-
- private:
-  const std::string program_;
-  const int64_t start_seconds_;
+  std::string name() override { return "fairlead.service_names"; }
+  void InitServer(grpc::ServerInitializer*) override {}
+  void Finish(grpc::ServerInitializer* initializer) override { service_names = *initializer->GetServiceList(); }
+  void ChangeArguments(const std::string&, void*) override {}
 };
 
-RpcServer::RpcServer() = default;
+std::unique_ptr<grpc::ServerBuilderPlugin> MakeNamesPlugin() {
+  return std::make_unique<NamesPlugin>();
+}
+
+}  // namespace
+
+RpcServer::RpcServer(std::string program) : common_(std::move(program)) {}
 
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptions& options, const std::vector<grpc::Service*>& services) {
-  grpc::EnableDefaultHealthCheckService(true);
-  // Links the descriptor of the health service in, without which reflection can't list it.
-  grpc::health::v1::HealthCheckRequest::descriptor();
-  static const bool reflection = [] {
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  static const bool plugged = [] {
+    grpc::ServerBuilder::InternalAddPluginFactory(&MakeNamesPlugin);
     return true;
   }();
-  static_cast<void>(reflection);
+  static_cast<void>(plugged);
 
-  std::unique_ptr<RpcServer> result(new RpcServer());
-  result->info_ = std::make_unique<InfoService>(options.program);
+  std::unique_ptr<RpcServer> result(new RpcServer(options.program));
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &result->port_);
   builder.SetMaxReceiveMessageSize(options.max_receive_bytes);
@@ -54,19 +48,43 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcServerOptio
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.RegisterService(result->info_.get());
+  result->common_.Register(builder);
   for (grpc::Service* service : services) builder.RegisterService(service);
   if (options.configure) options.configure(builder);
+  if (options.own_queue) result->queue_ = builder.AddCompletionQueue();
   result->server_ = builder.BuildAndStart();
   if (result->server_ == nullptr || result->port_ == 0) {
     result->server_.reset();
+    result->Drain();
     return FieldError(absl::StatusCode::kFailedPrecondition, "listen", options.listen, "can't listen there; is the port in use?");
+  }
+  result->common_.ListServices(std::move(service_names));
+  if (options.own_queue) {
+    result->common_.Arm(*result->queue_);
+    result->thread_ = std::thread([server = result.get()] { server->RunQueue(); });
   }
   return result;
 }
 
 RpcServer::~RpcServer() {
   Shutdown(absl::ZeroDuration());
+  Drain();
+}
+
+void RpcServer::RunQueue() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_->Next(&tag, &ok)) static_cast<AsyncEvent*>(tag)->Proceed(ok);
+}
+
+void RpcServer::Drain() {
+  if (queue_ == nullptr) return;
+  queue_->Shutdown();
+  if (thread_.joinable()) {
+    thread_.join();
+  } else {
+    RunQueue();
+  }
 }
 
 std::string RpcServer::target() const {
@@ -74,11 +92,13 @@ std::string RpcServer::target() const {
 }
 
 void RpcServer::SetServing(bool serving) {
-  server_->GetHealthCheckService()->SetServingStatus(serving);
+  common_.SetServing(serving);
 }
 
 void RpcServer::Shutdown(absl::Duration grace) {
-  if (server_ != nullptr) server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  if (server_ == nullptr) return;
+  common_.End();
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
 }
 
 }  // namespace fairlead

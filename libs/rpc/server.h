@@ -1,5 +1,8 @@
-// One gRPC server with what all of ours have: grpc.health.v1, reflection, ServerInfo, size and stream limits, a port that is never shared
-// by accident.
+// One gRPC server with what all of ours have: grpc.health.v1, reflection, ServerInfo (common_services.h), size and stream limits, a port
+// that is never shared by accident.
+//
+// The common services run on a completion queue: the server's own, with a thread, or one of a server that has queues anyway
+// (ServeCommonOn), for which each further thread that polls is a cost.
 //
 //   ASSIGN_OR_RETURN(std::unique_ptr<RpcServer> server, RpcServer::Start({.program = "registryd", .listen = "127.0.0.1:7001"},
 //   {&service}));
@@ -9,16 +12,16 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
+#include "libs/rpc/common_services.h"
 
 namespace fairlead {
-
-inline constexpr char kVersion[] = "0.1.0";
 
 struct RpcServerOptions {
   // "registryd"; told by ServerInfoService.
@@ -29,6 +32,8 @@ struct RpcServerOptions {
   int max_concurrent_streams = 1'000;
   // For what else the builder must have, like completion queues; may be empty.
   std::function<void(grpc::ServerBuilder&)> configure;
+  // False: ServeCommonOn is called with queues of the caller's.
+  bool own_queue = true;
 };
 
 // Thread-safe.
@@ -42,17 +47,23 @@ class RpcServer {
   int port() const { return port_; }
   // "127.0.0.1:<port>", for tests and for clients on this machine.
   std::string target() const;
+  // Serves the common services on this queue too, whose thread calls AsyncEvent::Proceed. Before it is shut down.
+  void ServeCommonOn(grpc::ServerCompletionQueue& queue) { common_.Arm(queue); }
   // What grpc.health.v1 says of the whole server ("" service). True from the start.
   void SetServing(bool serving);
   // Refuses new calls, waits for running ones up to `grace`, then cancels them. Safe to call twice.
   void Shutdown(absl::Duration grace);
 
  private:
-  class InfoService;
-  RpcServer();
+  explicit RpcServer(std::string program);
+  void RunQueue();
+  // Once no call will come any more.
+  void Drain();
 
-  std::unique_ptr<InfoService> info_;
+  CommonServices common_;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
+  std::thread thread_;
   int port_ = 0;
 };
 

@@ -22,6 +22,8 @@ namespace {
 constexpr uint32_t kAsked = 1;        // Since CLOCK last passed.
 constexpr uint32_t kSignedAhead = 2;  // Its successor was made, or can't be.
 
+constexpr size_t kUsualLines = 5;  // Of a slot: its head and a text of 264 bytes.
+
 constexpr uint64_t kOdd = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio.
 
 int64_t CeilDiv(int64_t a, int64_t b) {
@@ -30,11 +32,13 @@ int64_t CeilDiv(int64_t a, int64_t b) {
 
 // Whole seconds, as a token writes them: two lifetimes that differ by less share a token.
 int64_t WholeSeconds(absl::Duration duration) {
-  return absl::ToInt64Seconds(absl::Ceil(std::max(duration, absl::Seconds(1)), absl::Seconds(1)));
+  const int64_t whole = absl::ToInt64Seconds(duration);
+  return std::max<int64_t>(1, whole + (duration > absl::Seconds(whole) ? 1 : 0));
 }
 
 int64_t CeilSeconds(absl::Time time) {
-  return CeilDiv(absl::ToUnixNanos(time), 1'000'000'000);
+  const int64_t whole = absl::ToUnixSeconds(time);
+  return whole + (time > absl::FromUnixSeconds(whole) ? 1 : 0);
 }
 
 uint32_t CapPosition(uint32_t position) {
@@ -72,6 +76,7 @@ TokenCache::TokenCache(const TokenSigner& signer, TokenCacheOptions options)
   // Zeroes that cost nothing until they are written: an empty table of atomics as it should be.
   void* memory = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
+  madvise(memory, mapped_, MADV_HUGEPAGE);  // Slots are read at random: a translation fewer each.
   slots_ = static_cast<Slot*>(memory);
   tags_ = reinterpret_cast<std::atomic<uint64_t>*>(slots_ + slots);
 }
@@ -204,6 +209,41 @@ absl::Status TokenCache::Append(const Book& book, const TokenLabel& label, std::
     return absl::OkStatus();
   }
   return SignOnce(book, label, id, out);
+}
+
+void TokenCache::PrefetchSlot(const Id& id) const {
+  const size_t first = FirstSlotOf(id);
+  const uint64_t tag = TagOf(id);
+  for (size_t i = first; i < first + kWays; ++i) {
+    if (tags_[i].load(std::memory_order_relaxed) != tag) continue;
+    const char* const slot = reinterpret_cast<const char*>(&slots_[i]);
+    for (size_t line = 0; line < kUsualLines; ++line) __builtin_prefetch(slot + 64 * line);
+    return;
+  }
+}
+
+absl::Status TokenCache::AppendAll(const Book& book, absl::Span<const TokenLabel> labels, std::string& out, size_t* ends) {
+  const bool shared = book.title_.session.empty();
+  uint64_t hits = 0;
+  for (size_t begin = 0; begin < labels.size(); begin += kInTurn) {
+    const absl::Span<const TokenLabel> turn = labels.subspan(begin, kInTurn);
+    std::array<Id, kInTurn> ids;
+    for (size_t i = 0; shared && i < turn.size(); ++i) {
+      ids[i] = IdOf(book, turn[i]);
+      __builtin_prefetch(&tags_[FirstSlotOf(ids[i])]);
+    }
+    for (size_t i = 0; shared && i < turn.size(); ++i) PrefetchSlot(ids[i]);
+    for (size_t i = 0; i < turn.size(); ++i) {
+      if (shared && Find(ids[i], out)) {
+        ++hits;
+      } else {
+        RETURN_IF_ERROR(Append(book, turn[i], out));
+      }
+      ends[begin + i] = out.size();
+    }
+  }
+  if (hits > 0) counters().hits.fetch_add(hits, std::memory_order_relaxed);
+  return absl::OkStatus();
 }
 
 absl::Status TokenCache::SignOnce(const Book& book, const TokenLabel& label, const Id& id, std::string& out) {

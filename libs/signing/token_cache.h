@@ -34,6 +34,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "libs/base/vocabulary.h"
 #include "libs/signing/token.h"
 #include "libs/signing/token_signer.h"
@@ -120,6 +121,8 @@ class TokenCache {
   Book Open(const TokenTitle& title, absl::string_view key_id, absl::Time now) const;
   // Appends the token's text. Errors are those of TokenSigner::Sign; nothing is cached or appended then.
   absl::Status Append(const Book& book, const TokenLabel& label, std::string& out);
+  // Those of all labels, whose memory is fetched at the same time; ends[i] is where the i-th text ends.
+  absl::Status AppendAll(const Book& book, absl::Span<const TokenLabel> labels, std::string& out, size_t* ends);
   absl::StatusOr<Token> Get(const TokenRequest& request, absl::string_view key_id, absl::Time now);
 
   // For each token that was asked for again and whose bucket ends within the window, signs its successor. Looks on where the last call
@@ -137,6 +140,7 @@ class TokenCache {
   static constexpr size_t kWays = 8;
   static constexpr size_t kStripes = 64;
   static constexpr size_t kCounters = 16;
+  static constexpr size_t kInTurn = 8;      // Tokens whose memory is fetched at the same time.
   static constexpr size_t kTextWords = 73;  // 584 bytes: ids of 63 letters make 571.
 
   struct Id {
@@ -177,6 +181,8 @@ class TokenCache {
   size_t FirstSlotOf(const Id& id) const;
   Stripe& StripeOf(const Id& id) { return stripes_[FirstSlotOf(id) / kWays % kStripes]; }
   Counters& counters() const;
+  // Fetches the lines that Find will read of a token.
+  void PrefetchSlot(const Id& id) const;
   // Appends the text if the token is there.
   bool Find(const Id& id, std::string& out) const;
   static bool Copy(Slot& slot, const Id& id, std::string& out);

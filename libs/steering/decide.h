@@ -15,12 +15,17 @@
 #ifndef FAIRLEAD_LIBS_STEERING_DECIDE_H_
 #define FAIRLEAD_LIBS_STEERING_DECIDE_H_
 
+#include "libs/steering/choose.h"
 #include "libs/steering/decision.h"
 #include "libs/steering/steering_table.h"
 
 namespace fairlead {
 
-// `record` may be null; recording never changes the answer.
+// Of a choice of the same table and request; `record` may be null. Pathways and a record need a walk to the end.
+SteeringAnswer PutInWords(const SteeringTable& table, const SteeringRequest& request, const RequestChoice& choice,
+                          Explanation* record = nullptr);
+
+// Chooses and puts into words; `record` may be null; recording never changes the answer.
 SteeringAnswer Decide(const SteeringTable& table, const SteeringRequest& request, Explanation* record = nullptr);
 
 }  // namespace fairlead

@@ -21,9 +21,8 @@ class FeedFollower {
       : stub_(content::v1::CatalogFeedService::NewStub(channel)) {
     FeedClientOptions<content::v1::WatchCatalogRequest, content::v1::WatchCatalogResponse> options;
     options.request.set_scope(scope);
-    options.start = [this](grpc::ClientContext* context, const content::v1::WatchCatalogRequest* request,
-                           grpc::ClientReadReactor<content::v1::WatchCatalogResponse>* reactor) {
-      stub_->async()->WatchCatalog(context, request, reactor);
+    options.start = [this](auto* context, const auto& request, auto* queue) {
+      return stub_->PrepareAsyncWatchCatalog(context, request, queue);
     };
     options.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, "service/test"); };
     options.apply = [this](const FeedChange<content::v1::CatalogEntry>& change) {

@@ -26,9 +26,8 @@ void Subscriptions::StartConfig() {
   client.name = "config";
   client.request.set_scope(registry::v1::CONFIG_SCOPE_FILL);
   client.request.set_subscriber(options_.subscriber);
-  client.start = [stub = config_stub_.get()](grpc::ClientContext* context, const registry::v1::WatchConfigRequest* request,
-                                             grpc::ClientReadReactor<registry::v1::WatchConfigResponse>* reactor) {
-    stub->async()->WatchConfig(context, request, reactor);
+  client.start = [stub = config_stub_.get()](auto* context, const auto& request, auto* queue) {
+    return stub->PrepareAsyncWatchConfig(context, request, queue);
   };
   client.apply = [this](const FeedChange<registry::v1::ConfigEntry>& change) { return fleet_.ApplyConfig(change); };
   client.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, "service/filld"); };
@@ -44,9 +43,8 @@ void Subscriptions::StartCell(const std::string& cell, const std::string& addres
   FeedClientOptions<ingest::v1::WatchFleetRequest, ingest::v1::WatchFleetResponse> client;
   client.name = absl::StrCat("cells/", cell);
   client.request.set_subscriber(options_.subscriber);
-  client.start = [stub = subscription.stub.get()](grpc::ClientContext* context, const ingest::v1::WatchFleetRequest* request,
-                                                  grpc::ClientReadReactor<ingest::v1::WatchFleetResponse>* reactor) {
-    stub->async()->WatchFleet(context, request, reactor);
+  client.start = [stub = subscription.stub.get()](auto* context, const auto& request, auto* queue) {
+    return stub->PrepareAsyncWatchFleet(context, request, queue);
   };
   client.apply = [this, cell](const FeedChange<ingest::v1::FleetEntry>& change) { return fleet_.ApplyFleet(cell, change); };
   client.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, "service/filld"); };

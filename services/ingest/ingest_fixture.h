@@ -360,7 +360,9 @@ class Subscriber {
  public:
   explicit Subscriber(const std::string& target) : stub_(v1::FleetFeedService::NewStub(MakeChannel(target))) {
     FeedClientOptions<v1::WatchFleetRequest, v1::WatchFleetResponse> options;
-    options.start = [this](auto* context, auto* request, auto* reactor) { stub_->async()->WatchFleet(context, request, reactor); };
+    options.start = [this](auto* context, const auto& request, auto* queue) {
+      return stub_->PrepareAsyncWatchFleet(context, request, queue);
+    };
     options.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, "service/test"); };
     options.apply = [this](const FeedChange<v1::FleetEntry>& change) {
       absl::MutexLock lock(&mu_);

@@ -201,7 +201,9 @@ void IngestServer::Impl::FollowConfig(const RestoredFleet& restored) {
   feed.name = "config";
   feed.request.set_scope(registry::v1::CONFIG_SCOPE_CELL);
   feed.request.set_subscriber(absl::StrCat("ingestd ", cell.name()));
-  feed.start = [this](auto* context, auto* request, auto* reactor) { config_stub_->async()->WatchConfig(context, request, reactor); };
+  feed.start = [this](auto* context, const auto& request, auto* queue) {
+    return config_stub_->PrepareAsyncWatchConfig(context, request, queue);
+  };
   feed.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, kPrincipal); };
   feed.apply = [this](const FeedChange<registry::v1::ConfigEntry>& change) { return fleet.ApplyConfig(change); };
   feed.held = restored.config_position;
@@ -217,7 +219,9 @@ void IngestServer::Impl::FollowCatalog() {
   feed.name = "catalog";
   feed.request.set_scope(content::v1::CATALOG_SCOPE_CELL);
   feed.request.set_subscriber(absl::StrCat("ingestd ", cell.name()));
-  feed.start = [this](auto* context, auto* request, auto* reactor) { catalog_stub_->async()->WatchCatalog(context, request, reactor); };
+  feed.start = [this](auto* context, const auto& request, auto* queue) {
+    return catalog_stub_->PrepareAsyncWatchCatalog(context, request, queue);
+  };
   feed.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, kPrincipal); };
   feed.apply = [this](const FeedChange<content::v1::CatalogEntry>& change) { return fleet.ApplyCatalog(change); };
   feed.seed = epoch + 1;

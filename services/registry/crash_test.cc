@@ -173,9 +173,8 @@ class Follower {
     FeedClientOptions<v1::WatchConfigRequest, v1::WatchConfigResponse> options;
     options.request.set_scope(v1::CONFIG_SCOPE_STEERING);
     options.request.set_subscriber("crash-test");
-    options.start = [this](grpc::ClientContext* context, const v1::WatchConfigRequest* request,
-                           grpc::ClientReadReactor<v1::WatchConfigResponse>* reactor) {
-      stub_->async()->WatchConfig(context, request, reactor);
+    options.start = [this](auto* context, const auto& request, auto* queue) {
+      return stub_->PrepareAsyncWatchConfig(context, request, queue);
     };
     options.apply = [this](const FeedChange<v1::ConfigEntry>& change) { return Apply(change); };
     options.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, "service/test"); };

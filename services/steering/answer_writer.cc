@@ -1,212 +1,190 @@
 #include "services/steering/answer_writer.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "libs/base/ids.h"
 #include "libs/base/status_macros.h"
 #include "libs/content/paths.h"
+#include "services/steering/answer_texts.h"
 
 namespace fairlead {
 namespace {
 
 namespace sv1 = steering::v1;
 
-// The parts of "https://[2001:db8::1]:8443": brackets around an IPv6 literal, no port where it is the scheme's own.
-struct Origin {
-  explicit Origin(const Endpoint& endpoint)
-      : scheme(endpoint.scheme),
-        host(endpoint.host),
-        port(endpoint.port),
-        literal(absl::StrContains(endpoint.host, ':')),
-        own_port((endpoint.port == 80 && endpoint.scheme == "http") || (endpoint.port == 443 && endpoint.scheme == "https")) {}
-  absl::string_view scheme;
-  absl::string_view host;
-  uint16_t port;
-  bool literal;
-  bool own_port;
-};
-
-size_t DecimalSize(uint32_t number) {
-  size_t size = 1;
-  for (; number >= 10; number /= 10) ++size;
-  return size;
-}
-
-size_t SizeOf(const Origin& origin) {
-  return origin.scheme.size() + 3 + origin.host.size() + (origin.literal ? 2 : 0) + (origin.own_port ? 0 : 1 + DecimalSize(origin.port));
-}
-
-void WriteOrigin(const Origin& origin, WireBuffer& out) {
-  out.Bytes(origin.scheme);
-  out.Bytes("://");
-  if (origin.literal) out.Bytes("[");
-  out.Bytes(origin.host);
-  if (origin.literal) out.Bytes("]");
-  if (origin.own_port) return;
-  out.Bytes(":");
-  char digits[5];
-  size_t at = sizeof(digits);
-  uint32_t port = origin.port;
-  do digits[--at] = static_cast<char>('0' + port % 10);
-  while ((port /= 10) > 0);
-  out.Bytes({digits + at, sizeof(digits) - at});
-}
-
-// "appliances/x" without making it.
-template <typename Id>
-size_t NameSize(absl::string_view collection, const Id& id) {
-  return collection.size() + 1 + id.value().size();
-}
-
-template <typename Id>
-void WriteName(uint32_t field, absl::string_view collection, const Id& id, WireBuffer& out) {
-  out.Block(field, NameSize(collection, id));
-  out.Bytes(collection);
-  out.Bytes("/");
-  out.Bytes(id.value());
-}
-
 // Field numbers of RankedUrl, FileAnswer and SteerResponse.
 using UrlField = sv1::RankedUrl;
 using FileField = sv1::FileAnswer;
 using ResponseField = sv1::SteerResponse;
 
+// A choice has at most so many URLs, of files without number: a token each at worst.
+TokenLabel LabelOf(const FileChoice& choice, uint32_t position) {
+  const UrlChoice& url = choice.urls[position];
+  return {.rank = std::min<uint32_t>(url.rank, TokenClaims::kMaxRank), .position = position, .cause = choice.CauseOf(url)};
+}
+
 }  // namespace
 
-absl::StatusOr<size_t> AnswerWriter::TokenFor(const File& file, const Candidate& candidate, const RenderContext& context) {
-  const TokenLabel label = {
-      .rank = std::min(candidate.rank, TokenClaims::kMaxRank), .position = candidate.position, .cause = candidate.cause};
+size_t AnswerWriter::TokenOf(const ChosenFile& chosen, const TokenLabel& label) {
   for (size_t i = 0; i < tokens_.size(); ++i) {
-    if (tokens_[i].label == label && tokens_[i].title == file.ref.title && tokens_[i].version == file.ref.version) return i;
+    if (tokens_[i].label == label && tokens_[i].title == chosen.ref.title && tokens_[i].version == chosen.ref.version) return i;
   }
-  const TokenCache::Book book = context.tokens.Open({.title = file.ref.title->id.value(),
-                                                     .version = file.ref.version->version,
-                                                     .session = context.session,
-                                                     .lifetime = context.state.settings.token_lifetime},
-                                                    context.state.key_id, context.now);
-  expires_ = static_cast<uint64_t>(absl::ToUnixSeconds(book.expires()));
-  const size_t begin = token_text_.size();
-  RETURN_IF_ERROR(context.tokens.Append(book, label, token_text_));
-  tokens_.push_back({file.ref.title, file.ref.version, label, begin, token_text_.size() - begin});
+  tokens_.push_back({chosen.ref.title, chosen.ref.version, label, 0, 0});
   return tokens_.size() - 1;
 }
 
-absl::Status AnswerWriter::LookAtFile(const FileAnswer& answer, const RenderContext& context) {
-  File& file = files_.emplace_back(File{.answer = &answer, .ref = context.state.table->catalogue->FindFile(answer.file)});
-  if (file.ref.file == nullptr)
-    return absl::InternalError(absl::StrCat("file ", answer.file, " was decided on but isn't in the catalogue"));
-  const absl::string_view path = file.ref.file->path;
-  const auto unusual = context.state.unusual_playlists->find(answer.file);
-  if (unusual != context.state.unusual_playlists->end()) {
-    file.playlist_folder = unusual->second;
+void AnswerWriter::ListFile(const ChosenFile& chosen, const RenderContext& context) {
+  File& file = files_.emplace_back(File{.chosen = &chosen, .first_url = urls_.size(), .urls = chosen.choice.count});
+  const absl::string_view path = chosen.ref.file->path;
+  const PlaylistPaths& unusual = *context.state.unusual_playlists;
+  const auto named = unusual.empty() ? unusual.end() : unusual.find(chosen.ref.file->number);
+  if (named != unusual.end()) {
+    file.playlist_folder = named->second;
   } else {
-    file.playlist_folder = path.substr(0, path.rfind('/') + 1);  // All of them, from npos + 1 = 0, if there is none.
+    file.playlist_folder = path.substr(0, path.rfind('/') + 1);  // Nothing, from npos + 1 = 0, if there is no folder.
     file.playlist_name = kPlaylistFileName;
   }
-  const size_t playlist_path = file.playlist_folder.size() + file.playlist_name.size();
-  file.first_url = urls_.size();
-  file.urls = answer.candidates.size();
-  file.size = NumberSize(answer.file) + StringSize(answer.path) + StringSize(file.ref.file->rendition) +
-              NumberSize(file.ref.file->size_bytes) + NumberSize(file.ref.file->bitrate_bps);
-  for (const Candidate& candidate : answer.candidates) {
-    Url url = {.candidate = &candidate};
-    ASSIGN_OR_RETURN(url.token, TokenFor(file, candidate, context));
-    url.origin_size = SizeOf(Origin(candidate.endpoint));
-    const size_t lead = url.origin_size + kSignedPathLead.size() + tokens_[url.token].size + 1;
-    url.url_size = lead + path.size();
-    url.playlist_size = playlist_path == 0 ? 0 : lead + playlist_path;
-    url.size = BlockSize(url.url_size) + (url.playlist_size == 0 ? 0 : BlockSize(url.playlist_size)) +
-               BlockSize(NameSize(ApplianceTag::kCollection, candidate.appliance)) +
-               BlockSize(NameSize(SiteTag::kCollection, candidate.site)) + NumberSize(static_cast<uint64_t>(candidate.endpoint.family)) +
-               NumberSize(candidate.rank) + NumberSize(candidate.position) + NumberSize(static_cast<uint64_t>(candidate.cause)) +
-               BlockSize(NumberSize(expires_));
-    file.size += BlockSize(url.size);
-    urls_.push_back(url);
+  for (uint32_t position = 0; position < chosen.choice.count; ++position) {
+    const UrlChoice& url = chosen.choice.urls[position];
+    urls_.push_back({.choice = &url,
+                     .token = TokenOf(chosen, LabelOf(chosen.choice, position)),
+                     .lead = context.state.texts->UrlLead(url.box, url.family),
+                     .names = context.state.texts->Names(url.box),
+                     .cause = chosen.choice.CauseOf(url)});
+  }
+}
+
+// The tokens of one title version together: their memory is then fetched at the same time.
+absl::Status AnswerWriter::FetchTokens(const RenderContext& context) {
+  for (size_t begin = 0, end = 0; begin < tokens_.size(); begin = end) {
+    const TitleView& title = *tokens_[begin].title;
+    const VersionView& version = *tokens_[begin].version;
+    labels_.clear();
+    for (; end < tokens_.size() && tokens_[end].version == &version; ++end) labels_.push_back(tokens_[end].label);
+    const TokenCache::Book book = context.tokens.Open({.title = title.id.value(),
+                                                       .version = version.version,
+                                                       .session = context.session,
+                                                       .lifetime = context.state.settings.token_lifetime},
+                                                      context.state.key_id, context.now);
+    expires_ = static_cast<uint64_t>(absl::ToUnixSeconds(book.expires()));
+    size_t at = token_text_.size();
+    ends_.resize(labels_.size());
+    RETURN_IF_ERROR(context.tokens.AppendAll(book, labels_, token_text_, ends_.data()));
+    for (size_t i = begin; i < end; ++i) {
+      tokens_[i].begin = at;
+      tokens_[i].size = ends_[i - begin] - at;
+      at = ends_[i - begin];
+    }
   }
   return absl::OkStatus();
 }
 
-void AnswerWriter::WriteUrl(const File& file, const Url& url, WireBuffer& out) const {
-  const Candidate& candidate = *url.candidate;
-  const Origin origin(candidate.endpoint);
+void AnswerWriter::MeasureFile(File& file) {
+  const FileView& view = *file.chosen->ref.file;
+  const size_t playlist_path = file.playlist_folder.size() + file.playlist_name.size();
+  file.size = NumberSize(view.number) + StringSize(view.path) + StringSize(view.rendition) + NumberSize(view.size_bytes) +
+              NumberSize(view.bitrate_bps);
+  for (uint32_t position = 0; position < file.urls; ++position) {
+    Url& url = urls_[file.first_url + position];
+    const size_t lead = url.lead.size() + tokens_[url.token].size + 1;
+    url.url_size = lead + view.path.size();
+    url.playlist_size = playlist_path == 0 ? 0 : lead + playlist_path;
+    url.size = BlockSize(url.url_size) + (url.playlist_size == 0 ? 0 : BlockSize(url.playlist_size)) + url.names.size() +
+               NumberSize(static_cast<uint64_t>(url.choice->family)) + NumberSize(url.choice->rank) + NumberSize(position) +
+               NumberSize(static_cast<uint64_t>(url.cause)) + BlockSize(NumberSize(expires_));
+    file.size += BlockSize(url.size);
+  }
+}
+
+// The first file that nobody can serve speaks for the answer; the others keep their URLs.
+void AnswerWriter::LookUpVerdict(const SteeringRequest& request, const RequestChoice& choice, const SteeringTable& table) {
+  const auto failed = std::find_if(choice.files.begin(), choice.files.end(),
+                                   [](const ChosenFile& file) { return file.choice.not_servable != NotServable::kServable; });
+  ok_ = failed == choice.files.end();
+  reason_ = ok_ ? absl::string_view() : ToString(failed->choice.not_servable);
+  detail_.clear();
+  if (!ok_) detail_ = WhyNotServable(table, request, choice, static_cast<size_t>(failed - choice.files.begin()));
+  const std::optional<Prefix> matched = table.ladders->RoutedPrefixOf(choice.leaf);
+  prefix_.clear();
+  if (matched.has_value()) prefix_ = matched->ToString();
+  const std::optional<CapChoice> cap = ChooseQualityCap(table, request, choice);
+  cap_ = cap.has_value() ? cap->bps : 0;
+  ttl_ = static_cast<uint64_t>(absl::ToInt64Seconds(ok_ ? kAnswerTtl : kNotServableTtl));
+}
+
+absl::StatusOr<size_t> AnswerWriter::Measure(const SteeringRequest& request, const RequestChoice& choice, const RenderContext& context) {
+  files_.clear();
+  urls_.clear();
+  tokens_.clear();
+  token_text_.clear();
+  for (const ChosenFile& file : choice.files) {
+    if (file.ref.file == nullptr) return absl::InternalError("a file was decided on that isn't in the catalogue");
+    ListFile(file, context);
+  }
+  RETURN_IF_ERROR(FetchTokens(context));
+  LookUpVerdict(request, choice, *context.state.table);
+  LookUpSources(context);
+  size_t size = NumberSize(sv1::SteerResponse::VERDICT_NOT_SERVABLE) + StringSize(reason_) + StringSize(detail_) + StringSize(prefix_) +
+                NumberSize(cap_) + BlockSize(NumberSize(ttl_)) + sources_.size();
+  for (File& file : files_) {
+    MeasureFile(file);
+    size += BlockSize(file.size);
+  }
+  return size;
+}
+
+void AnswerWriter::WriteUrl(const File& file, const Url& url, uint32_t position, WireWriter& out) const {
   const absl::string_view token = TokenText(url);
   out.Block(FileField::kUrlsFieldNumber, url.size);
   out.Block(UrlField::kUrlFieldNumber, url.url_size);
   const auto lead = [&] {
-    WriteOrigin(origin, out);
-    out.Bytes(kSignedPathLead);
+    out.Bytes(url.lead);
     out.Bytes(token);
     out.Bytes("/");
   };
   lead();
-  out.Bytes(file.ref.file->path);
+  out.Bytes(file.chosen->ref.file->path);
   if (url.playlist_size > 0) {
     out.Block(UrlField::kPlaylistUrlFieldNumber, url.playlist_size);
     lead();
     out.Bytes(file.playlist_folder);
     out.Bytes(file.playlist_name);
   }
-  WriteName(UrlField::kApplianceFieldNumber, ApplianceTag::kCollection, candidate.appliance, out);
-  WriteName(UrlField::kSiteFieldNumber, SiteTag::kCollection, candidate.site, out);
-  out.Number(UrlField::kFamilyFieldNumber, static_cast<uint64_t>(candidate.endpoint.family));
-  out.Number(UrlField::kRankFieldNumber, candidate.rank);
-  out.Number(UrlField::kPositionFieldNumber, candidate.position);
-  out.Number(UrlField::kCauseFieldNumber, static_cast<uint64_t>(candidate.cause));
+  out.Bytes(url.names);
+  out.Number(UrlField::kFamilyFieldNumber, static_cast<uint64_t>(url.choice->family));
+  out.Number(UrlField::kRankFieldNumber, url.choice->rank);
+  out.Number(UrlField::kPositionFieldNumber, position);
+  out.Number(UrlField::kCauseFieldNumber, static_cast<uint64_t>(url.cause));
   out.Block(UrlField::kExpireTimeFieldNumber, NumberSize(expires_));
   out.Number(google::protobuf::Timestamp::kSecondsFieldNumber, expires_);
 }
 
-void AnswerWriter::WriteFile(const File& file, WireBuffer& out) const {
+void AnswerWriter::WriteFile(const File& file, WireWriter& out) const {
+  const FileView& view = *file.chosen->ref.file;
   out.Block(ResponseField::kFilesFieldNumber, file.size);
-  out.Number(FileField::kFileNumberFieldNumber, file.answer->file);
-  out.String(FileField::kPathFieldNumber, file.answer->path);
-  out.String(FileField::kRenditionFieldNumber, file.ref.file->rendition);
-  out.Number(FileField::kSizeBytesFieldNumber, file.ref.file->size_bytes);
-  out.Number(FileField::kBandwidthBpsFieldNumber, file.ref.file->bitrate_bps);
-  for (size_t i = 0; i < file.urls; ++i) WriteUrl(file, urls_[file.first_url + i], out);
+  out.Number(FileField::kFileNumberFieldNumber, view.number);
+  out.String(FileField::kPathFieldNumber, view.path);
+  out.String(FileField::kRenditionFieldNumber, view.rendition);
+  out.Number(FileField::kSizeBytesFieldNumber, view.size_bytes);
+  out.Number(FileField::kBandwidthBpsFieldNumber, view.bitrate_bps);
+  for (uint32_t position = 0; position < file.urls; ++position) WriteUrl(file, urls_[file.first_url + position], position, out);
 }
 
-absl::Status AnswerWriter::Look(const SteeringAnswer& answer, const RenderContext& context) {
-  files_.clear();
-  urls_.clear();
-  tokens_.clear();
-  token_text_.clear();
-  for (const FileAnswer& file : answer.files) RETURN_IF_ERROR(LookAtFile(file, context));
-  return absl::OkStatus();
-}
-
-absl::Status AnswerWriter::Write(const SteeringAnswer& answer, const RenderContext& context, WireBuffer& out) {
-  RETURN_IF_ERROR(Look(answer, context));
-  // The first file that nobody can serve speaks for the answer; the others keep their URLs.
-  const auto failed = std::find_if(answer.files.begin(), answer.files.end(),
-                                   [](const FileAnswer& file) { return file.not_servable != NotServable::kServable; });
-  const bool ok = failed == answer.files.end();
-  const absl::string_view reason = ok ? "" : ToString(failed->not_servable);
-  const absl::string_view detail = ok ? "" : absl::string_view(failed->sentence);
-  const std::string prefix = answer.matched_prefix.has_value() ? answer.matched_prefix->ToString() : std::string();
-  const uint64_t cap = answer.quality_cap.has_value() ? answer.quality_cap->bps : 0;
-  const auto ttl = static_cast<uint64_t>(absl::ToInt64Seconds(ok ? kAnswerTtl : kNotServableTtl));
-  const absl::string_view sources = Sources(context);
-  size_t size = NumberSize(sv1::SteerResponse::VERDICT_NOT_SERVABLE) + StringSize(reason) + StringSize(detail) + StringSize(prefix) +
-                NumberSize(cap) + BlockSize(NumberSize(ttl)) + sources.size();
-  for (const File& file : files_) size += BlockSize(file.size);
-  out.Reserve(size);
-  out.Number(ResponseField::kVerdictFieldNumber, ok ? sv1::SteerResponse::VERDICT_OK : sv1::SteerResponse::VERDICT_NOT_SERVABLE);
-  out.String(ResponseField::kReasonFieldNumber, reason);
-  out.String(ResponseField::kReasonDetailFieldNumber, detail);
-  out.String(ResponseField::kMatchedPrefixFieldNumber, prefix);
+void AnswerWriter::Write(char* to) const {
+  WireWriter out(to);
+  out.Number(ResponseField::kVerdictFieldNumber, ok_ ? sv1::SteerResponse::VERDICT_OK : sv1::SteerResponse::VERDICT_NOT_SERVABLE);
+  out.String(ResponseField::kReasonFieldNumber, reason_);
+  out.String(ResponseField::kReasonDetailFieldNumber, detail_);
+  out.String(ResponseField::kMatchedPrefixFieldNumber, prefix_);
   for (const File& file : files_) WriteFile(file, out);
-  out.Number(ResponseField::kQualityCapBpsFieldNumber, cap);
-  out.Block(ResponseField::kTtlFieldNumber, NumberSize(ttl));
-  out.Number(google::protobuf::Duration::kSecondsFieldNumber, ttl);
-  out.Bytes(sources);
-  return absl::OkStatus();
+  out.Number(ResponseField::kQualityCapBpsFieldNumber, cap_);
+  out.Block(ResponseField::kTtlFieldNumber, NumberSize(ttl_));
+  out.Number(google::protobuf::Duration::kSecondsFieldNumber, ttl_);
+  out.Bytes(sources_);
 }
 
-absl::string_view AnswerWriter::Sources(const RenderContext& context) {
+void AnswerWriter::LookUpSources(const RenderContext& context) {
   const std::vector<SourceStatus>& sources = context.state.sources;
   const int64_t at = absl::ToInt64Milliseconds(context.monotonic);
   const auto of = [](const SourceStatus& status) {
@@ -214,22 +192,13 @@ absl::string_view AnswerWriter::Sources(const RenderContext& context) {
   };
   const bool same = at == sources_at_ && std::equal(sources.begin(), sources.end(), sources_of_.begin(), sources_of_.end(),
                                                     [&](const SourceStatus& status, const AgesOf& ages) { return of(status) == ages; });
-  if (same) return sources_;
+  if (same) return;
   sources_at_ = at;
   sources_of_.clear();
   sv1::SteerResponse response;
   RenderSources(context, *response.mutable_sources());
   for (const SourceStatus& status : sources) sources_of_.push_back(of(status));
   sources_ = response.SerializeAsString();
-  return sources_;
-}
-
-std::string UrlOrigin(const Endpoint& endpoint) {
-  const Origin origin(endpoint);
-  WireBuffer out;
-  out.Reserve(SizeOf(origin));
-  WriteOrigin(origin, out);
-  return std::string(out.view());
 }
 
 }  // namespace fairlead

@@ -1,15 +1,17 @@
-// A decision → the bytes of the SteerResponse that tells it, signed URLs and all: the one way in which answers are made, for gRPC, HTTP and
-// Explain.
+// A decision in numbers → the bytes of the SteerResponse that tells it, signed URLs and all: the one way in which answers are made, for
+// gRPC, HTTP and Explain.
 //
-// A title's tokens are fetched once an answer (its files share them), a URL is put together from parts that exist, once, in the place where
-// it is sent from, and the ages of the sources are written once a millisecond. Keeps its memory from answer to answer: one a thread.
+// First everything is looked up and measured, then it is written once, in the place where it is sent from. A title's tokens are fetched
+// once an answer (its files share them), what depends on the box alone was made with the configuration (AnswerTexts), and the ages of the
+// sources are written once a millisecond. Keeps its memory from answer to answer: one a thread.
 //
 //   AnswerWriter writer;
-//   RETURN_IF_ERROR(writer.Write(answer, context, buffer));
-//   response.ParseFromArray(buffer.view()…);   // Where a message is wanted after all.
+//   ASSIGN_OR_RETURN(const size_t size, writer.Measure(request, choice, context));
+//   writer.Write(room(size));   // While request, choice and context are as they were.
 #ifndef FAIRLEAD_SERVICES_STEERING_ANSWER_WRITER_H_
 #define FAIRLEAD_SERVICES_STEERING_ANSWER_WRITER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,7 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/steering/catalogue.h"
-#include "libs/steering/decision.h"
+#include "libs/steering/choose.h"
 #include "services/steering/codec.h"
 #include "services/steering/wire.h"
 
@@ -26,22 +28,25 @@ namespace fairlead {
 
 class AnswerWriter {
  public:
-  // Appends the response. Errors are those of signing; the buffer is as it was then.
-  absl::Status Write(const SteeringAnswer& answer, const RenderContext& context, WireBuffer& out);
+  // Looks everything up; returns the size of the response. Errors are those of signing.
+  absl::StatusOr<size_t> Measure(const SteeringRequest& request, const RequestChoice& choice, const RenderContext& context);
+  // Writes what was measured last.
+  void Write(char* to) const;
 
  private:
   // Everything of a URL, looked up; the text is written from it.
   struct Url {
-    const Candidate* candidate = nullptr;
+    const UrlChoice* choice = nullptr;
     size_t token = 0;  // Index.
-    size_t origin_size = 0;
+    absl::string_view lead = {};
+    absl::string_view names = {};
+    MissCause cause = MissCause::kNone;
     size_t url_size = 0;
     size_t playlist_size = 0;  // 0: none.
     size_t size = 0;           // Of the RankedUrl.
   };
   struct File {
-    const FileAnswer* answer = nullptr;
-    Catalogue::FileRef ref = {};
+    const ChosenFile* chosen = nullptr;
     absl::string_view playlist_folder = {};  // With playlist_name the path of the playlist; both empty: none.
     absl::string_view playlist_name = {};
     size_t first_url = 0;
@@ -64,31 +69,38 @@ class AnswerWriter {
     friend bool operator==(const AgesOf&, const AgesOf&) = default;
   };
 
-  absl::Status Look(const SteeringAnswer& answer, const RenderContext& context);
-  absl::Status LookAtFile(const FileAnswer& file, const RenderContext& context);
-  absl::StatusOr<size_t> TokenFor(const File& file, const Candidate& candidate, const RenderContext& context);
-  void WriteFile(const File& file, WireBuffer& out) const;
-  void WriteUrl(const File& file, const Url& url, WireBuffer& out) const;
+  void ListFile(const ChosenFile& chosen, const RenderContext& context);
+  size_t TokenOf(const ChosenFile& chosen, const TokenLabel& label);
+  absl::Status FetchTokens(const RenderContext& context);
+  void MeasureFile(File& file);
+  void WriteFile(const File& file, WireWriter& out) const;
+  void WriteUrl(const File& file, const Url& url, uint32_t position, WireWriter& out) const;
+  void LookUpVerdict(const SteeringRequest& request, const RequestChoice& choice, const SteeringTable& table);
   absl::string_view TokenText(const Url& url) const {
     return absl::string_view(token_text_).substr(tokens_[url.token].begin, tokens_[url.token].size);
   }
   // SteerResponse.sources, as bytes.
-  absl::string_view Sources(const RenderContext& context);
+  void LookUpSources(const RenderContext& context);
 
   // Of the answer that is being written.
   std::vector<File> files_;
   std::vector<Url> urls_;
   std::vector<Token> tokens_;
+  std::vector<TokenLabel> labels_;  // Of the tokens of one title.
+  std::vector<size_t> ends_;        // Of their texts.
   std::string token_text_;
   uint64_t expires_ = 0;  // Unix seconds: the same for all URLs of an answer.
+  bool ok_ = true;
+  absl::string_view reason_;
+  std::string detail_;
+  std::string prefix_;
+  uint64_t cap_ = 0;
+  uint64_t ttl_ = 0;
   // Of the last millisecond.
   std::string sources_;
   std::vector<AgesOf> sources_of_;
   int64_t sources_at_ = -1;
 };
-
-// "https://[2001:db8::1]:8443": brackets around an IPv6 literal, no port where it is the scheme's own. As it stands in URLs.
-std::string UrlOrigin(const Endpoint& endpoint);
 
 }  // namespace fairlead
 

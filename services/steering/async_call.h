@@ -6,7 +6,8 @@
 // then the threads are joined: a call arms its successor before it ends, so none is armed on a queue that is shut down. Request and
 // response are what gRPC delivers, messages or grpc::ByteBuffer; State is what `arrive` leaves for `work`.
 //
-//   UnaryCall<Request, Response, State>::Arm({.request = [&](auto* c, auto* r, auto* w, void* tag) { service.RequestSteer(…, tag); },
+//   UnaryCall<Request, Response, State>::Arm({.queue = &work_queue,
+//                                             .request = [&](auto* c, auto* r, auto* w, void* tag) { service.RequestSteer(…, tag); },
 //                                             .arrive = [](const Request& r, State& s) { return Arrival{…}; },
 //                                             .work = [&](auto& context, auto& refusal, const Request& r, State& s, Response& a) { … }});
 //   std::thread([&] { work_queue.Drain(*q); });
@@ -39,9 +40,10 @@ struct Arrival {
 };
 
 template <typename Request, typename Response, typename State>
-class UnaryCall final : public AsyncEvent {
+class UnaryCall final : public WorkItem {
  public:
   struct Method {
+    WorkQueue* queue = nullptr;  // Whose thread takes the calls.
     std::function<void(grpc::ServerContext*, Request*, grpc::ServerAsyncResponseWriter<Response>*, void* tag)> request;
     std::function<Arrival(const Request&, State&)> arrive;
     std::function<grpc::Status(const grpc::ServerContext&, const absl::Status& refusal, const Request&, State&, Response&)> work;
@@ -52,13 +54,13 @@ class UnaryCall final : public AsyncEvent {
     call->method_->request(&call->context_, &call->request_, &call->writer_, call);
   }
 
-  void Proceed(bool ok, WorkQueue& work) override {
+  void Proceed(bool ok) override {
     // Over, or the server shuts down and no call will come.
     if (answered_ || !ok) return delete this;
     answered_ = true;
     Arm(method_);
     const Arrival arrival = method_->arrive(request_, state_);
-    work.Offer(this, arrival.request_class, arrival.spread);
+    method_->queue->Offer(this, arrival.request_class, arrival.spread);
   }
 
   void Work(const absl::Status& refusal) override {
@@ -88,10 +90,11 @@ class UnaryCall final : public AsyncEvent {
 // A bidirectional stream in which each message is answered by one, in order; the next is read when the answer was taken. `state` lasts as
 // long as the stream.
 template <typename Request, typename Response, typename State>
-class PingPongCall final : public AsyncEvent {
+class PingPongCall final : public WorkItem {
  public:
   using Stream = grpc::ServerAsyncReaderWriter<Response, Request>;
   struct Method {
+    WorkQueue* queue = nullptr;  // Whose thread takes the calls.
     std::function<void(grpc::ServerContext*, Stream*, void* tag)> request;
     std::function<Arrival(const Request&, State&)> arrive;
     // An error ends the stream; a refusal needn't.
@@ -106,12 +109,12 @@ class PingPongCall final : public AsyncEvent {
     call->method_->request(&call->context_, &call->stream_, call);
   }
 
-  void Proceed(bool ok, WorkQueue& work) override {
+  void Proceed(bool ok) override {
     switch (step_) {
       case Step::kArmed:
         return ok ? Begin() : delete this;
       case Step::kReading:
-        return ok ? Read(work) : Finish(grpc::Status::OK);  // The client has said all, or is gone.
+        return ok ? Read() : Finish(grpc::Status::OK);  // The client has said all, or is gone.
       case Step::kWriting:
         return ok ? Await() : Finish(grpc::Status::OK);
       case Step::kFinishing:
@@ -144,9 +147,9 @@ class PingPongCall final : public AsyncEvent {
     step_ = Step::kReading;
     stream_.Read(&request_, this);
   }
-  void Read(WorkQueue& work) {
+  void Read() {
     const Arrival arrival = method_->arrive(request_, state_);
-    work.Offer(this, arrival.request_class, arrival.spread);
+    method_->queue->Offer(this, arrival.request_class, arrival.spread);
   }
   void Finish(const grpc::Status& status) {
     step_ = Step::kFinishing;

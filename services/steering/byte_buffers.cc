@@ -1,7 +1,6 @@
 #include "services/steering/byte_buffers.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "grpcpp/support/proto_buffer_reader.h"
 
@@ -31,15 +30,16 @@ void SliceChain::Close() {
   has_open_ = false;
 }
 
-void SliceChain::Append(absl::string_view bytes) {
-  if (!has_open_ || GRPC_SLICE_LENGTH(open_) - used_ < bytes.size()) {
+char* SliceChain::Room(size_t size) {
+  if (!has_open_ || GRPC_SLICE_LENGTH(open_) - used_ < size) {
     Close();
-    open_ = grpc_slice_malloc(std::max(kPiece, bytes.size()));
+    open_ = grpc_slice_malloc(std::max(piece_, size));
     has_open_ = true;
     used_ = 0;
   }
-  std::memcpy(GRPC_SLICE_START_PTR(open_) + used_, bytes.data(), bytes.size());
-  used_ += bytes.size();
+  char* const room = reinterpret_cast<char*>(GRPC_SLICE_START_PTR(open_)) + used_;
+  used_ += size;
+  return room;
 }
 
 grpc::ByteBuffer SliceChain::Take() {

@@ -17,22 +17,25 @@ bool ReadMessage(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& m
 
 grpc::ByteBuffer MakeByteBuffer(absl::string_view bytes);
 
-// A long message in pieces of 64 KiB, which malloc gives and takes back without the kernel.
+// A message that is written where it is sent from: a long one in pieces of 64 KiB, which malloc gives and takes back without the kernel;
+// with pieces of 0 bytes each in one of its own size.
 class SliceChain {
  public:
   static constexpr size_t kPiece = 64 * 1024;
 
+  explicit SliceChain(size_t piece = kPiece) : piece_(piece) {}
   ~SliceChain();
-  SliceChain() = default;
   SliceChain(const SliceChain&) = delete;
   SliceChain& operator=(const SliceChain&) = delete;
 
-  void Append(absl::string_view bytes);
+  // Memory for so many bytes, all of which must be written before Take.
+  char* Room(size_t size);
   grpc::ByteBuffer Take();
 
  private:
   void Close();
 
+  const size_t piece_;
   std::vector<grpc::Slice> done_;
   grpc_slice open_ = {};
   bool has_open_ = false;

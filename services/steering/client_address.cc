@@ -180,9 +180,9 @@ absl::StatusOr<ClientAddressPolicy> ClientAddressPolicy::Parse(const ClientAddre
 
 bool ClientAddressPolicy::MaySetAddress(const Principal& principal) const {
   if (!principal.trusted()) return false;
-  const std::string name = principal.ToString();
+  const absl::string_view kind = principal.kind == Principal::Kind::kOperator ? "operator/" : "service/";
   return std::any_of(setters_.begin(), setters_.end(), [&](absl::string_view setter) {
-    return absl::ConsumeSuffix(&setter, "*") ? absl::StartsWith(name, setter) : name == setter;
+    return absl::ConsumePrefix(&setter, kind) && (setter == "*" || setter == principal.name);
   });
 }
 

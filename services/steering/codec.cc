@@ -100,11 +100,6 @@ void RenderSources(const RenderContext& context, google::protobuf::RepeatedPtrFi
   }
 }
 
-absl::StatusOr<SteeringRequest> ParseSteerRequest(const sv1::SteerRequest& request, const IpAddress& client,
-                                                  const SteeringSettings& settings) {
-  return ParseSteerRequest(request, client, settings.default_max_urls);
-}
-
 absl::Status CheckInCatalogue(const Catalogue& catalogue, const SteeringRequest& request) {
   const TitleView* title = catalogue.FindTitle(request.title);
   if (title == nullptr) return FieldError(absl::StatusCode::kNotFound, "title", request.title.name(), "no such title");

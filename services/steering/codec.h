@@ -26,9 +26,6 @@ inline constexpr size_t kMaxBatchBytes = 4 << 20;  // Answers of a batch beyond 
 inline constexpr absl::Duration kAnswerTtl = absl::Seconds(60);
 inline constexpr absl::Duration kNotServableTtl = absl::Seconds(5);
 
-// With the policy's number of URLs where the request names none.
-absl::StatusOr<SteeringRequest> ParseSteerRequest(const steering::v1::SteerRequest& request, const IpAddress& client,
-                                                  const SteeringSettings& settings);
 // What it counts as when there are too many.
 RequestClass ClassOf(const steering::v1::SteerRequest& request);
 // NOT_FOUND naming the title, version or rendition that the catalogue doesn't have.

@@ -19,7 +19,7 @@
 #include "libs/steering/decide.h"
 #include "libs/steering/pathways.h"
 #include "libs/steering/spread.h"
-#include "services/steering/answer_writer.h"
+#include "services/steering/answer_texts.h"
 #include "services/steering/codec.h"
 #include "services/steering/http_request.h"
 
@@ -188,7 +188,7 @@ absl::StatusOr<HttpResponse> ContentSteering::Playlist(const HttpRequest& reques
   sv1::SteerRequest asked;
   RETURN_IF_ERROR(ParseSteerQuery(request.target, asked));
   ASSIGN_OR_RETURN(const IpAddress client, ClientAddress(CallerOf(request), addresses_, asked.client_address()));
-  ASSIGN_OR_RETURN(SteeringRequest wanted, ParseSteerRequest(asked, client, state->settings));
+  ASSIGN_OR_RETURN(SteeringRequest wanted, ParseSteerRequest(asked, client, state->settings.default_max_urls));
   RETURN_IF_ERROR(Ready(*state));
   RETURN_IF_ERROR(CheckInCatalogue(*state->table->catalogue, wanted));
   AskForPathways(wanted);

@@ -46,7 +46,8 @@ ABSL_FLAG(absl::Duration, overload_interval, fairlead::AdmissionOptions().interv
 ABSL_FLAG(absl::Duration, overload_most, fairlead::AdmissionOptions().most, "In overload a request that waited longer is refused");
 ABSL_FLAG(double, caller_rate, 0, "Requests a second that a caller may make: a service or operator, else an address; 0: no budgets");
 ABSL_FLAG(double, caller_burst, 0, "Requests at once within that; 0: those of two seconds");
-ABSL_FLAG(int64_t, max_backlog, 2048, "Requests that may wait at a completion queue");
+ABSL_FLAG(int64_t, max_backlog, 128, "Requests that may wait at a completion queue; the others wait in gRPC");
+ABSL_FLAG(int, max_streams_a_connection, 100, "Calls and streams that may be under way on a connection; more wait at the caller");
 ABSL_FLAG(int64_t, token_cache_entries, 200'000, "Tokens that are kept, 640 bytes each");
 ABSL_FLAG(absl::Duration, save_interval, absl::Seconds(5), "How often the last-known-good copy is written, if anything changed");
 ABSL_FLAG(absl::Duration, build_interval, absl::Milliseconds(100), "How often the table is rebuilt at most");
@@ -83,6 +84,7 @@ fairlead::SteeringServerOptions OptionsFromFlags() {
   options.overload.admission.interval = absl::GetFlag(FLAGS_overload_interval);
   options.overload.admission.most = absl::GetFlag(FLAGS_overload_most);
   options.overload.callers = {.rate = absl::GetFlag(FLAGS_caller_rate), .burst = absl::GetFlag(FLAGS_caller_burst)};
+  options.max_streams_a_connection = absl::GetFlag(FLAGS_max_streams_a_connection);
   options.overload.max_backlog = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_max_backlog)));
   options.token_cache_entries = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_token_cache_entries)));
   options.save_interval = std::max(absl::GetFlag(FLAGS_save_interval), absl::Milliseconds(100));

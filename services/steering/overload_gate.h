@@ -26,7 +26,7 @@ struct OverloadOptions {
   bool shed = true;  // Whether requests are refused because of a standing queue. Budgets are apart from it.
   AdmissionOptions admission = {};
   CallerBudgetOptions callers = {};
-  size_t max_backlog = 2'048;  // Requests that wait at a queue.
+  size_t max_backlog = 128;  // Requests that wait at a queue; it takes no more off gRPC (WorkQueue).
 
   // INVALID_ARGUMENT naming the option.
   absl::Status Validate() const;

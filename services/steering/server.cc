@@ -31,9 +31,14 @@ absl::Status EnsureFolder(absl::string_view flag, const std::string& path) {
 
 absl::Status SteeringServerOptions::Validate() const {
   constexpr int kMostThreads = 256;
+  constexpr int kMostStreams = 100'000;
   constexpr size_t kMostTokens = 10'000'000;  // 6.4 GB.
   if (threads < 1 || threads > kMostThreads) {
     return InvalidField("threads", absl::StrCat(threads), absl::StrCat("must be in [1, ", kMostThreads, "]"));
+  }
+  if (max_streams_a_connection < 1 || max_streams_a_connection > kMostStreams) {
+    return InvalidField("max_streams_a_connection", absl::StrCat(max_streams_a_connection),
+                        absl::StrCat("must be in [1, ", kMostStreams, "]"));
   }
   if (token_cache_entries < 8 || token_cache_entries > kMostTokens) {
     return InvalidField("token_cache_entries", absl::StrCat(token_cache_entries), absl::StrCat("must be in [8, ", kMostTokens, "]"));
@@ -122,15 +127,18 @@ absl::Status SteeringServer::Init() {
   RpcServerOptions rpc;
   rpc.program = "steerd";
   rpc.listen = options_.listen;
+  rpc.max_concurrent_streams = options_.max_streams_a_connection;
+  rpc.own_queue = false;
   rpc.configure = [this](grpc::ServerBuilder& builder) { grpc_->AddQueues(builder); };
   ASSIGN_OR_RETURN(rpc_, RpcServer::Start(rpc, {grpc_->service()}));
   rpc_->SetServing(steerer_->Health().ok());
+  for (grpc::ServerCompletionQueue* queue : grpc_->queues()) rpc_->ServeCommonOn(*queue);
   grpc_->Run();
   HttpServerOptions http;
   http.address = options_.http_listen;
   http.threads = std::max(1, options_.threads / 2);
   ASSIGN_OR_RETURN(http_, HttpServer::Start(http, [this](const HttpRequest& request) { return AnswerRequest(request); }));
-  sources_.Start();
+  sources_.Start(grpc_->queues().back());
   builder_thread_ = std::thread([this] { RunBuilder(); });
   if (tokens_ != nullptr) signer_thread_ = std::thread([this] { RunSigner(); });
   if (!options_.state_dir.empty()) saver_thread_ = std::thread([this] { RunSaver(); });
@@ -226,12 +234,12 @@ void SteeringServer::Shutdown(absl::Duration grace) {
   }
   if (http_ != nullptr) http_->Shutdown(grace);
   if (rpc_ != nullptr) rpc_->Shutdown(grace);
+  sources_.Stop();  // While the queue that its clients read from is still served. What it holds stays.
   if (grpc_ != nullptr) grpc_->Shutdown();
   if (builder_thread_.joinable()) builder_thread_.join();
   if (saver_thread_.joinable()) saver_thread_.join();
   if (signer_thread_.joinable()) signer_thread_.join();
   if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
-  sources_.Stop();
 }
 
 }  // namespace fairlead

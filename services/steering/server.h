@@ -52,8 +52,9 @@ struct SteeringServerOptions {
   std::string forwarded_header = ClientAddressOptions().forwarded_header;
   int proxy_hops = ClientAddressOptions().proxy_hops;
   std::string address_setters = ClientAddressOptions().address_setters;
-  int threads = 2;           // Completion queues; HTTP has one loop for every two.
-  bool pin_threads = false;  // A core each.
+  int threads = 2;                     // Completion queues; HTTP has one loop for every two.
+  bool pin_threads = false;            // A core each.
+  int max_streams_a_connection = 100;  // Calls and streams under way; more wait at the caller.
   OverloadOptions overload = {};
   size_t token_cache_entries = TokenCacheOptions().max_entries;
   absl::Duration build_interval = absl::Milliseconds(100);

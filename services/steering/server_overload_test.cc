@@ -1,10 +1,14 @@
 // Budgets, classes, session-bound URLs and the bytes that go out, through the front door; the order of work by itself.
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "fairlead/common/v1/error_details.pb.h"
+#include "grpcpp/alarm.h"
 #include "grpcpp/completion_queue.h"
 #include "libs/base/retry_after.h"
 #include "libs/content/paths.h"
@@ -27,11 +31,15 @@ TEST_F(SteeringServerTest, TheBytesOfAnAnswerAreThoseThatProtobufWouldWrite) {
     for (int urls = 1; urls <= 8; ++urls) {
       sv1::SteerRequest request = Request(client);
       request.set_max_urls(urls);
-      WireBuffer bytes;
-      ASSERT_TRUE(server_->steerer().Steer(caller, request, scratch, bytes).ok());
+      std::string bytes;
+      const auto room = [&](size_t size) {
+        bytes.resize(size);
+        return bytes.data();
+      };
+      ASSERT_TRUE(server_->steerer().Steer(caller, request, scratch, room).ok());
       sv1::SteerResponse read;
-      ASSERT_TRUE(read.ParseFromArray(bytes.view().data(), static_cast<int>(bytes.size())));
-      EXPECT_EQ(read.SerializeAsString(), std::string(bytes.view())) << read.ShortDebugString();
+      ASSERT_TRUE(read.ParseFromString(bytes));
+      EXPECT_EQ(read.SerializeAsString(), bytes) << read.ShortDebugString();
       EXPECT_EQ(read.files_size(), 3);
     }
   }
@@ -142,10 +150,10 @@ TEST_F(SteeringServerTest, BadKnobsAreNamed) {
   EXPECT_THAT(error([](auto& o) { o.token_cache_entries = 1; }), HasSubstr("token_cache_entries '1'"));
 }
 
-class Noted final : public AsyncEvent {
+class Noted final : public WorkItem {
  public:
   Noted(std::string name, std::vector<std::string>& log) : name_(std::move(name)), log_(log) {}
-  void Proceed(bool, WorkQueue&) override {}
+  void Proceed(bool) override {}
   void Work(const absl::Status& refusal) override { log_.push_back(absl::StrCat(name_, refusal.ok() ? "" : " refused")); }
 
  private:
@@ -169,6 +177,74 @@ TEST(WorkQueueTest, TheMostUrgentIsWorkedOnFirstAndWhatFindsNoRoomIsRefused) {
   queue.Shutdown();
   work.Drain(queue);
   EXPECT_THAT(log, ElementsAre("late prefetch refused", "prefetch refused", "first", "second", "background"));
+}
+
+// What a flood came to.
+struct Flood {
+  int waiting = 0;
+  int most_waiting = 0;
+  std::array<int, kRequestClasses> answered{};
+  std::array<int, kRequestClasses> refused{};
+  int all(const std::array<int, kRequestClasses>& of) const { return of[0] + of[1] + of[2]; }
+};
+
+// A request that comes off a completion queue, as an alarm that is due at once.
+class Coming final : public WorkItem {
+ public:
+  Coming(WorkQueue& work, grpc::CompletionQueue& queue, RequestClass request_class, Flood& flood)
+      : work_(work), class_(request_class), flood_(flood) {
+    alarm_.Set(&queue, std::chrono::system_clock::now(), static_cast<AsyncEvent*>(this));
+  }
+  void Proceed(bool) override {
+    flood_.most_waiting = std::max(flood_.most_waiting, ++flood_.waiting);
+    work_.Offer(this, class_, 0);
+  }
+  void Work(const absl::Status& refusal) override {
+    --flood_.waiting;
+    ++(refusal.ok() ? flood_.answered : flood_.refused)[static_cast<size_t>(class_)];
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+  }
+
+ private:
+  WorkQueue& work_;
+  const RequestClass class_;
+  Flood& flood_;
+  grpc::Alarm alarm_;
+};
+
+Flood RunFlood(const std::vector<RequestClass>& classes) {
+  Metrics registry;
+  SteeringMetrics metrics(registry);
+  OverloadGate gate({.admission = {.target = absl::Seconds(100), .most = absl::Seconds(100)}, .max_backlog = 64}, 1, metrics);
+  WorkQueue work(gate, 0);
+  grpc::CompletionQueue queue;
+  Flood flood;
+  std::vector<std::unique_ptr<Coming>> requests;
+  for (int i = 0; i < 3'000; ++i) {
+    requests.push_back(std::make_unique<Coming>(work, queue, classes[static_cast<size_t>(i) % classes.size()], flood));
+  }
+  queue.Shutdown();
+  work.Drain(queue);
+  return flood;
+}
+
+TEST(WorkQueueTest, AFloodOfTheFirstClassWaitsWhereItIsAndNoneIsRefused) {
+  const Flood flood = RunFlood({RequestClass::kPlaybackStart});
+  EXPECT_EQ(flood.all(flood.refused), 0);
+  EXPECT_EQ(flood.answered[0], 3'000);
+  EXPECT_LE(flood.most_waiting, 64);
+}
+
+TEST(WorkQueueTest, AFloodOfAllClassesCostsTheLowestAndNoMoreThanWhatIsTakenAhead) {
+  const Flood flood = RunFlood({RequestClass::kPlaybackStart, RequestClass::kBackground, RequestClass::kPrefetch});
+  EXPECT_EQ(flood.refused[0], 0);
+  EXPECT_EQ(flood.refused[1], 0);
+  EXPECT_GE(flood.refused[2], 100);
+  EXPECT_LE(flood.refused[2], WorkQueue::kAhead * flood.all(flood.answered) + WorkQueue::kMostAhead);
+  EXPECT_EQ(flood.all(flood.answered) + flood.refused[2], 3'000);
+  EXPECT_LE(flood.most_waiting, 64 + 1);  // The one that comes, and pushes another out.
 }
 
 TEST(OverloadGateTest, TheLowestLevelToldCountsAndIsForgottenWhenNobodyTellsIt) {

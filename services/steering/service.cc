@@ -27,6 +27,8 @@ constexpr int kArmedSteer = 128;
 constexpr int kArmedExplain = 4;
 constexpr int kArmedStreams = 16;
 
+constexpr size_t kUsualAnswer = 4'096;  // Bytes of an answer, mostly less.
+
 // What `arrive` read.
 template <typename Message>
 struct Read {
@@ -71,12 +73,10 @@ Arrival ArrivalOf(const sv1::SteerRequest& request) {
 
 // As its most urgent request.
 Arrival ArrivalOf(const sv1::SteerStreamRequest& batch) {
-  Arrival arrival{RequestClass::kPrefetch, 0};
-  for (const sv1::SteerRequest& request : batch.requests()) {
-    if (const Arrival one = ArrivalOf(request); one.request_class < arrival.request_class || arrival.spread == 0) arrival = one;
-  }
-  if (batch.requests().empty()) arrival.request_class = RequestClass::kPlaybackStart;  // A ping.
-  return arrival;
+  if (batch.requests().empty()) return {};  // A ping.
+  const auto& urgent = *std::min_element(batch.requests().begin(), batch.requests().end(),
+                                         [](const auto& a, const auto& b) { return ClassOf(a) < ClassOf(b); });
+  return ArrivalOf(urgent);
 }
 
 }  // namespace
@@ -109,6 +109,7 @@ void SteeringGrpc::ArmSteer(Worker& worker) {
   using State = Read<sv1::SteerRequest>;
   using Call = UnaryCall<grpc::ByteBuffer, grpc::ByteBuffer, State>;
   const auto method = std::make_shared<const Call::Method>(Call::Method{
+      .queue = &worker.work,
       .request = [this, queue = worker.queue.get()](auto* context, auto* request, auto* writer,
                                                     void* tag) { service_.RequestSteer(context, request, writer, queue, queue, tag); },
       .arrive =
@@ -121,10 +122,10 @@ void SteeringGrpc::ArmSteer(Worker& worker) {
                           grpc::ByteBuffer& response) {
             if (!refusal.ok()) return ToGrpcStatus(refusal);
             if (!read.readable) return ToGrpcStatus(Unreadable());
-            WireBuffer& answer = worker.scratch.answer;
-            answer.clear();
-            const absl::Status status = steerer_.Steer(CallerFor(context), read.message, worker.scratch, answer);
-            if (status.ok()) response = MakeByteBuffer(answer.view());
+            SliceChain answer(/*piece=*/0);
+            const absl::Status status =
+                steerer_.Steer(CallerFor(context), read.message, worker.scratch, [&](size_t size) { return answer.Room(size); });
+            if (status.ok()) response = answer.Take();
             return ToGrpcStatus(status);
           }});
   for (int i = 0; i < kArmedSteer; ++i) Call::Arm(method);
@@ -133,6 +134,7 @@ void SteeringGrpc::ArmSteer(Worker& worker) {
 void SteeringGrpc::ArmExplain(Worker& worker) {
   using Call = UnaryCall<sv1::ExplainRequest, sv1::ExplainResponse, Nothing>;
   const auto method = std::make_shared<const Call::Method>(Call::Method{
+      .queue = &worker.work,
       .request = [this, queue = worker.queue.get()](auto* context, auto* request, auto* writer,
                                                     void* tag) { service_.RequestExplain(context, request, writer, queue, queue, tag); },
       .arrive =
@@ -150,6 +152,7 @@ void SteeringGrpc::ArmExplain(Worker& worker) {
 void SteeringGrpc::ArmStream(Worker& worker, const std::shared_ptr<std::atomic<int>>& open) {
   using Call = PingPongCall<grpc::ByteBuffer, grpc::ByteBuffer, StreamState>;
   const auto method = std::make_shared<const Call::Method>(Call::Method{
+      .queue = &worker.work,
       .request = [this, queue = worker.queue.get()](grpc::ServerContext* context, Call::Stream* stream,
                                                     void* tag) { service_.RequestSteerStream(context, stream, queue, queue, tag); },
       .arrive =
@@ -162,9 +165,10 @@ void SteeringGrpc::ArmStream(Worker& worker, const std::shared_ptr<std::atomic<i
                           grpc::ByteBuffer& response) {
             if (!state.read.readable) return ToGrpcStatus(Unreadable());
             if (!state.caller.has_value()) state.caller = CallerFor(context);
-            SliceChain answer;
+            const auto count = static_cast<size_t>(state.read.message.requests_size());
+            SliceChain answer(std::min(SliceChain::kPiece, count * kUsualAnswer));
             const absl::Status status = steerer_.SteerBatch(*state.caller, state.read.message, refusal, worker.scratch,
-                                                            [&](absl::string_view piece) { answer.Append(piece); });
+                                                            [&](size_t size) { return answer.Room(size); });
             if (status.ok()) response = answer.Take();
             return ToGrpcStatus(status);
           },
@@ -184,6 +188,12 @@ void SteeringGrpc::Run() {
       mine->work.Drain(*mine->queue);
     });
   }
+}
+
+std::vector<grpc::ServerCompletionQueue*> SteeringGrpc::queues() const {
+  std::vector<grpc::ServerCompletionQueue*> queues;
+  for (const auto& worker : workers_) queues.push_back(worker->queue.get());
+  return queues;
 }
 
 void SteeringGrpc::Shutdown() {

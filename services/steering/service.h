@@ -44,6 +44,8 @@ class SteeringGrpc {
   void AddQueues(grpc::ServerBuilder& builder);
   // Once the server runs.
   void Run();
+  // Whose threads also serve what is armed on them.
+  std::vector<grpc::ServerCompletionQueue*> queues() const;
   // Once the server is shut down. A second call does nothing.
   void Shutdown();
 

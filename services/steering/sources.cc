@@ -94,6 +94,7 @@ FeedClientOptions<Request, Response> Sources::ClientOptions(const std::string& n
   // Another jitter for each feed, or all would return at the same moment.
   client.seed = options_.seed ^ std::hash<std::string>()(name);
   client.clock = &clock_;
+  client.queue = queue_;
   return client;
 }
 
@@ -101,7 +102,7 @@ void Sources::StartConfig() {
   auto client = ClientOptions<rv1::WatchConfigRequest, rv1::WatchConfigResponse>("config");
   client.request.set_scope(rv1::CONFIG_SCOPE_STEERING);
   const std::shared_ptr<rv1::ConfigService::Stub> stub = rv1::ConfigService::NewStub(MakeChannel(options_.registry));
-  client.start = [stub](auto* context, const auto* request, auto* reactor) { stub->async()->WatchConfig(context, request, reactor); };
+  client.start = [stub](auto* context, const auto& request, auto* queue) { return stub->PrepareAsyncWatchConfig(context, request, queue); };
   client.apply = [this](const FeedChange<rv1::ConfigEntry>& change) { return config_.Apply(change); };
   client.held = config_.position();
   client.held_keys = config_.Keys();
@@ -113,7 +114,9 @@ void Sources::StartCatalog() {
   auto client = ClientOptions<cv1::WatchCatalogRequest, cv1::WatchCatalogResponse>("catalog");
   client.request.set_scope(cv1::CATALOG_SCOPE_STEERING);
   const std::shared_ptr<cv1::CatalogFeedService::Stub> stub = cv1::CatalogFeedService::NewStub(MakeChannel(options_.fill));
-  client.start = [stub](auto* context, const auto* request, auto* reactor) { stub->async()->WatchCatalog(context, request, reactor); };
+  client.start = [stub](auto* context, const auto& request, auto* queue) {
+    return stub->PrepareAsyncWatchCatalog(context, request, queue);
+  };
   client.apply = [this](const FeedChange<cv1::CatalogEntry>& change) { return catalog_.Apply(change); };
   client.held = catalog_.position();
   client.held_keys = catalog_.Keys();
@@ -124,7 +127,7 @@ void Sources::StartCatalog() {
 void Sources::StartCell(const CellId& id, CellFeed& cell) {
   auto client = ClientOptions<iv1::WatchFleetRequest, iv1::WatchFleetResponse>(id.name());
   const std::shared_ptr<iv1::FleetFeedService::Stub> stub = iv1::FleetFeedService::NewStub(MakeChannel(cell.address));
-  client.start = [stub](auto* context, const auto* request, auto* reactor) { stub->async()->WatchFleet(context, request, reactor); };
+  client.start = [stub](auto* context, const auto& request, auto* queue) { return stub->PrepareAsyncWatchFleet(context, request, queue); };
   client.apply = [store = cell.store](const FeedChange<iv1::FleetEntry>& change) { return store->Apply(change); };
   client.held = cell.store->position();
   client.held_keys = cell.store->Keys();
@@ -132,9 +135,15 @@ void Sources::StartCell(const CellId& id, CellFeed& cell) {
   cell.client->Start();
 }
 
-void Sources::Start() {
+void Sources::Start(grpc::CompletionQueue* queue) {
+  absl::MutexLock lock(&mu_);
+  queue_ = queue;
+  started_ = true;
   StartConfig();
   StartCatalog();
+  for (auto& [id, cell] : cells_) {
+    if (!cell.address.empty()) StartCell(id, cell);
+  }
 }
 
 void Sources::Stop() {
@@ -180,7 +189,7 @@ void Sources::FollowCells(const std::vector<CellAddress>& cells) {
     if (cell.store == nullptr) cell.store = std::make_shared<CellStore>(fleet_);
     if (cell.client != nullptr) cell.client->Stop();  // Before the next one writes into the same store.
     cell.address = address;
-    StartCell(id, cell);
+    if (started_) StartCell(id, cell);
   }
 }
 

@@ -64,11 +64,12 @@ class Sources {
 
   // Before Start, if at all. DATA_LOSS, with nothing taken over, if an entry can't be read.
   absl::Status Restore(const std::vector<SnapshotSection>& sections) ABSL_LOCKS_EXCLUDED(mu_);
-  void Start();
+  // `queue`: see FeedClientOptions; the clients run until Stop.
+  void Start(grpc::CompletionQueue* queue = nullptr) ABSL_LOCKS_EXCLUDED(mu_);
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Subscribes to new cells and lets go of those that aren't listed. A cell that moved to another address keeps what is held of it
-  // until the new one sends its own.
+  // Subscribes (once started) to new cells and lets go of those that aren't listed. A cell that moved to another address keeps what is held
+  // of it until the new one sends its own.
   void FollowCells(const std::vector<CellAddress>& cells) ABSL_LOCKS_EXCLUDED(mu_);
 
   const FeedStore<registry::v1::ConfigEntry>& config() const { return config_; }
@@ -96,9 +97,9 @@ class Sources {
   };
 
   template <typename Request, typename Response>
-  FeedClientOptions<Request, Response> ClientOptions(const std::string& name) const;
-  void StartConfig();
-  void StartCatalog();
+  FeedClientOptions<Request, Response> ClientOptions(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void StartConfig() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void StartCatalog() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartCell(const CellId& id, CellFeed& cell) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   SourceStatus StatusOf(const std::string& name, FeedPosition position, const FeedClientLoop* client) const;
 
@@ -113,6 +114,8 @@ class Sources {
   std::unique_ptr<CatalogClient> catalog_client_;
   mutable absl::Mutex mu_;
   std::map<CellId, CellFeed> cells_ ABSL_GUARDED_BY(mu_);
+  grpc::CompletionQueue* queue_ ABSL_GUARDED_BY(mu_) = nullptr;
+  bool started_ ABSL_GUARDED_BY(mu_) = false;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
 };
 

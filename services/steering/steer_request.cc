@@ -14,6 +14,11 @@ namespace sv1 = steering::v1;
 
 absl::StatusOr<SteeringRequest> ParseSteerRequest(const sv1::SteerRequest& request, const IpAddress& client, int default_max_urls) {
   SteeringRequest parsed;
+  RETURN_IF_ERROR(ParseSteerRequest(request, client, default_max_urls, parsed));
+  return parsed;
+}
+
+absl::Status ParseSteerRequest(const sv1::SteerRequest& request, const IpAddress& client, int default_max_urls, SteeringRequest& parsed) {
   parsed.client = client;
   ASSIGN_OR_RETURN(parsed.title, TitleId::ParseName(request.title(), "title"));
   if (!request.version().empty()) RETURN_IF_ERROR(ValidateId(request.version(), "version"));
@@ -21,6 +26,7 @@ absl::StatusOr<SteeringRequest> ParseSteerRequest(const sv1::SteerRequest& reque
   if (request.renditions_size() > kMaxRenditions) {
     return InvalidField("renditions", absl::StrCat(request.renditions_size(), " of them"), absl::StrCat("at most ", kMaxRenditions));
   }
+  parsed.renditions.clear();
   for (const std::string& rendition : request.renditions()) {
     RETURN_IF_ERROR(ValidateId(rendition, "renditions"));
     parsed.renditions.push_back(rendition);
@@ -40,7 +46,7 @@ absl::StatusOr<SteeringRequest> ParseSteerRequest(const sv1::SteerRequest& reque
   }
   parsed.session_key = request.session_id();
   parsed.max_pathways = 0;  // Not part of this API's answer.
-  return parsed;
+  return absl::OkStatus();
 }
 
 }  // namespace fairlead

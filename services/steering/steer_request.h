@@ -17,6 +17,9 @@ inline constexpr size_t kMaxSessionId = 64;
 
 // `client`: see client_address.h. INVALID_ARGUMENT naming the field and its value.
 absl::StatusOr<SteeringRequest> ParseSteerRequest(const steering::v1::SteerRequest& request, const IpAddress& client, int default_max_urls);
+// Into a value whose memory is kept; all of it is overwritten.
+absl::Status ParseSteerRequest(const steering::v1::SteerRequest& request, const IpAddress& client, int default_max_urls,
+                               SteeringRequest& parsed);
 
 }  // namespace fairlead
 

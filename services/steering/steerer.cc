@@ -24,32 +24,45 @@ double SecondsOf(SteadyClock::duration duration) {
 }
 
 // Of an answer: the cause of its first URL, or why there is none.
-void Count(const SteeringAnswer& answer, SteeringTally& tally) {
-  for (const FileAnswer& file : answer.files) {
-    if (file.not_servable != NotServable::kServable) return tally.CountNotServable(file.not_servable);
+void Count(const RequestChoice& choice, SteeringTally& tally) {
+  for (const ChosenFile& file : choice.files) {
+    if (file.choice.not_servable != NotServable::kServable) return tally.CountNotServable(file.choice.not_servable);
   }
-  tally.CountServed(answer.files.front().candidates.front().cause);
+  const FileChoice& first = choice.files.front().choice;
+  tally.CountServed(first.CauseOf(first.urls[0]));
 }
 
-absl::Status ReadBack(const WireBuffer& bytes, sv1::SteerResponse& response) {
-  if (response.ParseFromArray(bytes.view().data(), static_cast<int>(bytes.size()))) return absl::OkStatus();
+absl::Status ReadBack(const std::string& bytes, sv1::SteerResponse& response) {
+  if (response.ParseFromString(bytes)) return absl::OkStatus();
   return absl::InternalError("the answer that was written can't be read");
 }
 
-void WriteError(const absl::Status& status, WireBuffer& result) {
+// SteerStreamResponse.results: the error, or the head of a response of so many bytes.
+size_t WriteError(const absl::Status& status, WireRoom room) {
   sv1::SteerResult message;
   message.mutable_error()->set_code(static_cast<int32_t>(status.code()));
   message.mutable_error()->set_message(std::string(status.message()));
   const std::string bytes = message.SerializeAsString();
-  result.Reserve(BlockSize(bytes.size()));
-  result.String(sv1::SteerStreamResponse::kResultsFieldNumber, bytes);
+  const size_t size = BlockSize(bytes.size());
+  WireWriter(room(size)).String(sv1::SteerStreamResponse::kResultsFieldNumber, bytes);
+  return size;
 }
 
-void WriteResult(absl::string_view response, WireBuffer& result) {
-  result.Reserve(BlockSize(BlockSize(response.size())));
-  result.Block(sv1::SteerStreamResponse::kResultsFieldNumber, BlockSize(response.size()));
-  result.Block(sv1::SteerResult::kResponseFieldNumber, response.size());
-  result.Bytes(response);
+size_t WriteResult(const AnswerWriter& answer, size_t answer_size, WireRoom room) {
+  const size_t size = BlockSize(BlockSize(answer_size));
+  WireWriter out(room(size));
+  out.Block(sv1::SteerStreamResponse::kResultsFieldNumber, BlockSize(answer_size));
+  out.Block(sv1::SteerResult::kResponseFieldNumber, answer_size);
+  answer.Write(out.at());
+  return size;
+}
+
+// Room in a string.
+auto RoomIn(std::string& bytes) {
+  return [&bytes](size_t size) {
+    bytes.resize(size);
+    return bytes.data();
+  };
 }
 
 }  // namespace
@@ -77,43 +90,46 @@ absl::Status Steerer::TakeBudget(const Caller& caller, uint32_t cost, absl::Dura
   return gate_.TakeBudget(absl::HashOf(origin), cost, now);
 }
 
-absl::StatusOr<SteeringAnswer> Steerer::Decided(const Moment& moment, const Caller& caller, const sv1::SteerRequest& request,
-                                                Explanation* record) const {
+RenderContext Steerer::ContextOf(const Moment& moment, const sv1::SteerRequest& request) const {
+  return {.state = moment.state,
+          .tokens = *tokens_,
+          .now = moment.now,
+          .monotonic = moment.monotonic,
+          .session = request.bind_session() ? absl::string_view(request.session_id()) : absl::string_view()};
+}
+
+absl::StatusOr<size_t> Steerer::Prepare(const Moment& moment, const Caller& caller, const sv1::SteerRequest& request, WalkTo walk_to,
+                                        AnswerScratch& scratch) const {
   ASSIGN_OR_RETURN(const IpAddress client, ClientAddress(caller, addresses_, request.client_address()));
-  ASSIGN_OR_RETURN(const SteeringRequest parsed, ParseSteerRequest(request, client, moment.state.settings));
+  RETURN_IF_ERROR(ParseSteerRequest(request, client, moment.state.settings.default_max_urls, scratch.request));
   RETURN_IF_ERROR(Ready(moment.state));
-  RETURN_IF_ERROR(CheckInCatalogue(*moment.state.table->catalogue, parsed));
-  return Decide(*moment.state.table, parsed, record);
+  const SteeringTable& table = *moment.state.table;
+  RETURN_IF_ERROR(CheckInCatalogue(*table.catalogue, scratch.request));
+  Choose(table, scratch.request, walk_to, scratch.choice);
+  return scratch.writer.Measure(scratch.request, scratch.choice, ContextOf(moment, request));
 }
 
-absl::Status Steerer::Write(const Moment& moment, const sv1::SteerRequest& request, const SteeringAnswer& answer, AnswerWriter& writer,
-                            WireBuffer& out) const {
-  const RenderContext context = {.state = moment.state,
-                                 .tokens = *tokens_,
-                                 .now = moment.now,
-                                 .monotonic = moment.monotonic,
-                                 .session = request.bind_session() ? absl::string_view(request.session_id()) : absl::string_view()};
-  return writer.Write(answer, context, out);
-}
-
-absl::Status Steerer::Answer(const Moment& moment, const Caller& caller, const sv1::SteerRequest& request, AnswerScratch& scratch,
-                             WireBuffer& out, SteeringTally& tally) const {
-  const absl::StatusOr<SteeringAnswer> answer = Decided(moment, caller, request, nullptr);
-  const absl::Status status = answer.ok() ? Write(moment, request, *answer, scratch.writer, out) : answer.status();
-  if (status.ok()) {
-    Count(*answer, tally);
+absl::StatusOr<size_t> Steerer::PrepareAndCount(const Moment& moment, const Caller& caller, const sv1::SteerRequest& request,
+                                                AnswerScratch& scratch) const {
+  absl::StatusOr<size_t> size = Prepare(moment, caller, request, WalkTo::kEnough, scratch);
+  if (size.ok()) {
+    Count(scratch.choice, scratch.tally);
   } else {
-    tally.CountRefused();
+    scratch.tally.CountRefused();
   }
-  return status;
+  return size;
 }
 
-absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& request, AnswerScratch& scratch, WireBuffer& response) const {
+absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& request, AnswerScratch& scratch, WireRoom room) const {
   const auto start = SteadyClock::now();
   const std::shared_ptr<const ServingState> state = serving_.Get();
   const Moment moment = NowWith(*state);
   absl::Status status = TakeBudget(caller, 1, moment.monotonic);
-  if (status.ok()) status = Answer(moment, caller, request, scratch, response, scratch.tally);
+  if (status.ok()) {
+    const absl::StatusOr<size_t> size = PrepareAndCount(moment, caller, request, scratch);
+    status = size.status();
+    if (size.ok()) scratch.writer.Write(room(*size));
+  }
   metrics_.decision_seconds.Observe(SecondsOf(SteadyClock::now() - start));
   scratch.tally.Flush();
   return status;
@@ -122,46 +138,40 @@ absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& reque
 absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& request, sv1::SteerResponse& response) const {
   RETURN_IF_ERROR(gate_.AdmitByLevel(ClassOf(request), SpreadOf(request), clock_.Monotonic()));
   AnswerScratch scratch(metrics_);
-  RETURN_IF_ERROR(Steer(caller, request, scratch, scratch.answer));
-  return ReadBack(scratch.answer, response);
+  std::string bytes;
+  RETURN_IF_ERROR(Steer(caller, request, scratch, RoomIn(bytes)));
+  return ReadBack(bytes, response);
 }
 
 absl::Status Steerer::SteerBatch(const Caller& caller, const sv1::SteerStreamRequest& request, absl::Status refusal, AnswerScratch& scratch,
-                                 absl::FunctionRef<void(absl::string_view)> append) const {
+                                 WireRoom room) const {
   metrics_.stream_messages.Increment();
   const int count = request.requests_size();
   if (count > kMaxBatch) {
     return InvalidField("requests", absl::StrCat(count, " of them"), absl::StrCat("at most ", kMaxBatch, " a message"));
   }
-  const absl::Status too_large = absl::ResourceExhaustedError(
-      absl::StrCat("the answers before this one fill a message (", kMaxBatchBytes, " bytes); ask in smaller batches"));
   const std::shared_ptr<const ServingState> state = serving_.Get();
   const Moment moment = NowWith(*state);
   if (refusal.ok() && count > 0) refusal = TakeBudget(caller, static_cast<uint32_t>(count), moment.monotonic);
-  WireBuffer& result = scratch.result;
-  result.clear();
-  result.Reserve(NumberSize(request.id()));
-  result.Number(sv1::SteerStreamResponse::kIdFieldNumber, request.id());
-  append(result.view());
+  WireWriter(room(NumberSize(request.id()))).Number(sv1::SteerStreamResponse::kIdFieldNumber, request.id());
   size_t bytes = 0;
   auto last = SteadyClock::now();
   for (const sv1::SteerRequest& one : request.requests()) {
-    absl::Status status = bytes < kMaxBatchBytes ? refusal : too_large;
-    scratch.answer.clear();
-    if (status.ok()) {
-      status = Answer(moment, caller, one, scratch, scratch.answer, scratch.tally);
-      const auto now = SteadyClock::now();
-      scratch.tally.Took(SecondsOf(now - last));
-      last = now;
+    if (bytes >= kMaxBatchBytes) {
+      bytes += WriteError(absl::ResourceExhaustedError(absl::StrCat("the answers before this one fill a message (", kMaxBatchBytes,
+                                                                    " bytes); ask in smaller batches")),
+                          room);
+      continue;
     }
-    result.clear();
-    if (status.ok()) {
-      WriteResult(scratch.answer.view(), result);
-    } else {
-      WriteError(status, result);
+    if (!refusal.ok()) {
+      bytes += WriteError(refusal, room);
+      continue;
     }
-    bytes += result.size();
-    append(result.view());
+    const absl::StatusOr<size_t> size = PrepareAndCount(moment, caller, one, scratch);
+    bytes += size.ok() ? WriteResult(scratch.writer, *size, room) : WriteError(size.status(), room);
+    const auto now = SteadyClock::now();
+    scratch.tally.Took(SecondsOf(now - last));
+    last = now;
   }
   scratch.tally.Flush();
   return absl::OkStatus();
@@ -171,14 +181,14 @@ absl::Status Steerer::Explain(const Caller& caller, const sv1::ExplainRequest& r
   metrics_.explains.Increment();
   const std::shared_ptr<const ServingState> state = serving_.Get();
   const Moment moment = NowWith(*state);
-  Explanation record;
-  ASSIGN_OR_RETURN(const SteeringAnswer answer, Decided(moment, caller, request.request(), &record));
-  AnswerWriter writer;
-  WireBuffer bytes;
-  RETURN_IF_ERROR(Write(moment, request.request(), answer, writer, bytes));
+  AnswerScratch scratch(metrics_);
+  ASSIGN_OR_RETURN(const size_t size, Prepare(moment, caller, request.request(), WalkTo::kTheEnd, scratch));
+  std::string bytes(size, '\0');
+  scratch.writer.Write(bytes.data());
   RETURN_IF_ERROR(ReadBack(bytes, *response.mutable_answer()));
-  const RenderContext context = {.state = *state, .tokens = *tokens_, .now = moment.now, .monotonic = moment.monotonic};
-  RenderExplanation(record, answer, context, response);
+  Explanation record;
+  const SteeringAnswer answer = PutInWords(*state->table, scratch.request, scratch.choice, &record);
+  RenderExplanation(record, answer, ContextOf(moment, request.request()), response);
   return absl::OkStatus();
 }
 

@@ -14,15 +14,14 @@
 #include <memory>
 #include <utility>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "fairlead/steering/v1/steering_service.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/published.h"
 #include "libs/signing/token_cache.h"
+#include "libs/steering/choose.h"
 #include "libs/steering/decision.h"
 #include "services/steering/answer_writer.h"
 #include "services/steering/client_address.h"
@@ -36,9 +35,9 @@ namespace fairlead {
 // What a thread keeps from answer to answer, so that it needn't be made each time. One thread at a time.
 struct AnswerScratch {
   explicit AnswerScratch(SteeringMetrics& metrics) : tally(metrics) {}
+  SteeringRequest request;
+  RequestChoice choice;
   AnswerWriter writer;
-  WireBuffer answer;
-  WireBuffer result;
   SteeringTally tally;
 };
 
@@ -49,14 +48,14 @@ class Steerer {
           SteeringMetrics& metrics)
       : serving_(serving), tokens_(tokens), addresses_(std::move(addresses)), clock_(clock), gate_(gate), metrics_(metrics) {}
 
-  // The bytes of the SteerResponse, appended.
-  absl::Status Steer(const Caller& caller, const steering::v1::SteerRequest& request, AnswerScratch& scratch, WireBuffer& response) const;
+  // The bytes of the SteerResponse, in one room.
+  absl::Status Steer(const Caller& caller, const steering::v1::SteerRequest& request, AnswerScratch& scratch, WireRoom room) const;
   // For callers without a queue of their own: also refused by the level that the queues admit.
   absl::Status Steer(const Caller& caller, const steering::v1::SteerRequest& request, steering::v1::SteerResponse& response) const;
-  // The bytes of the SteerStreamResponse, told to `append` piece by piece: the results in the order of the requests, all decided by one
+  // The bytes of the SteerStreamResponse, in one room after the other: the results in the order of the requests, all decided by one
   // table. INVALID_ARGUMENT if there are more than kMaxBatch. With `refusal` not OK that is the answer to each of them.
   absl::Status SteerBatch(const Caller& caller, const steering::v1::SteerStreamRequest& request, absl::Status refusal,
-                          AnswerScratch& scratch, absl::FunctionRef<void(absl::string_view)> append) const;
+                          AnswerScratch& scratch, WireRoom room) const;
   absl::Status Explain(const Caller& caller, const steering::v1::ExplainRequest& request, steering::v1::ExplainResponse& response) const;
 
   // OK if requests can be answered.
@@ -73,13 +72,13 @@ class Steerer {
   };
   Moment NowWith(const ServingState& state) const { return {state, clock_.Now(), clock_.Monotonic()}; }
 
-  absl::StatusOr<SteeringAnswer> Decided(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request,
-                                         Explanation* record) const;
-  // Decides and writes.
-  absl::Status Answer(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request, AnswerScratch& scratch,
-                      WireBuffer& out, SteeringTally& tally) const;
-  absl::Status Write(const Moment& moment, const steering::v1::SteerRequest& request, const SteeringAnswer& answer, AnswerWriter& writer,
-                     WireBuffer& out) const;
+  RenderContext ContextOf(const Moment& moment, const steering::v1::SteerRequest& request) const;
+  // Decides and measures: the size of what scratch.writer will write.
+  absl::StatusOr<size_t> Prepare(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request, WalkTo walk_to,
+                                 AnswerScratch& scratch) const;
+  // The same, and counts what came of it.
+  absl::StatusOr<size_t> PrepareAndCount(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request,
+                                         AnswerScratch& scratch) const;
   absl::Status TakeBudget(const Caller& caller, uint32_t cost, absl::Duration now) const;
   static absl::Status Ready(const ServingState& state);
 

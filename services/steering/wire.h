@@ -4,18 +4,16 @@
 // its long strings are needed. Only what the answer uses is here: varints, strings and messages with field numbers below 16; fields with
 // their default value are left out, as proto3 has it. Not thread-safe; any thread.
 //
-//   WireBuffer out;
-//   out.Reserve(StringSize(path));
-//   out.String(2, path);
+//   std::string room(StringSize(path), '\0');
+//   WireWriter(room.data()).String(2, path);
 #ifndef FAIRLEAD_SERVICES_STEERING_WIRE_H_
 #define FAIRLEAD_SERVICES_STEERING_WIRE_H_
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 
 namespace fairlead {
@@ -36,32 +34,31 @@ inline size_t StringSize(absl::string_view text) {
   return text.empty() ? 0 : BlockSize(text.size());
 }
 
-class WireBuffer {
- public:
-  void clear() { size_ = 0; }
-  size_t size() const { return size_; }
-  absl::string_view view() const { return {data_.get(), size_}; }
+// Gives memory for so many bytes, all of which will be written: where an answer is sent from.
+using WireRoom = absl::FunctionRef<char*(size_t)>;
 
-  // Room for so many more bytes; whatever is written must have been reserved.
-  void Reserve(size_t more) {
-    if (size_ + more > capacity_) Grow(size_ + more);
-  }
+class WireWriter {
+ public:
+  // There must be room for all that will be written.
+  explicit WireWriter(char* at) : at_(at) {}
+  char* at() const { return at_; }
+
   void Bytes(absl::string_view text) {
-    std::memcpy(data_.get() + size_, text.data(), text.size());
-    size_ += text.size();
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
   }
   void Varint(uint64_t value) {
-    for (; value >= 0x80; value >>= 7) data_[size_++] = static_cast<char>(value | 0x80);
-    data_[size_++] = static_cast<char>(value);
+    for (; value >= 0x80; value >>= 7) *at_++ = static_cast<char>(value | 0x80);
+    *at_++ = static_cast<char>(value);
   }
   void Number(uint32_t field, uint64_t value) {
     if (value == 0) return;
-    data_[size_++] = static_cast<char>(field << 3);
+    *at_++ = static_cast<char>(field << 3);
     Varint(value);
   }
   // What follows is a string or message of so many bytes.
   void Block(uint32_t field, size_t size) {
-    data_[size_++] = static_cast<char>(field << 3 | 2);
+    *at_++ = static_cast<char>(field << 3 | 2);
     Varint(size);
   }
   void String(uint32_t field, absl::string_view text) {
@@ -71,17 +68,7 @@ class WireBuffer {
   }
 
  private:
-  void Grow(size_t least) {
-    const size_t capacity = std::max(least, std::max<size_t>(4096, 2 * capacity_));
-    std::unique_ptr<char[]> data(new char[capacity]);
-    if (size_ > 0) std::memcpy(data.get(), data_.get(), size_);
-    data_ = std::move(data);
-    capacity_ = capacity;
-  }
-
-  std::unique_ptr<char[]> data_;
-  size_t size_ = 0;
-  size_t capacity_ = 0;
+  char* at_;
 };
 
 }  // namespace fairlead

@@ -1,5 +1,6 @@
 #include "services/steering/work_queue.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace fairlead {
@@ -21,7 +22,7 @@ void WorkQueue::Drain(grpc::CompletionQueue& queue) {
     if (waiting_ == 0) {
       if (!queue.Next(&tag, &ok)) return;
       now_ = MonotonicNow();
-      static_cast<AsyncEvent*>(tag)->Proceed(ok, *this);
+      static_cast<AsyncEvent*>(tag)->Proceed(ok);
     }
     if (now_ - looked_at_ >= kLookEvery && !Look(queue)) {
       while (waiting_ > 0) WorkOne();
@@ -34,15 +35,26 @@ void WorkQueue::Drain(grpc::CompletionQueue& queue) {
 bool WorkQueue::Look(grpc::CompletionQueue& queue) {
   void* tag = nullptr;
   bool ok = false;
-  for (int taken = 0; taken < kMostEvents; ++taken) {
+  const uint64_t last = offered_ + MayTake();
+  for (int taken = 0; taken < kMostEvents && offered_ < last; ++taken) {
     const auto status = queue.AsyncNext(&tag, &ok, std::chrono::system_clock::time_point());
     if (status == grpc::CompletionQueue::SHUTDOWN) return false;
     if (status == grpc::CompletionQueue::TIMEOUT) break;
-    static_cast<AsyncEvent*>(tag)->Proceed(ok, *this);
+    static_cast<AsyncEvent*>(tag)->Proceed(ok);
   }
   looked_at_ = now_ = MonotonicNow();
   RefuseOutdated();
   return true;
+}
+
+size_t WorkQueue::MayTake() {
+  const size_t bound = gate_.options().max_backlog;
+  const size_t room = bound > waiting_ ? bound - waiting_ : 0;
+  const bool only_the_first = waiting_ == lines_[0].size();
+  if (!gate_.options().shed || only_the_first) return std::max<size_t>(1, room);
+  const auto more = static_cast<size_t>(ahead_);
+  ahead_ -= static_cast<double>(more);
+  return std::max<size_t>(1, room + more);
 }
 
 void WorkQueue::RefuseOutdated() {
@@ -52,21 +64,22 @@ void WorkQueue::RefuseOutdated() {
   }
 }
 
-void WorkQueue::Offer(AsyncEvent* event, RequestClass request_class, uint64_t spread) {
+void WorkQueue::Offer(WorkItem* item, RequestClass request_class, uint64_t spread) {
+  ++offered_;
   const bool shed = gate_.options().shed;
   if (shed && !admission_.Arrive(request_class, spread, now_)) {
     TellLevel();
-    return event->Work(gate_.Refuse(ShedReason::kOverload, request_class, admission_.retry_after()));
+    return item->Work(gate_.Refuse(ShedReason::kOverload, request_class, admission_.retry_after()));
   }
   if (waiting_ >= gate_.options().max_backlog) {
     size_t lowest = kRequestClasses - 1;
     while (lowest > static_cast<size_t>(request_class) && lines_[lowest].empty()) --lowest;
     if (lowest == static_cast<size_t>(request_class)) {
-      return event->Work(gate_.Refuse(ShedReason::kBacklog, request_class, admission_.retry_after()));
+      return item->Work(gate_.Refuse(ShedReason::kBacklog, request_class, admission_.retry_after()));
     }
     Refuse(lines_[lowest], ShedReason::kBacklog);
   }
-  lines_[static_cast<size_t>(request_class)].push_back({event, request_class, now_});
+  lines_[static_cast<size_t>(request_class)].push_back({item, request_class, now_});
   ++waiting_;
 }
 
@@ -83,17 +96,18 @@ void WorkQueue::Do(std::deque<Waiting>& line) {
   const bool late = gate_.options().shed && !admission_.Start(line.front().request_class, now_ - line.front().since, now_);
   TellLevel();
   if (late) return Refuse(line, ShedReason::kLate);
-  AsyncEvent* const event = line.front().event;
+  WorkItem* const item = line.front().item;
   line.pop_front();
   --waiting_;
-  event->Work(absl::OkStatus());
+  ahead_ = std::min(ahead_ + kAhead, kMostAhead);
+  item->Work(absl::OkStatus());
 }
 
 void WorkQueue::Refuse(std::deque<Waiting>& line, ShedReason reason) {
   const Waiting first = line.front();
   line.pop_front();
   --waiting_;
-  first.event->Work(gate_.Refuse(reason, first.request_class, admission_.retry_after()));
+  first.item->Work(gate_.Refuse(reason, first.request_class, admission_.retry_after()));
 }
 
 void WorkQueue::TellLevel() {

@@ -4,6 +4,12 @@
 // One thread. The queue is looked at again at least every kLookEvery, so that requests are known (and their waiting is counted) while
 // others are worked on, and the cost of looking stays small.
 //
+// Taking a request costs as much as answering it, and refusing hardly less. So no more are taken than the lines have room for, or a flood
+// would leave no time for answers (receive livelock: Mogul and Ramakrishnan, "Eliminating receive livelock in an interrupt-driven kernel",
+// 1997): the others wait inside gRPC, where a connection's bound on streams and in the end the callers hold back. Only while
+// lower classes wait than the first are kAhead more taken for each one worked on, each for the place of the lowest: that share of the
+// capacity is the price of knowing who is more urgent.
+//
 //   WorkQueue work(gate, index);
 //   work.Drain(queue);   // Until the queue is shut down and empty.
 #ifndef FAIRLEAD_SERVICES_STEERING_WORK_QUEUE_H_
@@ -19,18 +25,14 @@
 #include "grpcpp/completion_queue.h"
 #include "libs/overload/admission.h"
 #include "libs/overload/request_class.h"
+#include "libs/rpc/async_event.h"
 #include "services/steering/overload_gate.h"
 
 namespace fairlead {
 
-class WorkQueue;
-
-// What a tag points to.
-class AsyncEvent {
+// A call that may wait for its turn.
+class WorkItem : public AsyncEvent {
  public:
-  virtual ~AsyncEvent() = default;
-  // The operation begun last is over; `ok` as gRPC tells it. May delete the object.
-  virtual void Proceed(bool ok, WorkQueue& work) = 0;
   // Its turn has come, after WorkQueue::Offer took it; not OK: the refusal that it must answer with. May delete the object.
   virtual void Work(const absl::Status& refusal) = 0;
 };
@@ -39,23 +41,27 @@ class WorkQueue {
  public:
   static constexpr absl::Duration kLookEvery = absl::Microseconds(200);
   static constexpr int kMostEvents = 256;  // Taken at a look.
+  static constexpr double kAhead = 0.375;
+  static constexpr double kMostAhead = 16;
 
   // `gate` must outlive it.
   WorkQueue(OverloadGate& gate, size_t index);
 
   void Drain(grpc::CompletionQueue& queue);
-  // Puts the event into the line of its class, or has it refused at once. Where there is no room, the oldest of a lower class makes it.
-  void Offer(AsyncEvent* event, RequestClass request_class, uint64_t spread);
+  // Puts the call into the line of its class, or has it refused at once. Where there is no room, the oldest of a lower class makes it.
+  void Offer(WorkItem* item, RequestClass request_class, uint64_t spread);
 
  private:
   struct Waiting {
-    AsyncEvent* event;
+    WorkItem* item;
     RequestClass request_class;
     absl::Duration since;
   };
 
-  // Takes what is on the queue without waiting. False if it is shut down and empty.
+  // Takes what is on the queue and may be taken, without waiting. False if it is shut down and empty.
   bool Look(grpc::CompletionQueue& queue);
+  // How many requests may be taken at a look.
+  size_t MayTake();
   void WorkOne();
   // Takes the first of the line out of it and does it, or refuses it if it waited too long.
   void Do(std::deque<Waiting>& line);
@@ -69,7 +75,9 @@ class WorkQueue {
   Admission admission_;
   std::array<std::deque<Waiting>, kRequestClasses> lines_;
   size_t waiting_ = 0;
-  absl::Duration now_;  // Monotonic; as of the last look or work.
+  uint64_t offered_ = 0;  // So far.
+  double ahead_ = 0;      // How many more than there is room for may be taken.
+  absl::Duration now_;    // Monotonic; as of the last look or work.
   absl::Duration looked_at_;
   size_t told_level_ = Admission::kLevels;
 };

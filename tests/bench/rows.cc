@@ -5,19 +5,32 @@
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 
 namespace fairlead {
 namespace {
+
+using Goal = BenchRow::Goal;
 
 double Ratio(const BenchRow& row) {
   return row.value / row.baseline;
 }
 
+bool OfRatio(const BenchRow& row) {
+  return row.kind == Goal::kRatioAtMost || row.kind == Goal::kRatioAtLeast;
+}
+
+bool AtLeast(const BenchRow& row) {
+  return row.kind == Goal::kRatioAtLeast || row.kind == Goal::kValueAtLeast;
+}
+
 std::string Verdict(const BenchRow& row) {
-  if (row.kind == BenchRow::Goal::kNone) return "";
-  const double measured = row.kind == BenchRow::Goal::kRatioAtMost ? Ratio(row) : row.value;
-  return measured <= row.goal ? "met" : "NOT met";
+  if (row.kind == Goal::kNone) return "";
+  const double measured = OfRatio(row) ? Ratio(row) : row.value;
+  return (AtLeast(row) ? measured >= row.goal : measured <= row.goal) ? "met" : "NOT met";
 }
 
 std::string Number(double value) {
@@ -25,8 +38,8 @@ std::string Number(double value) {
 }
 
 std::string GoalText(const BenchRow& row) {
-  if (row.kind == BenchRow::Goal::kNone) return "";
-  return row.kind == BenchRow::Goal::kRatioAtMost ? absl::StrFormat("<= %.2fx", row.goal) : absl::StrFormat("<= %s", Number(row.goal));
+  if (row.kind == Goal::kNone) return "";
+  return absl::StrCat(AtLeast(row) ? ">= " : "<= ", OfRatio(row) ? absl::StrFormat("%.2fx", row.goal) : Number(row.goal));
 }
 
 }  // namespace
@@ -41,6 +54,7 @@ void Rows::Add(BenchRow row) {
 }
 
 bool Rows::WriteJson(const std::string& path) const {
+  if (path.empty()) return true;
   std::ofstream out(path);
   const auto number = [](double value) { return std::isnan(value) ? std::string("null") : absl::StrFormat("%.6g", value); };
   out << "[";
@@ -55,7 +69,16 @@ bool Rows::WriteJson(const std::string& path) const {
                                               : "false");
   }
   out << "\n]\n";
+  if (!out.good()) std::fprintf(stderr, "%s can't be written\n", path.c_str());
   return out.good();
+}
+
+std::string JsonFileOf(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    absl::string_view argument = argv[i];
+    if (absl::ConsumePrefix(&argument, "--benchmark_out=")) return std::string(argument);
+  }
+  return "";
 }
 
 }  // namespace fairlead

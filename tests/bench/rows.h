@@ -1,8 +1,9 @@
-// What a benchmark found, a row a figure: printed as a table and, if asked for, written as JSON. Clocks for measuring.
+// What a benchmark found, a row a figure with its baseline from the same run and its goal: printed as a table and, if asked for, written as
+// JSON. Medians, and clocks for measuring.
 //
 //   Rows rows;
-//   rows.Add({.name = "decide v4", .value = 310, .unit = "ns", .baseline = 250, .goal = 1.5});   // Ratio and verdict follow.
-//   rows.Print(); rows.WriteJson(path);
+//   rows.Add({"decide v4", 310, "ns", 250, BenchRow::Goal::kRatioAtMost, 1.5});   // Ratio and verdict follow.
+//   return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 #ifndef FAIRLEAD_TESTS_BENCH_ROWS_H_
 #define FAIRLEAD_TESTS_BENCH_ROWS_H_
 
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <time.h>
@@ -20,7 +22,7 @@ namespace fairlead {
 inline constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
 
 struct BenchRow {
-  enum class Goal { kNone, kRatioAtMost, kValueAtMost };
+  enum class Goal { kNone, kRatioAtMost, kRatioAtLeast, kValueAtMost, kValueAtLeast };
 
   std::string name;
   double value = kNothing;
@@ -32,13 +34,17 @@ struct BenchRow {
 
 class Rows {
  public:
+  // Prints it, too.
   void Add(BenchRow row);
-  // False if the file can't be written.
+  // False, with a line on standard error, if the file can't be written. An empty path is no file.
   bool WriteJson(const std::string& path) const;
 
  private:
   std::vector<BenchRow> rows_;
 };
+
+// Of --benchmark_out, as `./run bench NAME --json FILE` passes it; empty: none.
+std::string JsonFileOf(int argc, char** argv);
 
 // CPU time of this thread.
 inline double CpuSeconds() {
@@ -47,11 +53,18 @@ inline double CpuSeconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
+// 0 of nothing.
 template <typename T>
 T Quantile(std::vector<T> values, double share) {
+  if (values.empty()) return T();
   const size_t at = std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())));
   std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(at), values.end());
   return values[at];
+}
+
+template <typename T>
+T Median(std::vector<T> values) {
+  return Quantile(std::move(values), 0.5);
 }
 
 // Seconds of CPU that `run` takes: the median of `times`.
@@ -63,7 +76,7 @@ double MedianCpu(int times, Run&& run) {
     run();
     took.push_back(CpuSeconds() - start);
   }
-  return Quantile(std::move(took), 0.5);
+  return Median(std::move(took));
 }
 
 }  // namespace fairlead

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <numeric>
 #include <set>
@@ -462,10 +461,8 @@ class Bench {
 
 int Run(int argc, char** argv) {
   double scale = 1;
-  std::string json;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
-    if (argument.rfind("--benchmark_out=", 0) == 0) json = argument.substr(strlen("--benchmark_out="));
     if (argument == "--scale" && i + 1 < argc) scale = std::atof(argv[++i]);
   }
   if (scale <= 0 || scale > 1) {
@@ -483,11 +480,7 @@ int Run(int argc, char** argv) {
   bench.CompareFamilies();
   bench.InWords();
   bench.Updates();
-  if (!json.empty() && !rows.WriteJson(json)) {
-    std::fprintf(stderr, "%s: can't be written\n", json.c_str());
-    return 1;
-  }
-  return 0;
+  return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 }
 
 }  // namespace

@@ -53,7 +53,9 @@ class MergedFleet {
               std::unique_ptr<v1::FleetFeedService::Stub>& stub) {
     stub = v1::FleetFeedService::NewStub(MakeChannel(target));
     FeedClientOptions<v1::WatchFleetRequest, v1::WatchFleetResponse> options;
-    options.start = [&stub](auto* context, auto* request, auto* reactor) { stub->async()->WatchFleet(context, request, reactor); };
+    options.start = [&stub](auto* context, const auto& request, auto* queue) {
+      return stub->PrepareAsyncWatchFleet(context, request, queue);
+    };
     options.prepare = [](grpc::ClientContext& context) { SetPrincipal(context, "service/test"); };
     options.apply = [this, &store](const FeedChange<v1::FleetEntry>& change) {
       absl::MutexLock lock(&mu_);

@@ -17,7 +17,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
@@ -110,10 +109,12 @@ class Echo {
     answers_.resize(3);
     RpcServerOptions options;
     options.program = "echo";
+    options.own_queue = false;
     options.configure = [this](grpc::ServerBuilder& builder) { queue_ = builder.AddCompletionQueue(); };
     auto server = RpcServer::Start(options, {&service_});
     if (!server.ok()) Die(server.status().ToString());
     server_ = *std::move(server);
+    server_->ServeCommonOn(*queue_);
     Arm();
     thread_ = std::thread([this] { work_.Drain(*queue_); });
   }
@@ -128,6 +129,7 @@ class Echo {
   void Arm() {
     using Unary = UnaryCall<grpc::ByteBuffer, grpc::ByteBuffer, Nothing>;
     const auto steer = std::make_shared<const Unary::Method>(Unary::Method{
+        .queue = &work_,
         .request = [this](auto* c, auto* r, auto* w, void* tag) { service_.RequestSteer(c, r, w, queue_.get(), queue_.get(), tag); },
         .arrive = [](const grpc::ByteBuffer&, Nothing&) { return Arrival{}; },
         .work =
@@ -138,6 +140,7 @@ class Echo {
     for (int i = 0; i < 128; ++i) Unary::Arm(steer);
     using Stream = PingPongCall<grpc::ByteBuffer, grpc::ByteBuffer, Nothing>;
     const auto stream = std::make_shared<const Stream::Method>(Stream::Method{
+        .queue = &work_,
         .request = [this](auto* c, auto* s, void* tag) { service_.RequestSteerStream(c, s, queue_.get(), queue_.get(), tag); },
         .arrive = [](const grpc::ByteBuffer&, Nothing&) { return Arrival{}; },
         .work =
@@ -201,6 +204,14 @@ bool ServerProcess::Start(const std::string& told) {
   return !target_.empty();
 }
 
+void RunSources(const std::string&, int in, int out) {
+  FakeSources sources;
+  sources.SetUpWorld("k-1");
+  AddTitles(sources);
+  Tell(out, absl::StrCat(sources.registry_target(), " ", sources.fill_target()));
+  WaitForEnd(in);
+}
+
 void RunSteerd(const std::string& told, int in, int out) {
   std::string folder = "/tmp/fairlead-serving-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) Die("no folder for the key");
@@ -208,18 +219,16 @@ void RunSteerd(const std::string& told, int in, int out) {
   std::ofstream(key) << GenerateEcKeyPair().value().private_pem;
   if (chmod(key.c_str(), 0600) != 0) Die("can't protect the key");
   {
-    FakeSources sources;
-    sources.SetUpWorld("k-1");
-    AddTitles(sources);
+    const std::vector<std::string> words = absl::StrSplit(told, ' ');
     SystemClock clock;
     Metrics metrics;
     SteeringServerOptions options;
-    options.sources.registry = sources.registry_target();
-    options.sources.fill = sources.fill_target();
+    options.sources.registry = words.at(1);
+    options.sources.fill = words.at(2);
     options.signing_key_dir = folder;
     options.trusted_proxies = "127.0.0.0/8";
     options.threads = 1;
-    options.overload.shed = absl::StrContains(told, "shed");
+    options.overload.shed = words.at(0) == "shed";
     const auto server = SteeringServer::Start(options, metrics, clock);
     if (!server.ok()) Die(server.status().ToString());
     if (!Serves((*server)->grpc_target())) Die("steerd doesn't get ready");
