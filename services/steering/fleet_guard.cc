@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/log/log.h"
-#include "services/steering/answer_writer.h"
+#include "services/steering/answer_texts.h"
 
 namespace fairlead {
 namespace {
