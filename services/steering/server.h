@@ -65,8 +65,8 @@ struct SteeringServerOptions {
   absl::Duration table_save_interval = absl::Minutes(3);
   // A table that is sharply smaller than the one on disk takes its place there, or a stand-in's, only after this time.
   absl::Duration table_hold = absl::Hours(1);
-  // A copy of the feeds that is smaller than this is read before the first answer. A larger one is read, and the table built from it, while
-  // the table on disk serves.
+  // A copy of the feeds' bulk that is smaller than this is written each save_interval, and read before the first answer. A larger one is
+  // written each table_save_interval, and read, and the table built from it, while the table on disk serves.
   uint64_t stand_in_from_bytes = uint64_t{64} << 20;
   TableBuilderOptions builder = {};
   ContentSteeringOptions content_steering = {};
@@ -109,6 +109,9 @@ class SteeringServer {
   absl::Status SaveNear() ABSL_LOCKS_EXCLUDED(save_mu_);
   // The feeds' bulk, and the table made of it.
   absl::Status SaveBulk() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
+  // The feeds' bulk while it is small enough to be written as often as the rest.
+  absl::Status SaveSmallFeeds() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
+  absl::Status SaveFeeds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_bulk_mu_);
   absl::Status SaveTable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_bulk_mu_);
   // Whether a table may take the place of a larger one; says so once if it may not.
   bool MayReplace(const ImageCounts& held, const ImageCounts& offered, std::optional<absl::Duration>& held_since);
@@ -150,6 +153,7 @@ class SteeringServer {
   absl::Mutex save_bulk_mu_;
   bool bulk_loaded_ ABSL_GUARDED_BY(save_bulk_mu_) = false;  // Before that, what is on disk is more than what is here.
   uint64_t saved_bulk_ ABSL_GUARDED_BY(save_bulk_mu_) = 0;
+  uint64_t bulk_bytes_ ABSL_GUARDED_BY(save_bulk_mu_) = 0;  // When it was last written.
   // What the table file was written of by this run. Not kept alive by that.
   struct SavedTable {
     std::weak_ptr<const LadderTable> ladders;

@@ -214,6 +214,7 @@ void SteeringServer::RunBuilder() {
 void SteeringServer::RunSaver() {
   while (Wait(options_.save_interval)) {
     if (const absl::Status saved = SaveNear(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
+    if (const absl::Status saved = SaveSmallFeeds(); !saved.ok()) LogError("feeds on disk not written", {{"why", saved}});
   }
 }
 
@@ -254,25 +255,37 @@ absl::Status SteeringServer::SaveNear() {
 absl::Status SteeringServer::SaveBulk() {
   if (options_.state_dir.empty()) return absl::OkStatus();
   absl::MutexLock lock(&save_bulk_mu_);
-  if (!bulk_loaded_) return absl::OkStatus();
+  absl::Status saved = SaveFeeds();
+  saved.Update(SaveTable());
+  return saved;
+}
+
+absl::Status SteeringServer::SaveSmallFeeds() {
+  // While a large table is written, what must be fresh doesn't wait for it.
+  if (!save_bulk_mu_.TryLock()) return absl::OkStatus();
+  const absl::Status saved = bulk_bytes_ < options_.stand_in_from_bytes ? SaveFeeds() : absl::OkStatus();
+  save_bulk_mu_.Unlock();
+  return saved;
+}
+
+absl::Status SteeringServer::SaveFeeds() {
   const uint64_t generation = sources_.bulk_generation();
-  if (generation != saved_bulk_) {
-    const std::vector<SnapshotSection> sections = sources_.SaveBulk();
-    if (!sections.empty()) {
-      if (const absl::Status written = WriteSnapshot(options_.state_dir, sections, kBulkFile); !written.ok()) {
-        metrics_.snapshot_failures.Increment();
-        return written;
-      }
-      saved_bulk_ = generation;
-    }
+  if (!bulk_loaded_ || generation == saved_bulk_) return absl::OkStatus();
+  const std::vector<SnapshotSection> sections = sources_.SaveBulk();
+  if (sections.empty()) return absl::OkStatus();
+  if (const absl::Status written = WriteSnapshot(options_.state_dir, sections, kBulkFile); !written.ok()) {
+    metrics_.snapshot_failures.Increment();
+    return written;
   }
-  return SaveTable();
+  saved_bulk_ = generation;
+  bulk_bytes_ = BytesOf(sections);
+  return absl::OkStatus();
 }
 
 absl::Status SteeringServer::SaveTable() {
   const std::shared_ptr<const ServingState> state = serving_.Get();
   const std::shared_ptr<const SteeringTable> table = state->table;
-  if (table == nullptr || stands_in()) return absl::OkStatus();
+  if (table == nullptr || !bulk_loaded_ || stands_in()) return absl::OkStatus();
   if (saved_table_.Is(*table)) return absl::OkStatus();  // Another topology has other ladders.
   TableExtras extras = ExtrasOf(*state, clock_.Now(), clock_.Monotonic());
   const ImageCounts counts = CountsOf(*table);

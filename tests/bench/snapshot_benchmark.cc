@@ -205,7 +205,7 @@ int Run(int argc, char** argv) {
     std::fprintf(stderr, "--scale: must be in (0, 1]\n");
     return 2;
   }
-  InitLog("bench");
+  InitLog("bench", LogLevel::kWarning);
   Rows rows;
   Bench bench(rows);
   if (file.empty()) {
