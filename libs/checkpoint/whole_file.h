@@ -25,12 +25,23 @@ namespace fairlead {
 inline std::string PreviousName(absl::string_view name) {
   return absl::StrCat(name, ".previous");
 }
+inline std::string TemporaryName(absl::string_view name) {
+  return absl::StrCat(name, ".tmp");
+}
 inline std::string RefusedName(absl::string_view name) {
   return absl::StrCat(name, ".refused");
 }
 
 // UNAVAILABLE naming the file and the system's reason; the old one is then still there.
 absl::Status ReplaceFile(const std::string& folder, absl::string_view name, absl::string_view bytes);
+
+// The second half of it, for a file too large to be made in memory: what stands under TemporaryName(name), durable already, becomes the
+// file, and the file the one before.
+absl::Status PutInPlace(const std::string& folder, absl::string_view name);
+
+// The newest that `use` takes, the current or the one before; its errors name the file. See FindNewest.
+std::string FindNewestFile(const std::string& folder, absl::string_view name,
+                           const std::function<absl::Status(const std::string& path)>& use, std::vector<absl::Status>& refused);
 
 // The newest that `use` takes, the current or the one before. Each refused one's error is added to `refused`, newest first, with its path.
 // The path of the one in use; empty if there is none.

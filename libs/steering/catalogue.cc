@@ -4,8 +4,12 @@
 #include <utility>
 
 #include "absl/strings/str_split.h"
+#include "libs/steering/catalogue_in_image.h"
 
 namespace fairlead {
+
+Catalogue::Catalogue() = default;
+Catalogue::~Catalogue() = default;
 
 std::shared_ptr<const Catalogue> Catalogue::Build(std::vector<TitleView> titles) {
   const std::shared_ptr<Catalogue> catalogue(new Catalogue());
@@ -17,10 +21,16 @@ std::shared_ptr<const Catalogue> Catalogue::Build(std::vector<TitleView> titles)
       for (const FileView& file : version.files) catalogue->by_number_[file.number] = {&title, &version, &file};
     }
   }
+  catalogue->file_count_ = catalogue->by_number_.size();
   return catalogue;
 }
 
+size_t Catalogue::title_count() const {
+  return in_image_ != nullptr ? in_image_->title_count() : titles_.size();
+}
+
 const TitleView* Catalogue::FindTitle(const TitleId& id) const {
+  if (in_image_ != nullptr) return in_image_->FindTitle(id.value());
   const auto at = by_id_.find(id.value());
   return at == by_id_.end() ? nullptr : &titles_[at->second];
 }
@@ -54,6 +64,7 @@ Catalogue::FileRef Catalogue::FindPath(absl::string_view path) const {
 }
 
 Catalogue::FileRef Catalogue::FindFile(uint32_t number) const {
+  if (in_image_ != nullptr) return in_image_->FindFile(number);
   const auto at = by_number_.find(number);
   return at == by_number_.end() ? FileRef() : at->second;
 }

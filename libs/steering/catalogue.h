@@ -1,4 +1,7 @@
 // Catalogue: titles, their versions and files, and which files one play needs. An immutable value; any thread.
+//
+// Built of views, it has them all at hand. From a table image (table_image.h) it makes a title when it is first asked for, some
+// microseconds, and keeps it; whoever asks next, or at the same time, gets the same one.
 #ifndef FAIRLEAD_LIBS_STEERING_CATALOGUE_H_
 #define FAIRLEAD_LIBS_STEERING_CATALOGUE_H_
 
@@ -25,6 +28,7 @@ class Catalogue {
   };
 
   static std::shared_ptr<const Catalogue> Build(std::vector<TitleView> titles);
+  ~Catalogue();
 
   // Null if unknown.
   const TitleView* FindTitle(const TitleId& id) const;
@@ -36,15 +40,19 @@ class Catalogue {
   FileRef FindPath(absl::string_view path) const;
   FileRef FindFile(uint32_t number) const;
 
-  const std::vector<TitleView>& titles() const { return titles_; }
-  size_t file_count() const { return by_number_.size(); }
+  size_t title_count() const;
+  size_t file_count() const { return file_count_; }
 
  private:
-  Catalogue() = default;
+  friend struct ImageParts;
+  class InImage;
+  Catalogue();
 
   std::vector<TitleView> titles_;
   absl::flat_hash_map<std::string, size_t> by_id_;
   absl::flat_hash_map<uint32_t, FileRef> by_number_;
+  size_t file_count_ = 0;
+  std::unique_ptr<const InImage> in_image_;  // Then the three above are empty.
 };
 
 }  // namespace fairlead

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "libs/steering/spread.h"
 
@@ -65,6 +66,26 @@ std::shared_ptr<const Fleet> Fleet::Build(std::vector<SiteView> sites, std::vect
   fleet->Join();
   fleet->TakeSlots(previous);
   fleet->Fingerprint();
+  return fleet;
+}
+
+std::shared_ptr<const Fleet> Fleet::UnderCondition(const Fleet& topology, const std::vector<ApplianceView>& appliances,
+                                                   const std::vector<LinkView>& links) {
+  const std::shared_ptr<Fleet> fleet(new Fleet(topology));
+  absl::flat_hash_map<ApplianceId, const ApplianceView*> boxes;
+  for (const ApplianceView& appliance : appliances) boxes.emplace(appliance.id, &appliance);
+  for (Box& box : fleet->boxes_) {
+    const auto now = boxes.find(box.view.id);
+    if (now != boxes.end() && now->second->site == box.view.site && now->second->kind == box.view.kind) {
+      box.view = *now->second;
+    } else {
+      box.view.admin = AdminState::kDisabled;
+      box.view.drain_stage = DrainStage::kRefusing;
+    }
+  }
+  for (const LinkView& link : links) {
+    if (const uint32_t number = fleet->FindLink(link.id); number != kNone) fleet->links_[number] = link;
+  }
   return fleet;
 }
 

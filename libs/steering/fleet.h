@@ -54,6 +54,11 @@ class Fleet {
   static std::shared_ptr<const Fleet> Build(std::vector<SiteView> sites, std::vector<ApplianceView> appliances, std::vector<LinkView> links,
                                             const Fleet* previous = nullptr);
 
+  // The same topology under another condition: `appliances` and `links` as they are now. A box that isn't among them, or that has another
+  // site or kind by now, serves nobody (DISABLED); what is new among them is left out. For a topology that ladders at hand are bound to.
+  static std::shared_ptr<const Fleet> UnderCondition(const Fleet& topology, const std::vector<ApplianceView>& appliances,
+                                                     const std::vector<LinkView>& links);
+
   const std::vector<Site>& sites() const { return sites_; }
   const std::vector<Box>& boxes() const { return boxes_; }
   const std::vector<LinkView>& links() const { return links_; }
@@ -70,6 +75,7 @@ class Fleet {
   static constexpr size_t kMaxIssues = 100;
 
  private:
+  friend struct ImageParts;
   Fleet() = default;
   void AddIssue(std::string sentence);
   void Join();

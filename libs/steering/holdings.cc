@@ -152,7 +152,8 @@ std::shared_ptr<const Holdings> HoldingsBook::Publish(const Fleet& fleet) {
   holdings->slot_of_box_.reserve(fleet.boxes().size());
   for (const Fleet::Box& box : fleet.boxes()) holdings->slot_of_box_.push_back(box.slot);
   holdings->fingerprint_ = fleet.fingerprint();
-  holdings->pool_ = pool_;
+  holdings->row_slots_ = slots_;
+  holdings->memory_ = pool_;
   // What this value no longer has, the one before may still show: it goes with that one. Where nobody reads any, at once.
   if (!retired_.empty()) {
     std::vector<Memory>& last = retired_.back().memory;

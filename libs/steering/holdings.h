@@ -74,9 +74,12 @@ class Holdings {
   }
   // Of the fleet that it was built for.
   uint64_t fingerprint() const { return fingerprint_; }
+  // How many slots its bitmaps have room for: at least the fleet's.
+  uint32_t row_slots() const { return row_slots_; }
 
  private:
   friend class HoldingsBook;
+  friend struct ImageParts;
   static constexpr size_t kPage = 512;  // Words: 4 KiB.
   using Page = const Row*;
   Holdings() = default;
@@ -84,7 +87,8 @@ class Holdings {
   std::vector<Page> pages_;
   std::vector<uint32_t> slot_of_box_;  // Fleet::kNone: it serves nobody.
   uint64_t fingerprint_ = 0;
-  std::shared_ptr<RowPool> pool_;  // What pages and rows lie in.
+  uint32_t row_slots_ = 0;              // That bitmaps have room for.
+  std::shared_ptr<const void> memory_;  // What pages and rows lie in.
 };
 
 class HoldingsBook {

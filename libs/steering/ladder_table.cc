@@ -45,17 +45,28 @@ LadderTable::Found LadderTable::Find(const IpAddress& client) const {
 
 std::vector<RouteView> LadderTable::RoutesCovering(const IpAddress& client) const {
   std::vector<RouteView> covering;
-  index_->leaves().ForEachCovering(client, [&](const Prefix& prefix, const uint32_t& leaf) {
-    for (const PackedRoute& route : *sets_[facts_[leaf].set]) {
-      covering.push_back({.prefix = prefix,
+  for (const uint32_t leaf : LeavesCovering(client)) {
+    for (const PackedRoute& route : RoutesOf(facts_[leaf].set)) {
+      covering.push_back({.prefix = facts_[leaf].prefix,
                           .session = route.session,
                           .neighbour_as = route.neighbour_as,
                           .med = route.med,
                           .as_path_length = route.as_path_length,
                           .demoted = route.demoted != 0});
     }
-  });
+  }
   return covering;
+}
+
+std::vector<uint32_t> LadderTable::LeavesCovering(const IpAddress& client) const {
+  std::vector<uint32_t> leaves;
+  if (in_image_ == nullptr) {
+    index_->leaves().ForEachCovering(client, [&](const Prefix&, const uint32_t& leaf) { leaves.push_back(leaf); });
+    return leaves;
+  }
+  for (uint32_t leaf = LeafOf(client); leaf != 0; leaf = in_image_->parents[leaf]) leaves.push_back(leaf);
+  std::reverse(leaves.begin(), leaves.end());
+  return leaves;
 }
 
 }  // namespace fairlead

@@ -92,12 +92,13 @@ class LadderTable {
   const std::vector<LadderSession>& resolved() const { return sessions_->resolved; }
   // Of the fleet that it was built for.
   uint64_t fingerprint() const { return fingerprint_; }
-  size_t prefixes() const { return index_->leaves().size(); }
+  size_t prefixes() const { return in_image_ == nullptr ? index_->leaves().size() : leaves_.size() - 1; }
   size_t distinct_ladders() const { return distinct_; }
   size_t routes_left_out() const { return left_out_; }
 
  private:
   friend class LadderBook;
+  friend struct ImageParts;
 
   struct Leaf {
     uint64_t head = 0;  // Where its rungs stand, and in the low 16 bits how many.
@@ -122,7 +123,20 @@ class LadderTable {
   struct Slots {
     std::vector<uint32_t> box;
   };
+  // Of a table that lies in an image (table_image.h): leaves are in the order of their prefixes, and route sets lie there.
+  struct InImage {
+    std::shared_ptr<const void> keeper;
+    absl::Span<const uint64_t> set_starts;  // Of each set, and one behind.
+    absl::Span<const PackedRoute> routes;
+    std::vector<uint32_t> parents;  // By leaf: that of the longest prefix which covers its own; 0: none.
+  };
   LadderTable() = default;
+  absl::Span<const PackedRoute> RoutesOf(uint32_t set) const {
+    if (in_image_ == nullptr) return *sets_[set];
+    return in_image_->routes.subspan(in_image_->set_starts[set], in_image_->set_starts[set + 1] - in_image_->set_starts[set]);
+  }
+  // Leaves whose prefix covers `client`, from the shortest to the longest.
+  std::vector<uint32_t> LeavesCovering(const IpAddress& client) const;
 
   std::shared_ptr<const Sessions> sessions_;
   std::shared_ptr<const LeafIndex> index_;
@@ -131,7 +145,8 @@ class LadderTable {
   Paged<std::shared_ptr<const RouteSet>> sets_;  // The first is empty.
   Paged<Tail> tails_;
   std::shared_ptr<const Slots> slots_;
-  std::shared_ptr<RowPool> pool_;  // Where heads lie.
+  std::shared_ptr<RowPool> pool_;  // Where heads lie; null in an image.
+  std::unique_ptr<const InImage> in_image_;
   uint64_t fingerprint_ = 0;
   size_t left_out_ = 0;
   size_t distinct_ = 0;

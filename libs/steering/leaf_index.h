@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/types/span.h"
 #include "libs/net/ip_address.h"
 #include "libs/net/lpm_table.h"
 #include "libs/net/prefix.h"
@@ -28,6 +29,9 @@ class LeafIndex {
   LeafIndex() = default;
   LeafIndex(const LeafIndex& other);
   LeafIndex& operator=(const LeafIndex&) = delete;
+
+  // Of prefixes that nobody will change or walk: where there are many, leaves() stays empty. `routes` in the order of Prefix.
+  static std::shared_ptr<const LeafIndex> ForLookups(absl::Span<const LpmRoute> routes);
 
   // 0 where nothing matches.
   uint32_t Find(const IpAddress& client) const {

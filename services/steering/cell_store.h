@@ -89,6 +89,9 @@ class CellStore {
   void Restore(FeedPosition position, std::vector<Entry> entries) { raw_.Restore(position, entries), Index(true, entries); }
   // The entries as they came: for the copy on disk.
   HeldFeed<Entry> Held() const { return raw_.Held(); }
+  // What is small and changes with every report, and the rest: routes and holdings.
+  HeldFeed<Entry> HeldNear() const { return raw_.HeldOutside(BulkKeys()); }
+  HeldFeed<Entry> HeldBulk() const { return raw_.HeldWithin(BulkKeys()); }
   std::vector<std::string> Keys() const { return raw_.Keys(); }
   FeedPosition position() const { return raw_.position(); }
   uint64_t generation() const { return raw_.generation(); }
@@ -118,6 +121,7 @@ class CellStore {
   uint64_t unreadable() const { return unreadable_; }
 
  private:
+  static std::vector<std::string> BulkKeys() { return {"holdings/", "route/"}; }
   void Index(bool whole, const std::vector<Entry>& entries) ABSL_LOCKS_EXCLUDED(mu_);
   void Erase(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Put(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

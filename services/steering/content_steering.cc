@@ -35,6 +35,7 @@ constexpr size_t kMaxAuthority = 255;
 
 absl::Status Ready(const ServingState& state) {
   if (state.table == nullptr) return state.why_none;
+  if (state.titles == nullptr) return absl::UnavailableError("what playlists say of titles isn't read yet: serving from the table on disk");
   return state.key_id.empty() ? state.why_no_key : absl::OkStatus();
 }
 

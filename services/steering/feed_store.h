@@ -9,6 +9,7 @@
 #ifndef FAIRLEAD_SERVICES_STEERING_FEED_STORE_H_
 #define FAIRLEAD_SERVICES_STEERING_FEED_STORE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
 #include "libs/feed/feed_replica.h"
 #include "libs/feed/position.h"
@@ -60,6 +62,29 @@ class FeedStore {
     for (const auto& [key, entry] : entries_) held.entries.push_back(entry);
     return held;
   }
+  // The entries whose keys begin with one of `prefixes`, or those whose keys begin with none of them; the others aren't walked over.
+  HeldFeed<Entry> HeldWithin(const std::vector<std::string>& prefixes) const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    HeldFeed<Entry> held{.position = position_, .entries = {}};
+    for (const std::string& prefix : prefixes) {
+      const auto end = Behind(prefix);
+      for (auto at = entries_.lower_bound(prefix); at != end; ++at) held.entries.push_back(at->second);
+    }
+    return held;
+  }
+  HeldFeed<Entry> HeldOutside(const std::vector<std::string>& prefixes) const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    HeldFeed<Entry> held{.position = position_, .entries = {}};
+    for (auto at = entries_.begin(); at != entries_.end();) {
+      const auto in = std::find_if(prefixes.begin(), prefixes.end(), [&](const std::string& p) { return absl::StartsWith(at->first, p); });
+      if (in != prefixes.end()) {
+        at = Behind(*in);
+      } else {
+        held.entries.push_back((at++)->second);
+      }
+    }
+    return held;
+  }
   std::vector<std::string> Keys() const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     std::vector<std::string> keys;
@@ -78,8 +103,15 @@ class FeedStore {
   }
 
  private:
+  // The first entry behind those whose keys begin with `prefix`, which ends in a letter or '/'.
+  using Entries = absl::btree_map<std::string, std::shared_ptr<const Entry>>;
+  typename Entries::const_iterator Behind(std::string prefix) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    ++prefix.back();
+    return entries_.lower_bound(prefix);
+  }
+
   mutable absl::Mutex mu_;
-  absl::btree_map<std::string, std::shared_ptr<const Entry>> entries_ ABSL_GUARDED_BY(mu_);
+  Entries entries_ ABSL_GUARDED_BY(mu_);
   FeedPosition position_ ABSL_GUARDED_BY(mu_);
   uint64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
 };

@@ -26,6 +26,8 @@ ABSL_FLAG(std::string, metrics_listen, "127.0.0.1:7084", "Where to serve /metric
 ABSL_FLAG(std::string, registry, "127.0.0.1:7001", "registryd, for the configuration");
 ABSL_FLAG(std::string, fill, "127.0.0.1:7003", "filld, for the catalogue");
 ABSL_FLAG(std::string, state_dir, "", "Folder of the last-known-good copy; empty: none is kept");
+ABSL_FLAG(std::string, snapshot, "",
+          "A table file (steering.table of a state_dir, or a generated one) to serve from alone, without any source");
 ABSL_FLAG(std::string, signing_key_dir, "", "Folder of <key id>.pem, mode 0600; without it no URL can be signed");
 ABSL_FLAG(std::string, trusted_proxies, "127.0.0.0/8,::1/128", "Addresses or prefixes of proxies whose word about the client is believed");
 ABSL_FLAG(std::string, forwarded_header, "x-forwarded-for", "In which header they say it: x-forwarded-for, forwarded (RFC 7239) or none");
@@ -50,6 +52,10 @@ ABSL_FLAG(int64_t, max_backlog, 128, "Requests that may wait at a completion que
 ABSL_FLAG(int, max_streams_a_connection, 100, "Calls and streams that may be under way on a connection; more wait at the caller");
 ABSL_FLAG(int64_t, token_cache_entries, 200'000, "Tokens that are kept, 640 bytes each");
 ABSL_FLAG(absl::Duration, save_interval, absl::Seconds(5), "How often the last-known-good copy is written, if anything changed");
+ABSL_FLAG(absl::Duration, table_save_interval, absl::Minutes(3),
+          "How often the bulk of the feeds and the table made of them are written, if they changed");
+ABSL_FLAG(absl::Duration, table_hold, absl::Hours(1),
+          "For how long a table that is sharply smaller than the one on disk doesn't replace it");
 ABSL_FLAG(absl::Duration, build_interval, absl::Milliseconds(100), "How often the table is rebuilt at most");
 
 namespace {
@@ -68,6 +74,7 @@ fairlead::SteeringServerOptions OptionsFromFlags() {
   options.sources.fill = absl::GetFlag(FLAGS_fill);
   options.sources.subscriber = absl::StrCat("steerd@", HostName());
   options.state_dir = absl::GetFlag(FLAGS_state_dir);
+  options.snapshot = absl::GetFlag(FLAGS_snapshot);
   options.signing_key_dir = absl::GetFlag(FLAGS_signing_key_dir);
   options.trusted_proxies = absl::GetFlag(FLAGS_trusted_proxies);
   options.forwarded_header = absl::GetFlag(FLAGS_forwarded_header);
@@ -88,6 +95,8 @@ fairlead::SteeringServerOptions OptionsFromFlags() {
   options.overload.max_backlog = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_max_backlog)));
   options.token_cache_entries = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_token_cache_entries)));
   options.save_interval = std::max(absl::GetFlag(FLAGS_save_interval), absl::Milliseconds(100));
+  options.table_save_interval = std::max(absl::GetFlag(FLAGS_table_save_interval), absl::Milliseconds(100));
+  options.table_hold = std::max(absl::GetFlag(FLAGS_table_hold), absl::ZeroDuration());
   options.build_interval = std::max(absl::GetFlag(FLAGS_build_interval), absl::Milliseconds(1));
   return options;
 }

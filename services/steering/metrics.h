@@ -74,6 +74,12 @@ struct SteeringMetrics {
   prometheus::Counter& snapshots_written;
   prometheus::Counter& snapshot_failures;
   prometheus::Gauge& snapshot_bytes;
+  prometheus::Counter& table_files_written;
+  prometheus::Counter& table_file_failures;
+  prometheus::Gauge& table_file_bytes;
+  prometheus::Gauge& table_file_seconds;
+  prometheus::Gauge& table_file_age;
+  prometheus::Gauge& table_held;
 
   prometheus::Counter& playlists;
   prometheus::Counter& manifests_decided;

@@ -10,13 +10,9 @@
 #include "libs/base/status_macros.h"
 #include "libs/log/log.h"
 #include "services/steering/http_front.h"
-#include "services/steering/snapshot_file.h"
 
 namespace fairlead {
 namespace {
-
-// The part of the copy on disk that is no feed: ids of the boxes that the guard believes to be gone.
-constexpr char kGuardSection[] = "guard";
 
 // Made if it isn't there, readable by nobody else: other programs bring what belongs there later.
 absl::Status EnsureFolder(absl::string_view flag, const std::string& path) {
@@ -43,6 +39,9 @@ absl::Status SteeringServerOptions::Validate() const {
   if (token_cache_entries < 8 || token_cache_entries > kMostTokens) {
     return InvalidField("token_cache_entries", absl::StrCat(token_cache_entries), absl::StrCat("must be in [8, ", kMostTokens, "]"));
   }
+  if (!snapshot.empty() && !state_dir.empty()) {
+    return InvalidField("snapshot", snapshot, "serves from that file alone, and state_dir is set as well");
+  }
   return overload.Validate();
 }
 
@@ -68,37 +67,6 @@ absl::Status SteeringServer::OpenKeys() {
   return absl::OkStatus();
 }
 
-// A copy that can't be used is no reason not to start: the sources will come.
-void SteeringServer::LoadCopy() {
-  if (options_.state_dir.empty()) return;
-  LoadedSnapshot loaded = LoadSnapshot(options_.state_dir);
-  for (const absl::Status& refused : loaded.refused) {
-    metrics_.snapshot_failures.Increment();
-    LogError("copy on disk refused", {{"why", refused}});
-  }
-  if (!loaded.sections.has_value()) {
-    LogWarning("no copy on disk to start from", {{"state_dir", options_.state_dir}});
-    return;
-  }
-  std::vector<SnapshotSection> feeds;
-  for (SnapshotSection& section : *loaded.sections) {
-    if (section.name != kGuardSection) {
-      feeds.push_back(std::move(section));
-      continue;
-    }
-    for (std::string& id : section.entries) gone_from_copy_.emplace_back(std::move(id));
-  }
-  if (const absl::Status restored = sources_.Restore(feeds); !restored.ok()) {
-    gone_from_copy_.clear();
-    metrics_.snapshot_failures.Increment();
-    LogError("copy on disk refused", {{"file", loaded.file}, {"why", restored}});
-    return;
-  }
-  LogInfo("starting from the copy on disk", {{"file", loaded.file}, {"sources", feeds.size()}});
-  absl::MutexLock lock(&save_mu_);
-  saved_generation_ = sources_.generation();
-}
-
 absl::Status SteeringServer::Init() {
   RETURN_IF_ERROR(options_.Validate());
   ASSIGN_OR_RETURN(ClientAddressPolicy addresses, ClientAddressPolicy::Parse({.trusted_proxies = options_.trusted_proxies,
@@ -107,12 +75,27 @@ absl::Status SteeringServer::Init() {
                                                                               .address_setters = options_.address_setters}));
   if (!options_.state_dir.empty()) RETURN_IF_ERROR(EnsureFolder("state_dir", options_.state_dir));
   RETURN_IF_ERROR(OpenKeys());
-  LoadCopy();
-  data_ports_ = std::make_unique<DataPorts>(options_.data_ports, metrics_);
-  builder_ = std::make_unique<TableBuilder>(options_.builder, sources_, signer_.get(), metrics_, serving_,
-                                            GuardWitnesses{.ports = data_ports_.get(), .clients = &client_failures_});
-  builder_->RestoreGone(gone_from_copy_);
-  builder_->Tick(clock_.Monotonic());  // So that what came from disk is served from the first request on.
+  // So that what came from disk is served from the first request on.
+  if (!options_.snapshot.empty()) {
+    RETURN_IF_ERROR(StartFromFileAlone());
+  } else {
+    LoadNear();
+    LoadStandIn();
+    if (stand_in_ == nullptr) LoadBulk();
+    data_ports_ = std::make_unique<DataPorts>(options_.data_ports, metrics_);
+    builder_ = std::make_unique<TableBuilder>(options_.builder, sources_, signer_.get(), metrics_, serving_,
+                                              GuardWitnesses{.ports = data_ports_.get(), .clients = &client_failures_});
+    builder_->RestoreGone(gone_from_copy_);
+    if (stand_in_ == nullptr) {
+      builder_->Tick(clock_.Monotonic());
+    } else {
+      builder_->StandBehind([this](const SteeringTable& table) { return TakeOver(table); });
+    }
+  }
+  if (stand_in_ != nullptr) {
+    stand_in_->RestoreGone(gone_from_copy_);
+    stand_in_->Tick(clock_.Monotonic());
+  }
   {
     absl::MutexLock lock(&save_mu_);
     saved_gone_ = serving_.Get()->gone;
@@ -138,10 +121,21 @@ absl::Status SteeringServer::Init() {
   http.address = options_.http_listen;
   http.threads = std::max(1, options_.threads / 2);
   ASSIGN_OR_RETURN(http_, HttpServer::Start(http, [this](const HttpRequest& request) { return AnswerRequest(request); }));
-  sources_.Start(grpc_->queues().back());
-  builder_thread_ = std::thread([this] { RunBuilder(); });
   if (tokens_ != nullptr) signer_thread_ = std::thread([this] { RunSigner(); });
-  if (!options_.state_dir.empty()) saver_thread_ = std::thread([this] { RunSaver(); });
+  if (stand_in_ != nullptr) {
+    {
+      absl::MutexLock lock(&stop_mu_);
+      stands_in_ = true;
+    }
+    stand_in_thread_ = std::thread([this] { RunStandIn(); });
+  }
+  if (builder_ == nullptr) return absl::OkStatus();  // The file alone.
+  sources_.StartConfig(grpc_->queues().back());
+  builder_thread_ = std::thread([this] { RunBuilder(); });
+  if (!options_.state_dir.empty()) {
+    saver_thread_ = std::thread([this] { RunSaver(); });
+    bulk_saver_thread_ = std::thread([this] { RunBulkSaver(); });
+  }
   return absl::OkStatus();
 }
 
@@ -162,51 +156,6 @@ bool SteeringServer::Wait(absl::Duration time) {
 void SteeringServer::RunSigner() {
   constexpr absl::Duration kEvery = absl::Milliseconds(100);
   while (Wait(kEvery)) tokens_->SignAhead(clock_.Now());
-}
-
-void SteeringServer::RunBuilder() {
-  bool serving = steerer_->Health().ok();
-  do {
-    builder_->Tick(clock_.Monotonic());
-    ShowCounters();
-    const absl::Status health = steerer_->Health();
-    if (health.ok() == serving) continue;
-    serving = health.ok();
-    rpc_->SetServing(serving);
-    LogInfo(serving ? "serving" : "not serving", {{"why", health}});
-  } while (Wait(options_.build_interval));
-}
-
-void SteeringServer::RunSaver() {
-  while (Wait(options_.save_interval)) {
-    if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
-  }
-}
-
-absl::Status SteeringServer::SaveNow() {
-  if (options_.state_dir.empty()) return absl::OkStatus();
-  absl::MutexLock lock(&save_mu_);
-  const uint64_t generation = sources_.generation();
-  const std::shared_ptr<const std::vector<ApplianceId>> gone = serving_.Get()->gone;
-  if (generation == saved_generation_ && gone == saved_gone_) return absl::OkStatus();
-  std::vector<SnapshotSection> sections = sources_.Save();
-  if (sections.empty()) return absl::OkStatus();
-  SnapshotSection& guard = sections.emplace_back();
-  guard = {.name = kGuardSection, .position = {}, .saved_at = clock_.Now(), .age = {}, .entries = {}};
-  for (const ApplianceId& id : *gone) guard.entries.push_back(id.value());
-  if (const absl::Status written = WriteSnapshot(options_.state_dir, sections); !written.ok()) {
-    metrics_.snapshot_failures.Increment();
-    return written;
-  }
-  saved_generation_ = generation;
-  saved_gone_ = gone;
-  metrics_.snapshots_written.Increment();
-  size_t bytes = 0;
-  for (const SnapshotSection& section : sections) {
-    for (const std::string& entry : section.entries) bytes += entry.size();
-  }
-  metrics_.snapshot_bytes.Set(static_cast<double>(bytes));
-  return absl::OkStatus();
 }
 
 void SteeringServer::ShowCounters() {
@@ -236,8 +185,10 @@ void SteeringServer::Shutdown(absl::Duration grace) {
   if (rpc_ != nullptr) rpc_->Shutdown(grace);
   sources_.Stop();  // While the queue that its clients read from is still served. What it holds stays.
   if (grpc_ != nullptr) grpc_->Shutdown();
-  if (builder_thread_.joinable()) builder_thread_.join();
+  if (builder_thread_.joinable()) builder_thread_.join();  // It may join the stand-in's.
+  if (stand_in_thread_.joinable()) stand_in_thread_.join();
   if (saver_thread_.joinable()) saver_thread_.join();
+  if (bulk_saver_thread_.joinable()) bulk_saver_thread_.join();
   if (signer_thread_.joinable()) signer_thread_.join();
   if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
 }

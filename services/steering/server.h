@@ -5,11 +5,14 @@
 //   server->grpc_target(); server->http_port();
 //   server->Shutdown(absl::Seconds(5));
 //
-// Thread-safe. Starts with every source dead: it then serves from the copy in state_dir, or answers UNAVAILABLE with the reason.
+// Thread-safe. Starts with every source dead: it then serves from the copies in state_dir, or answers UNAVAILABLE with the reason. Where
+// these are large, the table on disk serves while the feeds are read and the next one is built (stand_in.h).
 #ifndef FAIRLEAD_SERVICES_STEERING_SERVER_H_
 #define FAIRLEAD_SERVICES_STEERING_SERVER_H_
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -36,8 +39,10 @@
 #include "services/steering/overload_gate.h"
 #include "services/steering/service.h"
 #include "services/steering/sources.h"
+#include "services/steering/stand_in.h"
 #include "services/steering/steerer.h"
 #include "services/steering/table_builder.h"
+#include "services/steering/table_file.h"
 
 namespace fairlead {
 
@@ -46,6 +51,7 @@ struct SteeringServerOptions {
   std::string http_listen = "127.0.0.1:0";
   SourcesOptions sources;
   std::string state_dir;        // Empty: no copy on disk.
+  std::string snapshot;         // A table file to serve from alone, without any source; empty: none.
   std::string signing_key_dir;  // Empty: no URLs can be signed.
   // Whose address counts: see ClientAddressOptions.
   std::string trusted_proxies;
@@ -59,6 +65,12 @@ struct SteeringServerOptions {
   size_t token_cache_entries = TokenCacheOptions().max_entries;
   absl::Duration build_interval = absl::Milliseconds(100);
   absl::Duration save_interval = absl::Seconds(5);
+  absl::Duration table_save_interval = absl::Minutes(3);
+  // A table that is sharply smaller than the one on disk takes its place there, or a stand-in's, only after this time.
+  absl::Duration table_hold = absl::Hours(1);
+  // A copy of the feeds' bulk that is smaller than this is written each save_interval, and read before the first answer. A larger one is
+  // written each table_save_interval, and read, and the table built from it, while the table on disk serves.
+  uint64_t stand_in_from_bytes = uint64_t{64} << 20;
   TableBuilderOptions builder = {};
   DataPortsOptions data_ports = {};
   ContentSteeringOptions content_steering = {};
@@ -82,8 +94,10 @@ class SteeringServer {
   HttpResponse AnswerRequest(const HttpRequest& request) const;
   // What requests are answered from now.
   std::shared_ptr<const ServingState> state() const { return serving_.Get(); }
-  // Writes the copy on disk if anything changed since the last one. Does nothing without state_dir.
-  absl::Status SaveNow() ABSL_LOCKS_EXCLUDED(save_mu_);
+  // Writes the copies on disk of what changed since the last ones. Does nothing without state_dir.
+  absl::Status SaveNow() ABSL_LOCKS_EXCLUDED(save_mu_, save_bulk_mu_);
+  // Whether the table on disk is what is served from.
+  bool stands_in() const ABSL_LOCKS_EXCLUDED(stop_mu_);
   // Ends running calls within `grace`, saves, stops. A second call does nothing.
   void Shutdown(absl::Duration grace) ABSL_LOCKS_EXCLUDED(stop_mu_);
 
@@ -91,12 +105,29 @@ class SteeringServer {
   SteeringServer(const SteeringServerOptions& options, Metrics& metrics, const Clock& clock);
   absl::Status Init();
   absl::Status OpenKeys();
-  void LoadCopy();
+  void LoadNear();
+  void LoadBulk() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
+  // The table on disk, if it is worth serving from.
+  void LoadStandIn() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
+  absl::Status StartFromFileAlone();
+  absl::Status SaveNear() ABSL_LOCKS_EXCLUDED(save_mu_);
+  // The feeds' bulk, and the table made of it.
+  absl::Status SaveBulk() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
+  // The feeds' bulk while it is small enough to be written as often as the rest.
+  absl::Status SaveSmallFeeds() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
+  absl::Status SaveFeeds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_bulk_mu_);
+  absl::Status SaveTable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_bulk_mu_);
+  // Whether a table may take the place of a larger one; says so once if it may not.
+  bool MayReplace(const ImageCounts& held, const ImageCounts& offered, std::optional<absl::Duration>& held_since);
+  std::optional<TableBuilder::TakenOver> TakeOver(const SteeringTable& table) ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunBuilder() ABSL_LOCKS_EXCLUDED(stop_mu_);
+  void RunStandIn() ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunSaver() ABSL_LOCKS_EXCLUDED(stop_mu_);
+  void RunBulkSaver() ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunSigner() ABSL_LOCKS_EXCLUDED(stop_mu_);
   // False once the server stops.
   bool Wait(absl::Duration time) ABSL_LOCKS_EXCLUDED(stop_mu_);
+  void ShowHealth(bool& serving);
   void ShowCounters();
 
   const SteeringServerOptions options_;
@@ -109,6 +140,7 @@ class SteeringServer {
   std::vector<ApplianceId> gone_from_copy_;  // Written by LoadCopy only.
   ClientFailures client_failures_;
   std::unique_ptr<DataPorts> data_ports_;
+  std::unique_ptr<StandIn> stand_in_;        // While it serves, its thread's; then the builder's, which lets go of it.
   std::unique_ptr<TableBuilder> builder_;
   std::unique_ptr<OverloadGate> gate_;
   std::unique_ptr<Steerer> steerer_;
@@ -117,13 +149,33 @@ class SteeringServer {
   std::unique_ptr<RpcServer> rpc_;
   std::unique_ptr<HttpServer> http_;
   std::thread builder_thread_;
+  std::thread stand_in_thread_;
   std::thread saver_thread_;
+  std::thread bulk_saver_thread_;
   std::thread signer_thread_;
   absl::Mutex save_mu_;
   uint64_t saved_generation_ ABSL_GUARDED_BY(save_mu_) = 0;
   std::shared_ptr<const std::vector<ApplianceId>> saved_gone_ ABSL_GUARDED_BY(save_mu_);
-  absl::Mutex stop_mu_;
+  absl::Mutex save_bulk_mu_;
+  bool bulk_loaded_ ABSL_GUARDED_BY(save_bulk_mu_) = false;  // Before that, what is on disk is more than what is here.
+  uint64_t saved_bulk_ ABSL_GUARDED_BY(save_bulk_mu_) = 0;
+  uint64_t bulk_bytes_ ABSL_GUARDED_BY(save_bulk_mu_) = 0;  // When it was last written.
+  // What the table file was written of by this run. Not kept alive by that.
+  struct SavedTable {
+    std::weak_ptr<const LadderTable> ladders;
+    std::weak_ptr<const Holdings> holdings;
+    std::weak_ptr<const Catalogue> catalogue;
+    bool Is(const SteeringTable& table) const {
+      return ladders.lock() == table.ladders && holdings.lock() == table.holdings && catalogue.lock() == table.catalogue;
+    }
+  };
+  SavedTable saved_table_ ABSL_GUARDED_BY(save_bulk_mu_);
+  std::optional<ImageCounts> on_disk_ ABSL_GUARDED_BY(save_bulk_mu_);  // Of the table file.
+  std::optional<absl::Duration> save_held_since_ ABSL_GUARDED_BY(save_bulk_mu_);
+  std::optional<absl::Duration> take_over_held_since_;  // The builder's thread.
+  mutable absl::Mutex stop_mu_;
   bool stopping_ ABSL_GUARDED_BY(stop_mu_) = false;
+  bool stands_in_ ABSL_GUARDED_BY(stop_mu_) = false;
 };
 
 }  // namespace fairlead

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -70,6 +71,35 @@ TEST_F(SteeringServerTest, StartsFromItsCopyOnDiskWithEverythingElseDead) {
   ASSERT_THAT(after.sources(), SizeIs(4));
   for (const sv1::SourceAge& source : after.sources()) EXPECT_TRUE(source.from_disk()) << source.ShortDebugString();
   EXPECT_EQ(after.sources(0).position().version(), before.sources(0).position().version());
+}
+
+// As after a kill: what was written by itself must do.
+TEST_F(SteeringServerTest, StartsFromWhatTheSaverWroteByItself) {
+  sources_->SetUpWorld("k-1");
+  SteeringServerOptions options = Options();
+  options.save_interval = absl::Milliseconds(20);
+  options.table_save_interval = absl::Hours(1);
+  StartServer(options);
+  ASSERT_TRUE(Eventually([&] { return Answers(kInside) && First(kInside) == "sites/emb"; })) << LastError(kInside);
+  options.state_dir = folder_ + "/copied";
+  std::filesystem::create_directory(options.state_dir);
+  options.save_interval = absl::Hours(1);
+  // Until all of the world is in the files: 4 holdings and 4 routes of cell 1, and the state of its 4 boxes.
+  ASSERT_TRUE(Eventually([&] {
+    for (const char* file : {kSnapshotFile, kBulkFile}) {
+      std::error_code error;  // Not there yet.
+      std::filesystem::copy_file(absl::StrCat(state_dir(), "/", file), absl::StrCat(options.state_dir, "/", file),
+                                 std::filesystem::copy_options::overwrite_existing, error);
+    }
+    const LoadedSnapshot near = LoadSnapshot(options.state_dir);
+    const LoadedSnapshot bulk = LoadSnapshot(options.state_dir, kBulkFile);
+    return near.sections.has_value() && near.sections->size() == 4 && near.sections->at(1).entries.size() >= 4 &&
+           bulk.sections.has_value() && bulk.sections->size() == 3 && bulk.sections->at(1).entries.size() == 8;
+  }));
+  sources_->Stop();
+  StartServer(options);
+  EXPECT_FALSE(server_->stands_in());
+  EXPECT_THAT(Boxes(kInside), SizeIs(4));
 }
 
 TEST_F(SteeringServerTest, WhenSourcesReturnTheCopyIsConfirmedAndChangesFlowAgain) {

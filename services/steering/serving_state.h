@@ -25,7 +25,7 @@ struct ServingState {
   absl::Status why_no_key = absl::UnavailableError("no signing key yet: starting");
   std::shared_ptr<const AnswerTexts> texts;                // Of the table's fleet; never null beside a table.
   std::shared_ptr<const PlaylistPaths> unusual_playlists;  // Never null beside a table.
-  std::shared_ptr<const TitleRecords> titles;              // Never null beside a table.
+  std::shared_ptr<const TitleRecords> titles;              // Null while the table is one from disk: playlists must wait.
   // Boxes that the guard believes to be gone: for the copy on disk.
   std::shared_ptr<const std::vector<ApplianceId>> gone = std::make_shared<const std::vector<ApplianceId>>();
   // Positions are those that the table was built from, or later.

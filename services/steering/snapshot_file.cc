@@ -16,7 +16,7 @@
 namespace fairlead {
 namespace {
 
-constexpr absl::string_view kFirstLine = "fairlead steering snapshot 2\n";
+constexpr absl::string_view kFirstLine = "fairlead steering snapshot 3\n";
 constexpr size_t kMostFileBytes = size_t{16} << 30;
 // The registry's, the catalogue's, the guard's, and one a cell.
 constexpr size_t kMostSections = 10'000;
@@ -139,12 +139,12 @@ absl::StatusOr<std::vector<SnapshotSection>> DecodeSnapshot(absl::string_view by
   return sections;
 }
 
-absl::Status WriteSnapshot(const std::string& folder, const std::vector<SnapshotSection>& sections) {
-  return ReplaceFile(folder, kSnapshotFile, EncodeSnapshot(sections));
+absl::Status WriteSnapshot(const std::string& folder, const std::vector<SnapshotSection>& sections, absl::string_view name) {
+  return ReplaceFile(folder, name, EncodeSnapshot(sections));
 }
 
-LoadedSnapshot LoadSnapshot(const std::string& folder) {
-  auto loaded = LoadNewest<std::vector<SnapshotSection>>(folder, kSnapshotFile, kMostFileBytes, DecodeSnapshot);
+LoadedSnapshot LoadSnapshot(const std::string& folder, absl::string_view name) {
+  auto loaded = LoadNewest<std::vector<SnapshotSection>>(folder, name, kMostFileBytes, DecodeSnapshot);
   return {.sections = std::move(loaded.value), .file = std::move(loaded.file), .refused = std::move(loaded.refused)};
 }
 

@@ -1,6 +1,8 @@
-// The last-known-good copy of the feeds on disk, from which a steerd serves when everything else is dead.
+// The last-known-good copies of the feeds on disk, from which a steerd serves when everything else is dead. Two of one shape: one of what
+// is small and must be fresh (configuration, the state of boxes and sessions, whom the guard believes gone), and one of the bulk
+// (catalogue, routes, holdings), which is written seldom.
 //
-// One file: a line of text with the format's name and version, then a section a feed and one of the guard's (a line of text: name,
+// A file: a line of text with the format's name and version, then a section a feed and one of the guard's (a line of text: name,
 // position, when it was saved, how old it was then, count, size, XXH3 checksum; then the entries, each with its length before it), then a
 // last line with the number of sections and a checksum of their lines. A section's checksum covers its line up to itself and all its bytes,
 // so a flipped bit anywhere is noticed; by the last line's, so is a section that is missing, there twice or from another copy, and so is a
@@ -40,15 +42,18 @@ absl::StatusOr<std::vector<SnapshotSection>> DecodeSnapshot(absl::string_view by
 inline constexpr char kSnapshotFile[] = "steering.snapshot";
 inline constexpr char kPreviousSnapshotFile[] = "steering.snapshot.previous";
 
+// Of the bulk.
+inline constexpr char kBulkFile[] = "steering.feeds";
+
 // UNAVAILABLE naming the file and the system's reason.
-absl::Status WriteSnapshot(const std::string& folder, const std::vector<SnapshotSection>& sections);
+absl::Status WriteSnapshot(const std::string& folder, const std::vector<SnapshotSection>& sections, absl::string_view name = kSnapshotFile);
 
 struct LoadedSnapshot {
   std::optional<std::vector<SnapshotSection>> sections;  // None: start empty.
   std::string file;                                      // Which one they come from.
   std::vector<absl::Status> refused;                     // The files that were there and could not be used, newest first.
 };
-LoadedSnapshot LoadSnapshot(const std::string& folder);
+LoadedSnapshot LoadSnapshot(const std::string& folder, absl::string_view name = kSnapshotFile);
 
 // A refused file is put aside under this name so that the next write doesn't make it the one before.
 inline constexpr char kRefusedSnapshotFile[] = "steering.snapshot.refused";

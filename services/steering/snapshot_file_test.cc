@@ -81,7 +81,7 @@ TEST(Snapshot, AnyCutAndAnyAdditionIsNoticed) {
 
 TEST(Snapshot, AnotherVersionOfTheFormatIsRefused) {
   std::string whole = EncodeSnapshot(Sections());
-  whole.replace(whole.find(" 2\n"), 3, " 1\n");
+  whole.replace(whole.find(" 3\n"), 3, " 2\n");
   EXPECT_THAT(std::string(DecodeSnapshot(whole).status().message()), HasSubstr("version"));
 }
 

@@ -32,6 +32,11 @@ absl::StatusOr<std::vector<Entry>> ParseEntries(const SnapshotSection& section) 
   return entries;
 }
 
+absl::StatusOr<CellId> CellOf(const SnapshotSection& section) {
+  absl::StatusOr<CellId> id = CellId::ParseName(section.name, "section");
+  return id.ok() ? std::move(id) : absl::DataLossError(id.status().message());
+}
+
 template <typename Entry>
 SnapshotSection ToSection(const SourceStatus& status, const HeldFeed<Entry>& held, const Clock& clock) {
   SnapshotSection section;
@@ -52,33 +57,64 @@ Sources::~Sources() {
   Stop();
 }
 
-absl::Status Sources::Restore(const std::vector<SnapshotSection>& sections) {
+void Sources::NoteRestored(const SnapshotSection& section) {
+  // Wall time, because nothing else is the same in two runs; a clock that was set back makes it no younger than it was.
+  const absl::Duration since = std::max(absl::ZeroDuration(), clock_.Now() - section.saved_at);
+  absl::MutexLock lock(&restored_mu_);
+  restored_at_[section.name] = clock_.Monotonic() - since - section.age;
+}
+
+absl::Status Sources::RestoreNear(const std::vector<SnapshotSection>& sections) {
+  FeedPosition position;
   std::vector<rv1::ConfigEntry> config;
-  std::vector<cv1::CatalogEntry> catalog;
   std::map<CellId, std::vector<iv1::FleetEntry>> cells;
-  std::map<std::string, FeedPosition> positions;
   for (const SnapshotSection& section : sections) {
     if (section.name == kRegistry) {
       ASSIGN_OR_RETURN(config, ParseEntries<rv1::ConfigEntry>(section));
-    } else if (section.name == kCatalog) {
-      ASSIGN_OR_RETURN(catalog, ParseEntries<cv1::CatalogEntry>(section));
+      position = section.position;
     } else {
-      const absl::StatusOr<CellId> id = CellId::ParseName(section.name, "section");
-      if (!id.ok()) return absl::DataLossError(id.status().message());
-      ASSIGN_OR_RETURN(cells[*id], ParseEntries<iv1::FleetEntry>(section));
+      ASSIGN_OR_RETURN(const CellId id, CellOf(section));
+      ASSIGN_OR_RETURN(cells[id], ParseEntries<iv1::FleetEntry>(section));
     }
-    positions[section.name] = section.position;
-    // Wall time, because nothing else is the same in two runs; a clock that was set back makes it no younger than it was.
-    const absl::Duration since = std::max(absl::ZeroDuration(), clock_.Now() - section.saved_at);
-    restored_at_[section.name] = clock_.Monotonic() - since - section.age;
   }
-  config_.Restore(positions[kRegistry], std::move(config));
-  catalog_.Restore(positions[kCatalog], std::move(catalog));
+  for (const SnapshotSection& section : sections) NoteRestored(section);
+  if (!position.nothing()) config_.Restore(position, std::move(config));
   absl::MutexLock lock(&mu_);
   for (auto& [id, entries] : cells) {
     CellFeed& cell = cells_[id];
     cell.store = std::make_shared<CellStore>(fleet_);
-    cell.store->Restore(positions[id.name()], std::move(entries));
+    cell.store->Restore({}, std::move(entries));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Sources::RestoreBulk(const std::vector<SnapshotSection>& sections) {
+  std::vector<cv1::CatalogEntry> catalog;
+  std::map<CellId, FeedChange<iv1::FleetEntry>> cells;
+  for (const SnapshotSection& section : sections) {
+    if (section.name == kCatalog) {
+      ASSIGN_OR_RETURN(catalog, ParseEntries<cv1::CatalogEntry>(section));
+    } else {
+      ASSIGN_OR_RETURN(const CellId id, CellOf(section));
+      FeedChange<iv1::FleetEntry>& change = cells[id];
+      change.position = section.position;
+      ASSIGN_OR_RETURN(change.entries, ParseEntries<iv1::FleetEntry>(section));
+    }
+  }
+  for (const SnapshotSection& section : sections) {
+    if (section.name == kCatalog) {
+      NoteRestored(section);
+      catalog_.Restore(section.position, std::move(catalog));
+    }
+  }
+  absl::MutexLock lock(&mu_);
+  for (const auto& [id, change] : cells) {
+    CellFeed& cell = cells_[id];
+    if (cell.store == nullptr) cell.store = std::make_shared<CellStore>(fleet_);
+    RETURN_IF_ERROR(cell.store->Apply(change));
+  }
+  for (const SnapshotSection& section : sections) {
+    if (section.name != kCatalog) NoteRestored(section);
   }
   return absl::OkStatus();
 }
@@ -98,7 +134,10 @@ FeedClientOptions<Request, Response> Sources::ClientOptions(const std::string& n
   return client;
 }
 
-void Sources::StartConfig() {
+void Sources::StartConfig(grpc::CompletionQueue* queue) {
+  absl::MutexLock lock(&mu_);
+  queue_ = queue;
+  started_ = true;
   auto client = ClientOptions<rv1::WatchConfigRequest, rv1::WatchConfigResponse>("config");
   client.request.set_scope(rv1::CONFIG_SCOPE_STEERING);
   const std::shared_ptr<rv1::ConfigService::Stub> stub = rv1::ConfigService::NewStub(MakeChannel(options_.registry));
@@ -108,9 +147,14 @@ void Sources::StartConfig() {
   client.held_keys = config_.Keys();
   config_client_ = std::make_unique<ConfigClient>(std::move(client));
   config_client_->Start();
+  for (auto& [id, cell] : cells_) {
+    if (!cell.address.empty()) StartCell(id, cell);
+  }
 }
 
-void Sources::StartCatalog() {
+void Sources::StartRest() {
+  absl::MutexLock lock(&mu_);
+  if (stopped_) return;
   auto client = ClientOptions<cv1::WatchCatalogRequest, cv1::WatchCatalogResponse>("catalog");
   client.request.set_scope(cv1::CATALOG_SCOPE_STEERING);
   const std::shared_ptr<cv1::CatalogFeedService::Stub> stub = cv1::CatalogFeedService::NewStub(MakeChannel(options_.fill));
@@ -135,26 +179,17 @@ void Sources::StartCell(const CellId& id, CellFeed& cell) {
   cell.client->Start();
 }
 
-void Sources::Start(grpc::CompletionQueue* queue) {
-  absl::MutexLock lock(&mu_);
-  queue_ = queue;
-  started_ = true;
-  StartConfig();
-  StartCatalog();
-  for (auto& [id, cell] : cells_) {
-    if (!cell.address.empty()) StartCell(id, cell);
-  }
-}
-
 void Sources::Stop() {
   std::map<CellId, CellFeed> cells;
+  std::unique_ptr<CatalogClient> catalog;
   {
     absl::MutexLock lock(&mu_);
     stopped_ = true;
+    catalog = std::move(catalog_client_);
     for (auto& [id, cell] : cells_) cells[id].client = std::move(cell.client);
   }
   if (config_client_ != nullptr) config_client_->Stop();
-  if (catalog_client_ != nullptr) catalog_client_->Stop();
+  if (catalog != nullptr) catalog->Stop();
   for (auto& [id, cell] : cells) {
     if (cell.client != nullptr) cell.client->Stop();
   }
@@ -208,6 +243,7 @@ SourceStatus Sources::StatusOf(const std::string& name, FeedPosition position, c
     status.heard_at = clock_.Monotonic() - stats.age;
     return status;
   }
+  absl::MutexLock lock(&restored_mu_);
   const auto restored = restored_at_.find(name);
   if (restored == restored_at_.end()) return status;
   status.heard_at = restored->second;
@@ -215,10 +251,15 @@ SourceStatus Sources::StatusOf(const std::string& name, FeedPosition position, c
   return status;
 }
 
+const FeedClientLoop* Sources::catalog_client() const {
+  absl::MutexLock lock(&mu_);
+  return catalog_client_.get();
+}
+
 std::vector<SourceStatus> Sources::Statuses() const {
   std::vector<SourceStatus> statuses;
   statuses.push_back(StatusOf(kRegistry, config_.position(), config_client_.get()));
-  statuses.push_back(StatusOf(kCatalog, catalog_.position(), catalog_client_.get()));
+  statuses.push_back(StatusOf(kCatalog, catalog_.position(), catalog_client()));
   absl::MutexLock lock(&mu_);
   for (const auto& [id, cell] : cells_) statuses.push_back(StatusOf(id.name(), cell.store->position(), cell.client.get()));
   return statuses;
@@ -231,21 +272,33 @@ uint64_t Sources::generation() const {
   return generation;
 }
 
-std::vector<SnapshotSection> Sources::Save() const {
+std::vector<std::pair<SourceStatus, std::shared_ptr<CellStore>>> Sources::CellsWithStatus() const {
+  std::vector<std::pair<SourceStatus, std::shared_ptr<CellStore>>> cells;
+  absl::MutexLock lock(&mu_);
+  for (const auto& [id, cell] : cells_) {
+    cells.emplace_back(StatusOf(id.name(), cell.store->position(), cell.client.get()), cell.store);
+  }
+  return cells;
+}
+
+std::vector<SnapshotSection> Sources::SaveNear() const {
+  std::vector<SnapshotSection> sections;
+  // Of a cell that was restored and not yet followed the position is nothing, and the entries are worth keeping.
+  const auto add = [&](const SourceStatus& status, const auto& held) {
+    if (!held.position.nothing() || !held.entries.empty()) sections.push_back(ToSection(status, held, clock_));
+  };
+  add(StatusOf(kRegistry, config_.position(), config_client_.get()), config_.Held());
+  for (const auto& [status, store] : CellsWithStatus()) add(status, store->HeldNear());
+  return sections;
+}
+
+std::vector<SnapshotSection> Sources::SaveBulk() const {
   std::vector<SnapshotSection> sections;
   const auto add = [&](const SourceStatus& status, const auto& held) {
     if (!held.position.nothing()) sections.push_back(ToSection(status, held, clock_));
   };
-  add(StatusOf(kRegistry, config_.position(), config_client_.get()), config_.Held());
-  add(StatusOf(kCatalog, catalog_.position(), catalog_client_.get()), catalog_.Held());
-  std::vector<std::pair<SourceStatus, std::shared_ptr<const CellStore>>> cells;
-  {
-    absl::MutexLock lock(&mu_);
-    for (const auto& [id, cell] : cells_) {
-      cells.emplace_back(StatusOf(id.name(), cell.store->position(), cell.client.get()), cell.store);
-    }
-  }
-  for (const auto& [status, store] : cells) add(status, store->Held());
+  add(StatusOf(kCatalog, catalog_.position(), catalog_client()), catalog_.Held());
+  for (const auto& [status, store] : CellsWithStatus()) add(status, store->HeldBulk());
   return sections;
 }
 

@@ -1,11 +1,11 @@
 // The feeds that a steerd follows: the configuration, the catalogue, and one fleet feed a cell, whose list comes from the configuration.
 //
-// Start and Stop from one thread; FollowCells from the table builder's; everything else from any thread. Nothing here waits for a
-// source: what is held, from a source or from disk, stays in force.
+// StartConfig and Stop from one thread; RestoreBulk, StartRest and FollowCells from the table builder's; everything else from any thread.
+// Nothing here waits for a source: what is held, from a source or from disk, stays in force.
 //
 //   Sources sources({.registry = "127.0.0.1:7001", .fill = "127.0.0.1:7003"}, clock);
-//   sources.Restore(*loaded.sections);   // What the last run held.
-//   sources.Start();
+//   sources.RestoreNear(*near.sections); sources.RestoreBulk(*bulk.sections);   // What the last run held.
+//   sources.StartConfig(); sources.StartRest();
 #ifndef FAIRLEAD_SERVICES_STEERING_SOURCES_H_
 #define FAIRLEAD_SERVICES_STEERING_SOURCES_H_
 
@@ -62,10 +62,16 @@ class Sources {
   Sources(const Sources&) = delete;
   Sources& operator=(const Sources&) = delete;
 
-  // Before Start, if at all. DATA_LOSS, with nothing taken over, if an entry can't be read.
-  absl::Status Restore(const std::vector<SnapshotSection>& sections) ABSL_LOCKS_EXCLUDED(mu_);
-  // `queue`: see FeedClientOptions; the clients run until Stop.
-  void Start(grpc::CompletionQueue* queue = nullptr) ABSL_LOCKS_EXCLUDED(mu_);
+  // Before StartConfig, if at all: what SaveNear gave. A cell is then known, but holds nothing as far as its feed goes. DATA_LOSS, with
+  // nothing taken over, if an entry can't be read.
+  absl::Status RestoreNear(const std::vector<SnapshotSection>& sections) ABSL_LOCKS_EXCLUDED(mu_);
+  // Before StartRest and the first FollowCells, if at all: what SaveBulk gave, added to that. Feeds go on from where the bulk stood, which
+  // brings what is newer of the rest once more.
+  absl::Status RestoreBulk(const std::vector<SnapshotSection>& sections) ABSL_LOCKS_EXCLUDED(mu_);
+  // `queue`: see FeedClientOptions; the clients run until Stop. Cells that are followed already start too.
+  void StartConfig(grpc::CompletionQueue* queue = nullptr) ABSL_LOCKS_EXCLUDED(mu_);
+  // The catalogue. After StartConfig.
+  void StartRest() ABSL_LOCKS_EXCLUDED(mu_);
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Subscribes (once started) to new cells and lets go of those that aren't listed. A cell that moved to another address keeps what is held
@@ -82,8 +88,12 @@ class Sources {
   std::vector<SourceStatus> Statuses() const ABSL_LOCKS_EXCLUDED(mu_);
   // Grows with every change of any source.
   uint64_t generation() const ABSL_LOCKS_EXCLUDED(mu_);
-  // What is held, for the disk. Sources that never held anything are left out.
-  std::vector<SnapshotSection> Save() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Grows with every change of what SaveBulk gives.
+  uint64_t bulk_generation() const { return catalog_.generation() + fleet_.routes + fleet_.holdings; }
+  // What is held, for the disk: what is small and must be fresh (configuration, states, sessions), and the bulk (catalogue, routes,
+  // holdings). Sources that never held anything are left out.
+  std::vector<SnapshotSection> SaveNear() const ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<SnapshotSection> SaveBulk() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   using ConfigClient = FeedClient<registry::v1::WatchConfigRequest, registry::v1::WatchConfigResponse>;
@@ -98,21 +108,26 @@ class Sources {
 
   template <typename Request, typename Response>
   FeedClientOptions<Request, Response> ClientOptions(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void StartConfig() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void StartCatalog() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartCell(const CellId& id, CellFeed& cell) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  SourceStatus StatusOf(const std::string& name, FeedPosition position, const FeedClientLoop* client) const;
+  SourceStatus StatusOf(const std::string& name, FeedPosition position, const FeedClientLoop* client) const
+      ABSL_LOCKS_EXCLUDED(restored_mu_);
+  // When the copy of `section` was last confirmed by its source.
+  void NoteRestored(const SnapshotSection& section) ABSL_LOCKS_EXCLUDED(restored_mu_);
+  const FeedClientLoop* catalog_client() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Each cell with its status, in the order of their ids.
+  std::vector<std::pair<SourceStatus, std::shared_ptr<CellStore>>> CellsWithStatus() const ABSL_LOCKS_EXCLUDED(mu_);
 
   const SourcesOptions options_;
   const Clock& clock_;
   FleetGenerations fleet_;
   FeedStore<registry::v1::ConfigEntry> config_;
   FeedStore<content::v1::CatalogEntry> catalog_;
-  // When the copies on disk were last confirmed, on the monotonic clock (it may lie before its start). Written before Start only.
-  std::map<std::string, absl::Duration> restored_at_;
+  // When the copies on disk were last confirmed, on the monotonic clock (it may lie before its start).
+  mutable absl::Mutex restored_mu_;
+  std::map<std::string, absl::Duration> restored_at_ ABSL_GUARDED_BY(restored_mu_);
   std::unique_ptr<ConfigClient> config_client_;
-  std::unique_ptr<CatalogClient> catalog_client_;
   mutable absl::Mutex mu_;
+  std::unique_ptr<CatalogClient> catalog_client_ ABSL_GUARDED_BY(mu_);
   std::map<CellId, CellFeed> cells_ ABSL_GUARDED_BY(mu_);
   grpc::CompletionQueue* queue_ ABSL_GUARDED_BY(mu_) = nullptr;
   bool started_ ABSL_GUARDED_BY(mu_) = false;

@@ -1,5 +1,6 @@
 #include "services/steering/table_builder.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -23,7 +24,12 @@ void LogIssues(absl::string_view what, const std::vector<std::string>& issues) {
 
 TableBuilder::TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
                            Published<ServingState>& out, GuardWitnesses witnesses)
-    : options_(options), sources_(sources), signer_(signer), metrics_(metrics), out_(out), guard_(metrics, witnesses) {}
+    : options_(options),
+      sources_(sources),
+      metrics_(metrics),
+      out_(out),
+      keys_(signer, options.rescan_keys_every),
+      guard_(metrics, witnesses) {}
 
 TableBuilder::Built TableBuilder::Current() const {
   return {.config = sources_.config().generation(),
@@ -38,11 +44,13 @@ void TableBuilder::Tick(absl::Duration now) {
   const Built current = Current();
   if (current.config != config_generation_) ReadConfiguration();
   std::vector<SourceStatus> statuses = sources_.Statuses();
-  ChooseKey(now);
+  keys_.Choose(config_.settings.active_key_ids, now);
+  next_.key_id = keys_.key_id();
+  next_.why_no_key = keys_.why_none();
   next_.why_none = Ready(now, statuses);
   const bool reguarded = next_.why_none.ok() && Guard(now, current, statuses);
+  const auto start = std::chrono::steady_clock::now();
   if (next_.why_none.ok() && (next_.table == nullptr || reguarded || !(current == built_))) {
-    const auto start = std::chrono::steady_clock::now();
     const absl::Status built = Build(current, reguarded);
     if (built.ok()) {
       if (reguarded) fleet_built_at_ = now;
@@ -53,14 +61,25 @@ void TableBuilder::Tick(absl::Duration now) {
       LogError("the table could not be built; the one before stays", {{"why", built}});
     }
   }
+  if (take_over_ != nullptr) return AskToTakeOver(absl::FromChrono(std::chrono::steady_clock::now() - start));
   Publish(now, std::move(statuses));
+}
+
+// Versions and guard go on from where the other one stopped; the next tick builds with them and publishes.
+void TableBuilder::AskToTakeOver(absl::Duration built_in) {
+  if (next_.table == nullptr || built_in > options_.up_to_date_within) return;
+  const std::optional<TakenOver> before = take_over_(*next_.table);
+  if (!before.has_value()) return;
+  take_over_ = nullptr;
+  parts_.version = std::max(parts_.version, before->version);
+  guard_.Restore(*before->gone);
+  guarded_ = {};
 }
 
 void TableBuilder::ReadConfiguration() {
   config_generation_ = sources_.config().generation();
   ConfigViews views = ReadConfig(sources_.config().Held());
   LogIssues("configuration", views.issues);
-  keys_changed_ |= views.settings.active_key_ids != config_.settings.active_key_ids;
   config_ = std::move(views);
   sources_.FollowCells(config_.cells);
 }
@@ -156,34 +175,6 @@ absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   next_.settings = config_.settings;
   built_ = current;
   return absl::OkStatus();
-}
-
-// The folder is read again when configuration names other keys, and now and then while none of them is here: keys and configuration
-// reach a machine by different ways.
-void TableBuilder::ChooseKey(absl::Duration now) {
-  const bool due = next_.key_id.empty() && now - keys_scanned_at_ >= options_.rescan_keys_every;
-  if (!keys_changed_ && !due) return;
-  keys_changed_ = false;
-  keys_scanned_at_ = now;
-  const std::vector<std::string>& wanted = config_.settings.active_key_ids;
-  next_.key_id.clear();
-  if (signer_ == nullptr) {
-    next_.why_no_key = absl::UnavailableError("can't sign URLs: this server was started without --signing_key_dir");
-    return;
-  }
-  if (const absl::Status scanned = signer_->Rescan(); !scanned.ok()) LogError("signing keys not read again", {{"why", scanned}});
-  if (wanted.empty()) {
-    next_.why_no_key = absl::UnavailableError("can't sign URLs: the configuration has no signing key in state ACTIVE");
-    return;
-  }
-  absl::StatusOr<std::string> chosen = signer_->Choose(wanted);
-  if (!chosen.ok()) {
-    next_.why_no_key = absl::UnavailableError(absl::StrCat("can't sign URLs: ", chosen.status().message()));
-    return;
-  }
-  next_.key_id = *std::move(chosen);
-  next_.why_no_key = absl::OkStatus();
-  LogInfo("signing key chosen", {{"key", next_.key_id}});
 }
 
 void TableBuilder::Publish(absl::Duration now, std::vector<SourceStatus> statuses) {

@@ -16,6 +16,7 @@
 #define FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@
 #include "services/steering/config_views.h"
 #include "services/steering/fleet_guard.h"
 #include "services/steering/fleet_merge.h"
+#include "services/steering/key_choice.h"
 #include "services/steering/metrics.h"
 #include "services/steering/serving_state.h"
 #include "services/steering/sources.h"
@@ -44,6 +46,8 @@ struct TableBuilderOptions {
   absl::Duration rescan_keys_every = absl::Seconds(2);
   // How often the guard looks at a fleet of which nothing new came.
   absl::Duration guard_every = absl::Seconds(1);
+  // A table that took longer to build isn't up to date when it is ready: what came meanwhile is built in first, before it takes over.
+  absl::Duration up_to_date_within = absl::Seconds(1);
   // How old what the guard says may become: its sentences have figures in seconds.
   absl::Duration guard_words_every = absl::Seconds(5);
 };
@@ -53,6 +57,15 @@ class TableBuilder {
   // `signer` may be null: no folder of keys was given.
   TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
                Published<ServingState>& out, GuardWitnesses witnesses = {});
+
+  // Before the first Tick, if at all: until now somebody else serves. Nothing is published before `take_over` has been asked with a table
+  // that is up to date, and has given what goes on from where that one stopped; it is asked again each tick while it gives nothing.
+  struct TakenOver {
+    uint64_t version = 0;
+    std::shared_ptr<const std::vector<ApplianceId>> gone = {};
+  };
+  using TakeOver = std::function<std::optional<TakenOver>(const SteeringTable& table)>;
+  void StandBehind(TakeOver take_over) { take_over_ = std::move(take_over); }
 
   // Before the first Tick, if at all: boxes that the copy on disk knows to be gone.
   void RestoreGone(const std::vector<ApplianceId>& gone) { guard_.Restore(gone); }
@@ -83,7 +96,7 @@ class TableBuilder {
   void BuildLadders(bool anew);
   void BuildHoldings();
   void BuildCatalogue();
-  void ChooseKey(absl::Duration now);
+  void AskToTakeOver(absl::Duration built_in);
   void Publish(absl::Duration now, std::vector<SourceStatus> statuses);
   void ShowTable();
   // The stores at hand, and views of them for the merge.
@@ -91,15 +104,14 @@ class TableBuilder {
 
   const TableBuilderOptions options_;
   Sources& sources_;
-  TokenSigner* const signer_;
   SteeringMetrics& metrics_;
   Published<ServingState>& out_;
+  TakeOver take_over_;  // None: we serve.
 
   ServingState next_;
   ConfigViews config_;
   uint64_t config_generation_ = 0;  // That `config_` was read from.
-  bool keys_changed_ = true;
-  absl::Duration keys_scanned_at_ = -absl::InfiniteDuration();
+  KeyChoice keys_;
   std::optional<absl::Duration> waiting_since_;
 
   FleetGuard guard_;

@@ -130,7 +130,7 @@ class Bench {
   void InWords() {
     Demand demand(world_, 12);
     std::vector<SteeringRequest> requests(20'000);
-    ZipfSampler titles(table_->catalogue->titles().size());
+    ZipfSampler titles(table_->catalogue->title_count());
     for (SteeringRequest& request : requests) {
       request = {.client = demand.ZipfClient(AddressFamily::kIpv4),
                  .title = world_.NameOfTitle(world_.TitleOfRank(titles.Draw(demand.random()))),

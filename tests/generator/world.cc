@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -57,10 +58,12 @@ WorldOptions WorldOptions::Scaled(double share) {
 
 World::World(WorldOptions options) : options_(std::move(options)) {
   ix_sites_ = std::max<size_t>(2, options_.sites / 100);
-  if (options_.prefixes.empty()) {
+  if (options_.prefixes.empty() && options_.tables.empty()) {
     options_.prefixes = RouteGenerator(options_.seed).Table(options_.prefixes_v4, options_.prefixes_v6);
   }
+  for (const WorldPrefix& prefix : options_.tables) options_.prefixes.push_back(prefix.prefix);
   std::sort(options_.prefixes.begin(), options_.prefixes.end());
+  options_.prefixes.erase(std::unique(options_.prefixes.begin(), options_.prefixes.end()), options_.prefixes.end());
   MakeSites();
   MakeBoxes();
   MakeSessions();
@@ -194,14 +197,38 @@ WorldRouteSet World::VariantOf(const WorldRouteSet& set, SeededRandom& random) c
   return variant;
 }
 
+WorldRouteSet World::SetOf(const WorldPrefix& prefix) const {
+  SeededRandom random(Hash(options_.seed + 7, prefix.origin_as));
+  WorldRouteSet set;
+  AddEmbedded(prefix.origin_as, random, set);
+  for (const WorldPath& path : prefix.paths) {
+    const uint64_t at = Hash(options_.seed + 8, path.peer);
+    const uint32_t session =
+        first_ix_session_ + static_cast<uint32_t>(at % ix_sites_) * kSessionsAnIx + static_cast<uint32_t>(at / ix_sites_ % kSessionsAnIx);
+    set.push_back({.session = session, .neighbour_as = path.neighbour_as, .med = path.med, .as_path_length = path.as_path_length});
+  }
+  return set;
+}
+
 // Prefixes of one origin AS share a set of routes, but one in ten has attributes of its own. A prefix inside another is mostly of the
 // same AS.
 void World::MakeRoutes() {
   SeededRandom random(options_.seed + 4);
   const size_t ases = std::max<size_t>(1, prefixes().size() / kPrefixesAnAs);
   for (uint32_t as = 0; as < ases; ++as) route_sets_.push_back(NewSet(as, random));
+  absl::flat_hash_map<Prefix, uint32_t> real;
+  absl::flat_hash_map<std::pair<uint32_t, std::vector<WorldPath>>, uint32_t> known;  // Equal ones are kept once.
+  for (const WorldPrefix& prefix : options_.tables) {
+    const auto [at, is_new] = known.try_emplace({prefix.origin_as, prefix.paths}, static_cast<uint32_t>(route_sets_.size()));
+    if (is_new) route_sets_.push_back(SetOf(prefix));
+    real.emplace(prefix.prefix, at->second);
+  }
   std::vector<std::pair<Prefix, uint32_t>> stack;
   for (const Prefix& prefix : prefixes()) {
+    if (const auto at = real.find(prefix); at != real.end()) {
+      set_of_prefix_.push_back(at->second);
+      continue;
+    }
     while (!stack.empty() && !stack.back().first.Covers(prefix)) stack.pop_back();
     const bool inherits = !stack.empty() && !random.OneIn(3);
     const uint32_t as = inherits ? stack.back().second : static_cast<uint32_t>(random.Below(1 + random.Below(ases)));

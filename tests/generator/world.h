@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libs/net/prefix.h"
@@ -25,8 +26,29 @@
 
 namespace fairlead {
 
+// A path to a prefix, as some table tells it.
+struct WorldPath {
+  uint32_t peer = 0;  // Who announces it to us: each has a session of its own at an IX site.
+  uint32_t neighbour_as = 0;
+  uint16_t as_path_length = 0;
+  uint32_t med = 0;
+  friend bool operator==(const WorldPath&, const WorldPath&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const WorldPath& path) {
+    return H::combine(std::move(h), path.peer, path.neighbour_as, path.as_path_length, path.med);
+  }
+};
+struct WorldPrefix {
+  Prefix prefix = {};
+  uint32_t origin_as = 0;  // Of its shortest path.
+  std::vector<WorldPath> paths = {};
+};
+
 struct WorldOptions {
   uint64_t seed = 1;
+  // Real routes, say of MRT files (mrt.h): distinct; their prefixes are added to `prefixes`. A peer is met at one IX site and as one
+  // neighbour there; customers of partners are heard by boxes in their networks as well, as for the others.
+  std::vector<WorldPrefix> tables = {};
   // Distinct; sorted by the world. Empty: the generator's own table of so many.
   std::vector<Prefix> prefixes = {};
   size_t prefixes_v4 = 1'100'000;
@@ -88,6 +110,7 @@ class World {
   void MakeSessions();
   void MakeRoutes();
   WorldRouteSet NewSet(uint32_t as, SeededRandom& random) const;
+  WorldRouteSet SetOf(const WorldPrefix& prefix) const;
   void AddEmbedded(uint32_t as, SeededRandom& random, WorldRouteSet& set) const;
   void ScalePopularity();
   double ShareHolding(uint64_t rank, bool ix) const;

@@ -1,0 +1,99 @@
+#include "libs/steering/catalogue_in_image.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/steering/image_codec.h"
+
+namespace fairlead {
+
+std::string CatalogueFolder(const TitleId& title, absl::string_view version, absl::string_view rendition) {
+  return absl::StrCat(title.value(), "/", version, "/", rendition, "/");
+}
+
+namespace {
+
+std::optional<TitleView> TakeTitle(absl::string_view record) {
+  ImageReader in(record);
+  TitleView title = {.id = TitleId(in.String()), .current_version = in.String(), .versions = {}};
+  int64_t number = 0;
+  for (size_t versions = in.Count(3); versions > 0; --versions) {
+    VersionView& version = title.versions.emplace_back();
+    version.version = in.String();
+    const size_t files = in.Count(6);
+    version.files.reserve(files);
+    for (size_t i = 0; i < files; ++i) {
+      FileView& file = version.files.emplace_back();
+      const int64_t step = in.Signed();
+      if (step < -int64_t{0xffffffff} || step > int64_t{0xffffffff} || number + step < 0 || number + step > int64_t{0xffffffff}) {
+        return std::nullopt;
+      }
+      number += step;
+      file.number = static_cast<uint32_t>(number);
+      file.rendition = in.String();
+      const bool usual = in.Flag();
+      file.path = usual ? absl::StrCat(CatalogueFolder(title.id, version.version, file.rendition), in.Text()) : in.String();
+      file.size_bytes = in.Number();
+      file.bitrate_bps = in.Number();
+    }
+    for (size_t sets = in.Count(2); sets > 0; --sets) {
+      PlayableSetView& set = version.playable_sets.emplace_back();
+      set.name = in.String();
+      for (size_t count = in.Count(1); count > 0; --count) set.files.push_back(in.Small<uint32_t>());
+    }
+  }
+  if (!in.Done()) return std::nullopt;
+  return title;
+}
+
+}  // namespace
+
+Catalogue::InImage::InImage(absl::string_view records, absl::Span<const uint64_t> starts, absl::Span<const FileRun> runs,
+                            std::shared_ptr<const void> keeper)
+    : records_(records), starts_(starts), runs_(runs), keeper_(std::move(keeper)), made_(starts.size() - 1) {}
+
+Catalogue::InImage::~InImage() {
+  for (const std::atomic<const TitleView*>& title : made_) delete title.load(std::memory_order_relaxed);
+}
+
+const TitleView* Catalogue::InImage::TitleAt(size_t number) const {
+  std::atomic<const TitleView*>& at = made_[number];
+  if (const TitleView* title = at.load(std::memory_order_acquire); title != nullptr) return title;
+  std::optional<TitleView> title = TakeTitle(RecordAt(number));
+  if (!title.has_value()) return nullptr;
+  auto own = std::make_unique<const TitleView>(*std::move(title));
+  const TitleView* first = nullptr;  // If somebody else has made it meanwhile, that one counts.
+  return at.compare_exchange_strong(first, own.get(), std::memory_order_acq_rel) ? own.release() : first;
+}
+
+const TitleView* Catalogue::InImage::FindTitle(absl::string_view id) const {
+  size_t begin = 0;
+  for (size_t end = made_.size(); begin < end;) {
+    const size_t middle = begin + (end - begin) / 2;
+    if (ImageReader(RecordAt(middle)).Text() < id) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  const bool found = begin < made_.size() && ImageReader(RecordAt(begin)).Text() == id;
+  return found ? TitleAt(begin) : nullptr;
+}
+
+Catalogue::FileRef Catalogue::InImage::FindFile(uint32_t number) const {
+  const auto behind = std::upper_bound(runs_.begin(), runs_.end(), number, [](uint32_t n, const FileRun& run) { return n < run.first; });
+  const TitleView* const title = behind == runs_.begin() ? nullptr : TitleAt(std::prev(behind)->title);
+  if (title == nullptr) return {};
+  for (auto version = title->versions.rbegin(); version != title->versions.rend(); ++version) {
+    for (auto file = version->files.rbegin(); file != version->files.rend(); ++file) {
+      if (file->number == number) return {title, &*version, &*file};
+    }
+  }
+  return {};
+}
+
+}  // namespace fairlead

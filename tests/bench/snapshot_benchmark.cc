@@ -1,0 +1,230 @@
+// The table on disk: how large it is, how long writing takes, and how long a steerd that has nothing but it needs until its first answer,
+// beside the floor of any such start: mapping the same bytes and checking their checksums. The page cache is warm.
+//
+//   ./run bench snapshot                      # Full scale: minutes to build, 12 GB of memory, 4 GB of disk in TMPDIR.
+//   ./run bench snapshot --scale 0.01
+//   ./run bench snapshot --file world.table   # One of //tests/generator:write_snapshot.
+#include <fcntl.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "benchmark/benchmark.h"
+#include "libs/checkpoint/file.h"
+#include "libs/checkpoint/section_file.h"
+#include "libs/clock/system_clock.h"
+#include "libs/http/message.h"
+#include "libs/log/log.h"
+#include "libs/metrics/metrics.h"
+#include "libs/signing/ec_key.h"
+#include "libs/steering/decider.h"
+#include "services/steering/server.h"
+#include "services/steering/table_file.h"
+#include "tests/bench/rows.h"
+#include "tests/generator/demand.h"
+#include "tests/generator/world.h"
+#include "tests/generator/world_table.h"
+
+namespace fairlead {
+namespace {
+
+using Goal = BenchRow::Goal;
+constexpr int kTimes = 5;  // Medians of so many.
+
+constexpr std::array<const char*, kImageParts> kPartNames = {
+    "head",       "fleet",  "sessions",        "rungs",          "leaves", "facts",           "tails",
+    "route sets", "routes", "rows of holders", "words of files", "titles", "index of titles", "numbers of files"};
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+template <typename Run>
+double MedianWall(int times, Run&& run) {
+  std::vector<double> took;
+  for (int i = 0; i < times; ++i) {
+    const double start = Seconds();
+    run();
+    took.push_back(Seconds() - start);
+  }
+  return Quantile(std::move(took), 0.5);
+}
+
+void Require(const absl::Status& status) {
+  if (status.ok()) return;
+  std::fprintf(stderr, "%s\n", status.ToString().c_str());
+  std::exit(1);
+}
+
+class Bench {
+ public:
+  explicit Bench(Rows& rows) : rows_(rows) {
+    Require(mkdtemp(folder_.data()) != nullptr ? absl::OkStatus() : absl::UnavailableError("no temporary folder"));
+    std::filesystem::create_directory(Keys());
+    const EcKeyPair keys = *GenerateEcKeyPair();
+    std::ofstream(Keys() + "/bench.pem") << keys.private_pem;
+    chmod((Keys() + "/bench.pem").c_str(), 0600);
+  }
+  ~Bench() { std::filesystem::remove_all(folder_); }
+
+  // The table is let go of again: what is measured later starts from the file.
+  void BuildAndWrite(double scale) {
+    file_ = folder_ + "/world.table";
+    const World world(scale >= 1 ? WorldOptions() : WorldOptions::Scaled(scale));
+    double start = Seconds();
+    std::shared_ptr<const SteeringTable> table = BuildWorldTable(world);
+    rows_.Add({"build all of it, which a start without it waits for", Seconds() - start, "s"});
+    start = Seconds();
+    Require(WriteTableFile(file_, *table, {.saved_at = absl::Now(), .active_key_ids = {"bench"}}));
+    const double write = Seconds() - start;
+    rows_.Add({"write, synced to disk", write, "s", PlainWrite()});
+    CompareDecisions(world, *table);
+    table.reset();
+    malloc_trim(0);
+  }
+  void UseFile(std::string file) { file_ = std::move(file); }
+
+  void Sizes() {
+    const SectionFile file = Mapped();
+    uint64_t all = 0;
+    for (const SectionFile::Section& section : file.sections) {
+      all += section.bytes.size();
+      if (section.id < kImageParts)
+        rows_.Add({absl::StrCat("  ", kPartNames[section.id]), static_cast<double>(section.bytes.size()) / 1e6, "MB"});
+    }
+    rows_.Add({"size", static_cast<double>(all) / 1e9, "GB"});
+  }
+
+  void Starts() {
+    const double floor = 1e3 * MedianWall(kTimes, [&] { Mapped(); });
+    rows_.Add({"map and check the bytes, nothing else", floor, "ms"});
+    const double open = 1e3 * MedianWall(kTimes, [&] { Require(OpenTableFile(file_).status()); });
+    rows_.Add({"open: a table that can be decided from", open, "ms", floor});
+    std::string answer;
+    const double first = 1e3 * MedianWall(kTimes, [&] { answer = FirstAnswer(); });
+    rows_.Add({"start to first answer", first, "ms", floor, Goal::kValueAtMost, 1'000});
+    std::printf("the answer: %.200s\n", answer.c_str());
+  }
+
+ private:
+  std::string Keys() const { return folder_ + "/keys"; }
+  SectionFile Mapped() const {
+    auto file = MapSectionFile(file_, TableFileKind(), 2);
+    Require(file.status());
+    return *std::move(file);
+  }
+
+  // The same bytes, in large writes.
+  double PlainWrite() const {
+    const SectionFile from = Mapped();
+    const double start = Seconds();
+    auto file = OpenFile::Open(folder_ + "/plain", O_WRONLY | O_CREAT | O_TRUNC);
+    Require(file.status());
+    for (const SectionFile::Section& section : from.sections) Require(file->Write(section.bytes));
+    Require(file->Sync());
+    const double took = Seconds() - start;
+    std::filesystem::remove(folder_ + "/plain");
+    return took;
+  }
+
+  void CompareDecisions(const World& world, const SteeringTable& built) const {
+    const auto file = OpenTableFile(file_);
+    Require(file.status());
+    Demand demand(world, 11);
+    std::vector<DecisionQuery> queries(size_t{1} << 16);
+    for (DecisionQuery& query : queries) {
+      query = {.client = demand.ClientInPrefix(AddressFamily::kIpv4), .file = demand.File(), .spread_key = demand.random().Next()};
+    }
+    std::vector<FileChoice> one(queries.size());
+    std::vector<FileChoice> two(queries.size());
+    DecisionScratch scratch;
+    const auto cost = [&](const SteeringTable& table, std::vector<FileChoice>& choices) {
+      const Decider decider(table);
+      return 1e9 / static_cast<double>(queries.size()) * MedianCpu(kTimes, [&] { decider.DecideMany(queries, scratch, choices.data()); });
+    };
+    const double from_built = cost(built, one);
+    rows_.Add({"decide from the file, bulk, v4 in-prefix (built: the baseline)", cost(*file->table, two), "ns", from_built});
+    size_t differ = 0;
+    for (size_t i = 0; i < queries.size(); ++i) {
+      one[i].leaf = two[i].leaf;  // Leaves are numbered anew.
+      differ += one[i] == two[i] ? 0 : 1;
+    }
+    rows_.Add({"decisions that differ", static_cast<double>(differ), "", kNothing, Goal::kValueAtMost, 0});
+  }
+
+  std::string FirstAnswer() const {
+    Metrics metrics;
+    SystemClock clock;
+    SteeringServerOptions options;
+    options.snapshot = file_;
+    options.signing_key_dir = Keys();
+    options.trusted_proxies = "127.0.0.0/8";
+    auto server = SteeringServer::Start(options, metrics, clock);
+    Require(server.status());
+    HttpRequest request;
+    request.method = "GET";
+    // The most popular title of every generated world is its first.
+    request.target = *ParseTarget("/v1/steer?title=titles/t0000000&client_address=198.51.100.7&renditions=r000");
+    request.peer = *IpAddress::Parse("127.0.0.1");
+    request.headers.emplace_back("X-Fairlead-Principal", "service/bench");
+    const HttpResponse response = (*server)->AnswerRequest(request);
+    if (response.status != 200) Require(absl::InternalError(response.body));
+    return response.body;
+  }
+
+  Rows& rows_;
+  std::string folder_ = absl::StrCat(std::getenv("TMPDIR") == nullptr ? "/var/tmp" : std::getenv("TMPDIR"), "/bench-snapshot-XXXXXX");
+  std::string file_;
+};
+
+int Run(int argc, char** argv) {
+  double scale = 1;
+  std::string json;
+  std::string file;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument.rfind("--benchmark_out=", 0) == 0) json = argument.substr(strlen("--benchmark_out="));
+    if (argument == "--scale" && i + 1 < argc) scale = std::atof(argv[++i]);
+    if (argument == "--file" && i + 1 < argc) file = argv[++i];
+  }
+  if (scale <= 0 || scale > 1) {
+    std::fprintf(stderr, "--scale: must be in (0, 1]\n");
+    return 2;
+  }
+  InitLog("bench", LogLevel::kWarning);
+  Rows rows;
+  Bench bench(rows);
+  if (file.empty()) {
+    bench.BuildAndWrite(scale);
+  } else {
+    bench.UseFile(file);
+  }
+  bench.Sizes();
+  bench.Starts();
+  if (!json.empty() && !rows.WriteJson(json)) {
+    std::fprintf(stderr, "%s: can't be written\n", json.c_str());
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace fairlead
+
+int main(int argc, char** argv) {
+  return fairlead::Run(argc, argv);
+}
