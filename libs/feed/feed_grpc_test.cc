@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,7 @@
 #include "fairlead/registry/v1/config_service.grpc.pb.h"
 #include "libs/feed/feed_client.h"
 #include "libs/feed/feed_publisher.h"
+#include "libs/rpc/async_event.h"
 
 namespace fairlead {
 namespace {
@@ -87,7 +89,8 @@ struct Publishing {
 // A client with a table of its own, and a count of what came.
 class Following {
  public:
-  explicit Following(int port, ShrinkGuard guard = {}, FeedPosition held = {}, std::map<std::string, std::string> table = {})
+  explicit Following(int port, ShrinkGuard guard = {}, FeedPosition held = {}, std::map<std::string, std::string> table = {},
+                     grpc::CompletionQueue* shared = nullptr)
       : table_(std::move(table)),
         stub_(ConfigService::NewStub(grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()))) {
     FeedClientOptions<WatchConfigRequest, WatchConfigResponse> options;
@@ -96,6 +99,7 @@ class Following {
     options.backoff = {.first = absl::Milliseconds(10), .most = absl::Milliseconds(100)};
     options.shrink_guard = guard;
     options.held = held;
+    options.queue = shared;
     for (const auto& [key, value] : table_) options.held_keys.push_back(key);
     options.start = [this](auto* context, const auto& request, auto* queue) {
       return stub_->PrepareAsyncWatchConfig(context, request, queue);
@@ -169,6 +173,44 @@ TEST(FeedGrpcTest, ASubscriberGetsASnapshotAndThenDeltas) {
   EXPECT_EQ(follower.snapshots(), 1);
   EXPECT_GE(follower.deltas(), 1);
   EXPECT_TRUE(Eventually([&] { return follower.client().stats().held == FeedPosition{5, 3}; }));
+}
+
+// As a server's is: one thread hands its events over.
+class SharedQueue {
+ public:
+  SharedQueue() : thread_([this] { Run(); }) {}
+  ~SharedQueue() {
+    queue_.Shutdown();
+    thread_.join();
+  }
+  grpc::CompletionQueue* get() { return &queue_; }
+
+ private:
+  void Run() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) static_cast<AsyncEvent*>(tag)->Proceed(ok);
+  }
+
+  grpc::CompletionQueue queue_;
+  std::thread thread_;
+};
+
+TEST(FeedGrpcTest, ClientsOnAQueueOfSomebodyElsesFollowReconnectAndStopAlike) {
+  SharedQueue queue;
+  auto feed = std::make_unique<Publishing>(FeedPublisherOptions{.start = {5, 0}});
+  const int port = feed->port;
+  Following follower(port, {}, {}, {}, queue.get());
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(feed->Set("a", absl::StrCat(i)).ok());
+    const Following passer_by(port, {}, {}, {}, queue.get());  // Stopped wherever it is.
+  }
+  ASSERT_TRUE(follower.Holds({{"a", "19"}}));
+  feed.reset();
+  EXPECT_TRUE(Eventually([&] { return !follower.client().stats().connected; }));
+  feed = std::make_unique<Publishing>(FeedPublisherOptions{.start = {6, 0}}, port);
+  ASSERT_TRUE(feed->Set("a", "new").ok());
+  ASSERT_TRUE(follower.Holds({{"a", "new"}}));
 }
 
 TEST(FeedGrpcTest, PublishingWhatIsAlreadyThereIsNoNewVersion) {
