@@ -47,7 +47,9 @@ SteeringInputs Inputs() {
     version.files.push_back({.number = 7 * file, .path = absl::StrCat("t/v1/r", file, "/f.mp4"), .rendition = absl::StrCat("r", file)});
   }
   version.files.back().path = "elsewhere/f.mp4";
-  in.titles = {{.id = TitleId("t"), .current_version = "v1", .versions = {version}}, {.id = TitleId("empty")}};
+  // A file that both versions have is the later one's.
+  const VersionView old = {.version = "v0", .files = {{.number = 14, .path = "t/v0/r2/f.mp4", .rendition = "r2"}}};
+  in.titles = {{.id = TitleId("t"), .current_version = "v1", .versions = {old, version}}, {.id = TitleId("empty")}};
   constexpr size_t kHolders[] = {2, 40, 150, 299, 0};  // In the word, flat, behind an index, a bitmap, none.
   for (size_t i = 0; i < in.appliances.size(); ++i) {
     std::vector<uint32_t> files;
@@ -105,9 +107,11 @@ TEST(TableImage, TheCatalogueIsAnsweredFromItsRecords) {
   EXPECT_EQ(catalogue.FindTitle(TitleId("t")), title);  // Made once.
   EXPECT_EQ(catalogue.FindFile(14).file->path, "t/v1/r2/f.mp4");
   EXPECT_EQ(catalogue.FindFile(14).title, title);
+  EXPECT_EQ(Built()->catalogue->FindFile(14).file->path, "t/v1/r2/f.mp4");
+  EXPECT_EQ(catalogue.FindPath("t/v0/r2/f.mp4").file->number, 14u);
   EXPECT_EQ(catalogue.FindFile(28).file->path, "elsewhere/f.mp4");
   EXPECT_EQ(catalogue.FindPath("t/v1/r3/f.mp4").file->number, 21u);
-  EXPECT_EQ(Catalogue::FindSet(title->versions[0], "all")->files, (std::vector<uint32_t>{0, 1, 2}));
+  EXPECT_EQ(Catalogue::FindSet(title->versions[1], "all")->files, (std::vector<uint32_t>{0, 1, 2}));
   for (const uint32_t unknown : {1u, 29u, 0xffffffffu}) EXPECT_EQ(catalogue.FindFile(unknown).file, nullptr) << unknown;
   for (const char* unknown : {"s", "u", "tt", "a"}) EXPECT_EQ(catalogue.FindTitle(TitleId(unknown)), nullptr) << unknown;
   EXPECT_TRUE(catalogue.FindTitle(TitleId("empty"))->versions.empty());
