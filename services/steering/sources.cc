@@ -141,7 +141,9 @@ void Sources::StartConfig(grpc::CompletionQueue* queue) {
   auto client = ClientOptions<rv1::WatchConfigRequest, rv1::WatchConfigResponse>("config");
   client.request.set_scope(rv1::CONFIG_SCOPE_STEERING);
   const std::shared_ptr<rv1::ConfigService::Stub> stub = rv1::ConfigService::NewStub(MakeChannel(options_.registry));
-  client.start = [stub](auto* context, const auto& request, auto* queue) { return stub->PrepareAsyncWatchConfig(context, request, queue); };
+  client.start = [stub](auto* context, const auto& request, auto* read_on) {
+    return stub->PrepareAsyncWatchConfig(context, request, read_on);
+  };
   client.apply = [this](const FeedChange<rv1::ConfigEntry>& change) { return config_.Apply(change); };
   client.held = config_.position();
   client.held_keys = config_.Keys();
