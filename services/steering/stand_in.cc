@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/log/log.h"
+#include "services/steering/answer_texts.h"
 #include "services/steering/fleet_merge.h"
 
 namespace fairlead {
@@ -36,6 +37,7 @@ StandIn::StandIn(const Options& options, TableFile file, const Sources* sources,
       guard_(metrics),
       parts_(*file_.table) {
   next_.table = file_.table;
+  next_.texts = AnswerTexts::Make(*file_.table->fleet);
   next_.why_none = absl::OkStatus();
   next_.settings = {.default_max_urls = file_.extras.default_max_urls,
                     .token_lifetime = file_.extras.token_lifetime,
@@ -54,7 +56,8 @@ absl::Status StandIn::Refresh(const std::vector<SourceStatus>& statuses, absl::D
   const Known current = {.config = sources_->config().generation(), .reports = sources_->fleet().reports};
   const bool news = known_ != current;
   if (!news && now - guarded_at_ < options_.guard_every) return absl::OkStatus();
-  if (!known_.has_value() || known_->config != current.config) ReadConfiguration();
+  const bool configured = !known_.has_value() || known_->config != current.config;
+  if (configured) ReadConfiguration();
   const std::vector<std::shared_ptr<const CellStore>> stores = sources_->cells();
   CellStores cells;
   for (const auto& cell : stores) cells.push_back(cell.get());
@@ -73,6 +76,7 @@ absl::Status StandIn::Refresh(const std::vector<SourceStatus>& statuses, absl::D
   AddGuardWords(guard_.words(), appliances);
   parts_.fleet = Fleet::UnderCondition(*file_.table->fleet, appliances, links);
   parts_.condition = nullptr;
+  if (configured) next_.texts = AnswerTexts::Make(*parts_.fleet);
   ++parts_.version;
   ASSIGN_OR_RETURN(next_.table, AssembleSteeringTable(parts_));
   return absl::OkStatus();
