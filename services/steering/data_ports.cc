@@ -1,131 +1,40 @@
 #include "services/steering/data_ports.h"
 
-#include <curl/curl.h>
-
-#include <algorithm>
-#include <memory>
-
 #include "absl/container/flat_hash_set.h"
+#include "libs/http/ask_many.h"
 
 namespace fairlead {
 namespace {
 
-struct CloseEasy {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-struct CloseMulti {
-  void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
-};
-
-// What one endpoint says.
-DataPort Read(CURL* handle, CURLcode code) {
-  long error = 0;
-  curl_easy_getinfo(handle, CURLINFO_OS_ERRNO, &error);
-  if (code == CURLE_COULDNT_CONNECT) return error == ECONNREFUSED ? DataPort::kRefuses : DataPort::kUnknown;
-  if (code != CURLE_OK) return DataPort::kUnknown;
-  long status = 0;
-  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-  return status >= 500 ? DataPort::kRefuses : DataPort::kAnswers;
+DataPort Read(const Asked& endpoint) {
+  constexpr int kServerErrors = 500;
+  if (endpoint.presence == Asked::Presence::kNothing) return DataPort::kUnknown;
+  const bool serves = endpoint.presence == Asked::Presence::kAnswered && endpoint.status < kServerErrors;
+  return serves ? DataPort::kAnswers : DataPort::kRefuses;
 }
 
-// All endpoints of one box.
-DataPort Judge(const std::vector<DataPort>& endpoints) {
-  const auto is = [](DataPort what) { return [what](DataPort each) { return each == what; }; };
-  if (std::any_of(endpoints.begin(), endpoints.end(), is(DataPort::kAnswers))) return DataPort::kAnswers;
-  return std::any_of(endpoints.begin(), endpoints.end(), is(DataPort::kRefuses)) ? DataPort::kRefuses : DataPort::kUnknown;
+// Of a box with several endpoints: one that answers is enough, and else one that refuses.
+DataPort Join(DataPort a, DataPort b) {
+  for (const DataPort said : {DataPort::kAnswers, DataPort::kRefuses}) {
+    if (a == said || b == said) return said;
+  }
+  return DataPort::kUnknown;
 }
 
-// One round over some boxes.
-class Round {
- public:
-  Round(const std::vector<DataPorts::Watched>& boxes, absl::Duration patience)
-      : boxes_(boxes), patience_(patience), multi_(curl_multi_init()), said_(boxes.size()) {
-    for (size_t box = 0; box < boxes.size(); ++box) {
-      for (const std::string& url : boxes[box].urls) questions_.push_back({.box = box, .url = url + "/", .handle = nullptr});
-    }
+std::vector<std::pair<ApplianceId, DataPort>> Ask(const std::vector<DataPorts::Watched>& boxes, absl::Duration patience) {
+  std::vector<std::string> urls;
+  for (const DataPorts::Watched& box : boxes) {
+    for (const std::string& url : box.urls) urls.push_back(url + "/");
   }
-  Round(const Round&) = delete;
-  Round& operator=(const Round&) = delete;
-  ~Round() {
-    for (Question& question : questions_) Drop(question);
+  const std::vector<Asked> said = AskMany(urls, DataPorts::kMostAtOnce, patience);
+  std::vector<std::pair<ApplianceId, DataPort>> found;
+  auto endpoint = said.begin();
+  for (const DataPorts::Watched& box : boxes) {
+    found.emplace_back(box.id, DataPort::kUnknown);
+    for (size_t i = 0; i < box.urls.size(); ++i) found.back().second = Join(found.back().second, Read(*endpoint++));
   }
-
-  std::vector<std::pair<ApplianceId, DataPort>> Ask() {
-    size_t next = 0;
-    size_t open = 0;
-    while (multi_ != nullptr && (open > 0 || next < questions_.size())) {
-      for (; open < DataPorts::kMostAtOnce && next < questions_.size(); ++next) open += Start(questions_[next]) ? 1 : 0;
-      int running = 0;
-      curl_multi_perform(multi_.get(), &running);
-      open -= Collect();
-      constexpr int kPollMs = 100;
-      if (open > 0) curl_multi_poll(multi_.get(), nullptr, 0, kPollMs, nullptr);
-    }
-    std::vector<std::pair<ApplianceId, DataPort>> found;
-    for (size_t box = 0; box < boxes_.size(); ++box) found.emplace_back(boxes_[box].id, Judge(said_[box]));
-    return found;
-  }
-
- private:
-  struct Question {
-    size_t box = 0;
-    std::string url;
-    std::unique_ptr<CURL, CloseEasy> handle;
-  };
-
-  bool Start(Question& question) {
-    question.handle.reset(curl_easy_init());
-    CURL* handle = question.handle.get();
-    if (handle == nullptr) return Fail(question);
-    curl_easy_setopt(handle, CURLOPT_URL, question.url.c_str());
-    curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
-    curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-    // Who is there, not whether its certificate is good: players judge that themselves, and no secret is sent.
-    curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 0L);
-    curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 0L);
-    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(patience_)));
-    curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, 1L);
-    curl_easy_setopt(handle, CURLOPT_FORBID_REUSE, 1L);
-    curl_easy_setopt(handle, CURLOPT_PRIVATE, &question);
-    if (curl_multi_add_handle(multi_.get(), handle) == CURLM_OK) return true;
-    return Fail(question);
-  }
-
-  bool Fail(Question& question) {
-    question.handle.reset();
-    said_[question.box].push_back(DataPort::kUnknown);
-    return false;
-  }
-
-  // How many were answered.
-  size_t Collect() {
-    size_t done = 0;
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
-      if (message->msg != CURLMSG_DONE) continue;
-      Question* question = nullptr;
-      curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &question);
-      said_[question->box].push_back(Read(message->easy_handle, message->data.result));
-      Drop(*question);
-      ++done;
-    }
-    return done;
-  }
-
-  void Drop(Question& question) {
-    if (question.handle == nullptr) return;
-    curl_multi_remove_handle(multi_.get(), question.handle.get());
-    question.handle.reset();
-  }
-
-  const std::vector<DataPorts::Watched>& boxes_;
-  const absl::Duration patience_;
-  std::unique_ptr<CURLM, CloseMulti> multi_;
-  std::vector<Question> questions_;
-  std::vector<std::vector<DataPort>> said_;  // By box.
-};
+  return found;
+}
 
 }  // namespace
 
@@ -179,7 +88,7 @@ void DataPorts::Run() {
   for (;;) {
     const std::vector<Watched> boxes = Next();
     if (boxes.empty()) return;
-    Keep(Round(boxes, options_.patience).Ask());
+    Keep(Ask(boxes, options_.patience));
     absl::MutexLock lock(&mu_);
     if (mu_.AwaitWithTimeout(absl::Condition(&stopping_), options_.every)) return;
   }

@@ -140,7 +140,7 @@ class SteeringServer {
   std::vector<ApplianceId> gone_from_copy_;  // Written by LoadCopy only.
   ClientFailures client_failures_;
   std::unique_ptr<DataPorts> data_ports_;
-  std::unique_ptr<StandIn> stand_in_;        // While it serves, its thread's; then the builder's, which lets go of it.
+  std::unique_ptr<StandIn> stand_in_;  // While it serves, its thread's; then the builder's, which lets go of it.
   std::unique_ptr<TableBuilder> builder_;
   std::unique_ptr<OverloadGate> gate_;
   std::unique_ptr<Steerer> steerer_;
