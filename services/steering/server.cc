@@ -183,7 +183,7 @@ void SteeringServer::Shutdown(absl::Duration grace) {
   }
   if (http_ != nullptr) http_->Shutdown(grace);
   if (rpc_ != nullptr) rpc_->Shutdown(grace);
-  sources_.Stop();  // While the queue that its clients read from is still served. What it holds stays.
+  sources_.Stop();  // While the queue that its clients read from is still served.
   if (grpc_ != nullptr) grpc_->Shutdown();
   if (builder_thread_.joinable()) builder_thread_.join();  // It may join the stand-in's.
   if (stand_in_thread_.joinable()) stand_in_thread_.join();

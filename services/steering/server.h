@@ -137,7 +137,7 @@ class SteeringServer {
   Sources sources_;
   std::unique_ptr<TokenSigner> signer_;
   std::unique_ptr<TokenCache> tokens_;
-  std::vector<ApplianceId> gone_from_copy_;  // Written by LoadCopy only.
+  std::vector<ApplianceId> gone_from_copy_;  // Written by LoadNear only.
   ClientFailures client_failures_;
   std::unique_ptr<DataPorts> data_ports_;
   std::unique_ptr<StandIn> stand_in_;  // While it serves, its thread's; then the builder's, which lets go of it.

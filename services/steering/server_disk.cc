@@ -115,9 +115,9 @@ void SteeringServer::LoadStandIn() {
     absl::MutexLock lock(&save_bulk_mu_);
     on_disk_ = CountsOnDisk(options_.state_dir);
   }
-  const bool small = SizeOnDisk(options_.state_dir, kBulkFile) < options_.stand_in_from_bytes;
   // Without a copy of the feeds the table is all there is.
-  if (small && SizeOnDisk(options_.state_dir, kBulkFile) > 0) return;
+  const uint64_t bulk = SizeOnDisk(options_.state_dir, kBulkFile);
+  if (bulk > 0 && bulk < options_.stand_in_from_bytes) return;
   LoadedTable loaded = LoadTable(options_.state_dir);
   for (const absl::Status& refused : loaded.refused) {
     metrics_.table_file_failures.Increment();

@@ -102,6 +102,22 @@ TEST_F(SteeringServerTest, StartsFromWhatTheSaverWroteByItself) {
   EXPECT_THAT(Boxes(kInside), SizeIs(4));
 }
 
+// What is written last, when the sources are being let go of, still says how fresh it was.
+TEST_F(SteeringServerTest, AfterAnOrderlyEndTheCopyIsAsOldAsItsSourcesWereAndNotOlder) {
+  StartWithWorld();
+  const SteeringServerOptions options = Options();
+  server_.reset();  // Saves by itself.
+  sources_->Stop();
+  StartServer(options);
+  const sv1::SteerResponse after = MustSteer(Request(kInside));
+  ASSERT_THAT(after.sources(), SizeIs(4));
+  for (const sv1::SourceAge& source : after.sources()) {
+    EXPECT_TRUE(source.from_disk()) << source.source();
+    EXPECT_TRUE(source.has_age()) << source.source();
+    EXPECT_LT(source.age().seconds(), 60) << source.source();
+  }
+}
+
 TEST_F(SteeringServerTest, WhenSourcesReturnTheCopyIsConfirmedAndChangesFlowAgain) {
   StartWithWorld();
   ASSERT_TRUE(server_->SaveNow().ok());

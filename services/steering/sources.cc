@@ -181,19 +181,17 @@ void Sources::StartCell(const CellId& id, CellFeed& cell) {
   cell.client->Start();
 }
 
+// The clients stay: what they last heard, and when, is asked for to the end. Nobody takes one away once stopped_ is set.
 void Sources::Stop() {
-  std::map<CellId, CellFeed> cells;
-  std::unique_ptr<CatalogClient> catalog;
+  std::vector<FeedClientLoop*> clients;
   {
     absl::MutexLock lock(&mu_);
     stopped_ = true;
-    catalog = std::move(catalog_client_);
-    for (auto& [id, cell] : cells_) cells[id].client = std::move(cell.client);
+    clients = {config_client_.get(), catalog_client_.get()};
+    for (auto& [id, cell] : cells_) clients.push_back(cell.client.get());
   }
-  if (config_client_ != nullptr) config_client_->Stop();
-  if (catalog != nullptr) catalog->Stop();
-  for (auto& [id, cell] : cells) {
-    if (cell.client != nullptr) cell.client->Stop();
+  for (FeedClientLoop* client : clients) {
+    if (client != nullptr) client->Stop();
   }
 }
 
@@ -253,15 +251,18 @@ SourceStatus Sources::StatusOf(const std::string& name, FeedPosition position, c
   return status;
 }
 
-const FeedClientLoop* Sources::catalog_client() const {
+SourceStatus Sources::StatusOfConfig() const {
   absl::MutexLock lock(&mu_);
-  return catalog_client_.get();
+  return StatusOf(kRegistry, config_.position(), config_client_.get());
+}
+
+SourceStatus Sources::StatusOfCatalog() const {
+  absl::MutexLock lock(&mu_);
+  return StatusOf(kCatalog, catalog_.position(), catalog_client_.get());
 }
 
 std::vector<SourceStatus> Sources::Statuses() const {
-  std::vector<SourceStatus> statuses;
-  statuses.push_back(StatusOf(kRegistry, config_.position(), config_client_.get()));
-  statuses.push_back(StatusOf(kCatalog, catalog_.position(), catalog_client()));
+  std::vector<SourceStatus> statuses = {StatusOfConfig(), StatusOfCatalog()};
   absl::MutexLock lock(&mu_);
   for (const auto& [id, cell] : cells_) statuses.push_back(StatusOf(id.name(), cell.store->position(), cell.client.get()));
   return statuses;
@@ -289,7 +290,7 @@ std::vector<SnapshotSection> Sources::SaveNear() const {
   const auto add = [&](const SourceStatus& status, const auto& held) {
     if (!held.position.nothing() || !held.entries.empty()) sections.push_back(ToSection(status, held, clock_));
   };
-  add(StatusOf(kRegistry, config_.position(), config_client_.get()), config_.Held());
+  add(StatusOfConfig(), config_.Held());
   for (const auto& [status, store] : CellsWithStatus()) add(status, store->HeldNear());
   return sections;
 }
@@ -299,7 +300,7 @@ std::vector<SnapshotSection> Sources::SaveBulk() const {
   const auto add = [&](const SourceStatus& status, const auto& held) {
     if (!held.position.nothing()) sections.push_back(ToSection(status, held, clock_));
   };
-  add(StatusOf(kCatalog, catalog_.position(), catalog_client()), catalog_.Held());
+  add(StatusOfCatalog(), catalog_.Held());
   for (const auto& [status, store] : CellsWithStatus()) add(status, store->HeldBulk());
   return sections;
 }

@@ -72,6 +72,7 @@ class Sources {
   void StartConfig(grpc::CompletionQueue* queue = nullptr) ABSL_LOCKS_EXCLUDED(mu_);
   // The catalogue. After StartConfig.
   void StartRest() ABSL_LOCKS_EXCLUDED(mu_);
+  // No feed comes any more; what is held stays, and what is said of its age.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Subscribes (once started) to new cells and lets go of those that aren't listed. A cell that moved to another address keeps what is held
@@ -113,7 +114,8 @@ class Sources {
       ABSL_LOCKS_EXCLUDED(restored_mu_);
   // When the copy of `section` was last confirmed by its source.
   void NoteRestored(const SnapshotSection& section) ABSL_LOCKS_EXCLUDED(restored_mu_);
-  const FeedClientLoop* catalog_client() const ABSL_LOCKS_EXCLUDED(mu_);
+  SourceStatus StatusOfConfig() const ABSL_LOCKS_EXCLUDED(mu_);
+  SourceStatus StatusOfCatalog() const ABSL_LOCKS_EXCLUDED(mu_);
   // Each cell with its status, in the order of their ids.
   std::vector<std::pair<SourceStatus, std::shared_ptr<CellStore>>> CellsWithStatus() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -125,8 +127,8 @@ class Sources {
   // When the copies on disk were last confirmed, on the monotonic clock (it may lie before its start).
   mutable absl::Mutex restored_mu_;
   std::map<std::string, absl::Duration> restored_at_ ABSL_GUARDED_BY(restored_mu_);
-  std::unique_ptr<ConfigClient> config_client_;
   mutable absl::Mutex mu_;
+  std::unique_ptr<ConfigClient> config_client_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<CatalogClient> catalog_client_ ABSL_GUARDED_BY(mu_);
   std::map<CellId, CellFeed> cells_ ABSL_GUARDED_BY(mu_);
   grpc::CompletionQueue* queue_ ABSL_GUARDED_BY(mu_) = nullptr;

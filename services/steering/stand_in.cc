@@ -76,9 +76,9 @@ absl::Status StandIn::Refresh(const std::vector<SourceStatus>& statuses, absl::D
   AddGuardWords(guard_.words(), appliances);
   parts_.fleet = Fleet::UnderCondition(*file_.table->fleet, appliances, links);
   parts_.condition = nullptr;
-  if (configured) next_.texts = AnswerTexts::Make(*parts_.fleet);
   ++parts_.version;
   ASSIGN_OR_RETURN(next_.table, AssembleSteeringTable(parts_));
+  if (configured) next_.texts = AnswerTexts::Make(*parts_.fleet);
   return absl::OkStatus();
 }
 

@@ -159,7 +159,6 @@ absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   const bool first = next_.table == nullptr;
   const bool config = first || current.config != built_.config;
   if (config || reguarded || current.reports != built_.reports) BuildFleet();
-  if (config) next_.texts = AnswerTexts::Make(*parts_.fleet);  // Which boxes there are, and where, is configured.
   SessionOwners owners = MergeSessions(Cells());
   const bool moved = owners != owners_;
   owners_ = std::move(owners);
@@ -172,6 +171,7 @@ absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
 
   ++parts_.version;
   ASSIGN_OR_RETURN(next_.table, AssembleSteeringTable(parts_));
+  if (config) next_.texts = AnswerTexts::Make(*parts_.fleet);  // Which boxes there are, and where, is configured.
   next_.settings = config_.settings;
   built_ = current;
   return absl::OkStatus();
