@@ -45,16 +45,18 @@ LadderTable::Found LadderTable::Find(const IpAddress& client) const {
 
 std::vector<RouteView> LadderTable::RoutesCovering(const IpAddress& client) const {
   std::vector<RouteView> covering;
-  index_->leaves().ForEachCovering(client, [&](const Prefix& prefix, const uint32_t& leaf) {
-    for (const PackedRoute& route : *sets_[facts_[leaf].set]) {
-      covering.push_back({.prefix = prefix,
+  std::vector<uint32_t> chain;  // The longest first.
+  for (uint32_t leaf = LeafOf(client); leaf != 0; leaf = facts_[leaf].above) chain.push_back(leaf);
+  for (auto leaf = chain.rbegin(); leaf != chain.rend(); ++leaf) {
+    for (const PackedRoute& route : *sets_[facts_[*leaf].set]) {
+      covering.push_back({.prefix = facts_[*leaf].prefix,
                           .session = route.session,
                           .neighbour_as = route.neighbour_as,
                           .med = route.med,
                           .as_path_length = route.as_path_length,
                           .demoted = route.demoted != 0});
     }
-  });
+  }
   return covering;
 }
 

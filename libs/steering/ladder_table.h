@@ -92,7 +92,7 @@ class LadderTable {
   const std::vector<LadderSession>& resolved() const { return sessions_->resolved; }
   // Of the fleet that it was built for.
   uint64_t fingerprint() const { return fingerprint_; }
-  size_t prefixes() const { return index_->leaves().size(); }
+  size_t prefixes() const { return prefixes_; }
   size_t distinct_ladders() const { return distinct_; }
   size_t routes_left_out() const { return left_out_; }
 
@@ -108,6 +108,7 @@ class LadderTable {
   struct LeafFacts {
     Prefix prefix;
     uint32_t set = 0;            // Its own routes; 0: none.
+    uint32_t above = 0;          // The leaf of the longest prefix that covers it; 0: none.
     int16_t routed_length = -1;  // Of the longest prefix with routes that covers it; -1: none.
   };
   struct Tail {
@@ -118,6 +119,10 @@ class LadderTable {
     std::vector<SessionView> views;
     std::vector<LadderSession> resolved;
   };
+  // In small pages: to copy one counts up all its pointers.
+  static constexpr size_t kSetsAPage = 64;
+  using Sets = Paged<std::shared_ptr<const RouteSet>, kSetsAPage>;
+  using SetsBuilder = PagedBuilder<std::shared_ptr<const RouteSet>, kSetsAPage>;
   // What ladders point into: boxes by slot, for those who want numbers.
   struct Slots {
     std::vector<uint32_t> box;
@@ -128,12 +133,13 @@ class LadderTable {
   std::shared_ptr<const LeafIndex> index_;
   Paged<Leaf> leaves_;  // The first is that of clients which nothing matches.
   Paged<LeafFacts> facts_;
-  Paged<std::shared_ptr<const RouteSet>> sets_;  // The first is empty.
+  Sets sets_;  // The first is empty.
   Paged<Tail> tails_;
   std::shared_ptr<const Slots> slots_;
   std::shared_ptr<RowPool> pool_;  // Where heads lie.
   uint64_t fingerprint_ = 0;
   size_t left_out_ = 0;
+  size_t prefixes_ = 0;
   size_t distinct_ = 0;
 };
 

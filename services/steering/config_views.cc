@@ -17,6 +17,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/content/paths.h"
 #include "libs/net/prefix.h"
+#include "libs/steering/spread.h"
 
 namespace fairlead {
 namespace {
@@ -62,16 +63,58 @@ absl::Duration ToDuration(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
+uint64_t HashOf(const AllowList& list) {
+  uint64_t hash = list.size();
+  list.ForEach([&](const Prefix& prefix, const std::monostate&) {
+    hash = Mix(hash, Mix(prefix.address().high(), Mix(prefix.address().low(), static_cast<uint64_t>(prefix.length()))));
+  });
+  return Mix(hash);
+}
+
+// ConfigViews::ladder_rules.
+uint64_t RulesOf(const ConfigViews& views) {
+  uint64_t rules = 0;
+  const auto add = [&rules](uint64_t value) { rules = Mix(rules, value); };
+  const auto add_steps = [&](const std::vector<ProximityStep>& steps) {
+    add(steps.size());
+    for (const ProximityStep step : steps) add(static_cast<uint64_t>(step));
+  };
+  const SteeringPolicy& policy = views.policy;
+  add_steps(policy.steps);
+  for (const ClassSteps& rule : policy.class_steps) {
+    add(static_cast<uint64_t>(rule.transport));
+    add(rule.partner.has_value() ? HashBytes(rule.partner->value()) : 0);
+    add_steps(rule.steps);
+  }
+  add(static_cast<uint64_t>(policy.more_specific_scope) << 32 | static_cast<uint64_t>(policy.med_scope));
+  add(static_cast<uint64_t>(policy.distance_step_km));
+  absl::flat_hash_map<const AllowList*, uint64_t> lists;  // Shared by the sessions of a partner.
+  for (const SessionView& session : views.sessions) {
+    add(HashBytes(session.id.value()));
+    add(HashBytes(session.partner.value()));
+    add(static_cast<uint64_t>(session.transport));
+    add(HashBytes(session.site.value()));
+    add(HashBytes(views.session_index.at(session.id).appliance.value()) + (session.appliance.has_value() ? 1 : 0));
+    add(session.link.has_value() ? HashBytes(session.link->value()) : 0);
+    const auto [list, is_new] = lists.try_emplace(session.allowed.get(), 0);
+    if (is_new && session.allowed != nullptr) list->second = HashOf(*session.allowed);
+    add(list->second);
+  }
+  return rules;
+}
+
+// True if the routes of one may be served as those of the other, as far as both may announce them.
+bool SameSession(const SessionView& a, const SessionView& b) {
+  return a.partner == b.partner && a.transport == b.transport && a.site == b.site && a.appliance == b.appliance && a.link == b.link;
+}
+
 // Reads the entries in two passes: what others refer to first.
 class ConfigReader {
  public:
   ConfigReader() { views_.policy.full_permille = kDefaultFullPermille; }
 
   ConfigViews Read(const HeldFeed<rv1::ConfigEntry>& config) && {
-    for (const auto& entry : config.entries) {
-      Note(entry->key(), ReadFirst(*entry));
-      if (ShapesLadders(*entry)) views_.ladder_entries.push_back(entry);
-    }
+    for (const auto& entry : config.entries) Note(entry->key(), ReadFirst(*entry));
     for (const auto& entry : config.entries) Note(entry->key(), ReadSecond(*entry));
     for (SiteView& site : views_.sites) {
       const auto uplinks = uplinks_.find(site.id);
@@ -80,6 +123,7 @@ class ConfigReader {
     // Newest first; equal times by name, so that every steerd signs with the same key.
     std::sort(keys_.begin(), keys_.end(), std::greater<>());
     for (auto& [seconds, nanos, id] : keys_) views_.settings.active_key_ids.push_back(std::move(id));
+    views_.ladder_rules = RulesOf(views_);
     return std::move(views_);
   }
 
@@ -87,10 +131,6 @@ class ConfigReader {
   void Note(const std::string& key, const absl::Status& status) {
     if (status.ok() || views_.issues.size() >= ConfigViews::kMaxIssues) return;
     views_.issues.push_back(absl::StrCat(Quoted(key), ": ", status.message()));
-  }
-
-  static bool ShapesLadders(const rv1::ConfigEntry& entry) {
-    return entry.has_partner() || entry.has_site() || entry.has_link() || entry.has_bgp_session() || entry.has_policy();
   }
 
   absl::Status ReadFirst(const rv1::ConfigEntry& entry) {
@@ -332,6 +372,44 @@ absl::StatusOr<TitleView> ReadTitle(const cv1::Title& title, PlaylistPaths& play
 
 ConfigViews ReadConfig(const HeldFeed<rv1::ConfigEntry>& config) {
   return ConfigReader().Read(config);
+}
+
+ConfigViews KeepTopology(const ConfigViews& old, const ConfigViews& newest) {
+  ConfigViews kept = newest;
+  kept.sites = old.sites;
+  kept.appliances = old.appliances;
+  kept.links = old.links;
+  kept.sessions = old.sessions;
+  kept.session_index = old.session_index;
+  kept.ladder_rules = old.ladder_rules;
+  kept.policy.steps = old.policy.steps;
+  kept.policy.class_steps = old.policy.class_steps;
+  kept.policy.more_specific_scope = old.policy.more_specific_scope;
+  kept.policy.med_scope = old.policy.med_scope;
+  kept.policy.distance_step_km = old.policy.distance_step_km;
+  absl::flat_hash_map<ApplianceId, const ApplianceView*> boxes;
+  for (const ApplianceView& box : newest.appliances) boxes[box.id] = &box;
+  for (ApplianceView& box : kept.appliances) {
+    const auto now = boxes.find(box.id);
+    if (now != boxes.end() && now->second->site == box.site && now->second->kind == box.kind) {
+      box = *now->second;
+    } else {
+      box.admin = AdminState::kUnspecified;
+    }
+  }
+  absl::flat_hash_map<LinkId, const LinkView*> links;
+  for (const LinkView& link : newest.links) links[link.id] = &link;
+  for (LinkView& link : kept.links) {
+    if (const auto now = links.find(link.id); now != links.end()) link = *now->second;
+  }
+  const auto nothing = std::make_shared<const AllowList>();
+  for (SessionView& session : kept.sessions) {
+    const auto now = newest.session_index.find(session.id);
+    const bool still = now != newest.session_index.end() && SameSession(newest.sessions[now->second.index], session) &&
+                       now->second.appliance == old.session_index.at(session.id).appliance;
+    session.allowed = still ? newest.sessions[now->second.index].allowed : nothing;
+  }
+  return kept;
 }
 
 void AddCondition(const absl::flat_hash_map<ApplianceId, BoxReport>& reports, std::vector<ApplianceView>& appliances,

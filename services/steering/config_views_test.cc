@@ -30,6 +30,7 @@ ConfigViews Config(const std::vector<std::string>& texts) {
 
 constexpr char kPartner[] = "key: 'partners/isp' partner { name: 'partners/isp' allowed_prefixes: '198.51.0.0/16' }";
 constexpr char kCarrier[] = "key: 'partners/carrier' partner { name: 'partners/carrier' }";
+constexpr char kSite[] = "key: 'sites/emb' site { name: 'sites/emb' }";
 constexpr char kBox[] = "key: 'appliances/oca-1' appliance { name: 'appliances/oca-1' site: 'sites/emb' kind: APPLIANCE_KIND_FLASH }";
 constexpr char kCollector[] =
     "key: 'appliances/rc-1' appliance { name: 'appliances/rc-1' site: 'sites/ix' kind: APPLIANCE_KIND_COLLECTOR }";
@@ -65,17 +66,41 @@ TEST(ReadConfig, ACollectorHearsForItsWholeSiteAndARouterFeedHasNoRoutes) {
   EXPECT_EQ(views.session_index.at(BgpSessionId("via")).appliance, ApplianceId("rc-1"));
 }
 
-TEST(ReadConfig, LaddersAreMadeFromTheSameEntriesWhateverBefallsBoxesAndKeys) {
-  HeldFeed<registry::v1::ConfigEntry> held = Held<registry::v1::ConfigEntry>(
-      {kBox, Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp'"), kPartner, "key: 'sites/emb' site { name: 'sites/emb' }",
-       "key: 'signingKeys/k' signing_key { name: 'signingKeys/k' }"});
-  const auto before = ReadConfig(held).ladder_entries;
-  EXPECT_THAT(before, ElementsAre(held.entries[1], held.entries[2], held.entries[3]));
-  const auto replace = [&](size_t at) { held.entries[at] = std::make_shared<const registry::v1::ConfigEntry>(*held.entries[at]); };
-  replace(0), replace(4);
-  EXPECT_EQ(ReadConfig(held).ladder_entries, before);
-  replace(2);  // A partner's allow-list.
-  EXPECT_NE(ReadConfig(held).ladder_entries, before);
+TEST(ReadConfig, TheRulesOfLaddersAreTheSameWhateverBefallsBoxesKeysNamesAndCapacities) {
+  const auto rules = [](const std::string& partner, const std::string& session = "", const std::string& more = "") {
+    return Config({"key: 'partners/isp' partner { name: 'partners/isp' " + partner + " }", kBox,
+                   Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' " + session), kSite,
+                   "key: 'links/port' link { name: 'links/port' " + more + " }"})
+        .ladder_rules;
+  };
+  const uint64_t before = rules("allowed_prefixes: '198.51.100.0/24'");
+  EXPECT_EQ(rules("allowed_prefixes: '198.51.100.0/24' display_name: 'The ISP'"), before);
+  EXPECT_EQ(rules("allowed_prefixes: '198.51.100.0/24'", "", "capacity_bps: 5"), before);
+  EXPECT_NE(rules("allowed_prefixes: '198.51.100.0/25'"), before);
+  EXPECT_NE(rules("allowed_prefixes: '198.51.100.0/24' allowed_prefixes: '203.0.113.0/24'"), before);
+  EXPECT_NE(rules("allowed_prefixes: '198.51.100.0/24'", "transport_class: TRANSPORT_CLASS_TRANSIT"), before);
+  EXPECT_NE(rules("allowed_prefixes: '198.51.100.0/24'", "link: 'links/port'"), before);
+}
+
+TEST(KeepTopology, OldPlacesWithNewestStatesAndNothingForWhoeverIsWithdrawn) {
+  const std::string drained = "key: 'appliances/oca-1' appliance { name: 'appliances/oca-1' site: 'sites/emb' kind: APPLIANCE_KIND_FLASH "
+                              "admin_state: ADMIN_STATE_DRAINING }";
+  const std::string session = Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' transport_class: TRANSPORT_CLASS_EMBEDDED");
+  const ConfigViews old = Config({kPartner, kSite, kBox, session});
+  const ConfigViews drains = KeepTopology(old, Config({kPartner, kSite, drained, session}));
+  ASSERT_THAT(drains.appliances, SizeIs(1));
+  EXPECT_EQ(drains.appliances[0].admin, AdminState::kDraining);
+  EXPECT_FALSE(drains.sessions[0].allowed->empty());
+  const ConfigViews gone = KeepTopology(old, Config({kPartner, kSite}));
+  ASSERT_THAT(gone.appliances, SizeIs(1));
+  EXPECT_EQ(gone.appliances[0].admin, AdminState::kUnspecified);
+  ASSERT_THAT(gone.sessions, SizeIs(1));
+  EXPECT_TRUE(gone.sessions[0].allowed->empty()) << "nothing may be announced";
+  const ConfigViews other = KeepTopology(
+      old, Config({kPartner, kSite, kBox,
+                   Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' transport_class: TRANSPORT_CLASS_TRANSIT")}));
+  EXPECT_TRUE(other.sessions[0].allowed->empty()) << "it is another session now";
+  EXPECT_EQ(other.sessions[0].transport, TransportClass::kEmbedded);
 }
 
 TEST(ReadConfig, ABoxInADrainSaysWhichAndHowFar) {

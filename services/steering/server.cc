@@ -163,7 +163,7 @@ void SteeringServer::RunBuilder() {
     serving = health.ok();
     rpc_->SetServing(serving);
     LogInfo(serving ? "serving" : "not serving", {{"why", health}});
-  } while (Wait(options_.build_interval));
+  } while (Wait(builder_->busy() ? absl::ZeroDuration() : options_.build_interval));
 }
 
 void SteeringServer::RunSaver() {

@@ -32,13 +32,18 @@ absl::StatusOr<std::vector<Entry>> ParseEntries(const SnapshotSection& section) 
   return entries;
 }
 
-template <typename Entry>
-SnapshotSection ToSection(const SourceStatus& status, const HeldFeed<Entry>& held, const Clock& clock) {
+SnapshotSection MakeSection(const SourceStatus& status, FeedPosition position, const Clock& clock) {
   SnapshotSection section;
   section.name = status.source;
-  section.position = held.position;
+  section.position = position;
   section.saved_at = clock.Now();
   section.age = std::max(absl::ZeroDuration(), clock.Monotonic() - status.heard_at);
+  return section;
+}
+
+template <typename Entry>
+SnapshotSection ToSection(const SourceStatus& status, const HeldFeed<Entry>& held, const Clock& clock) {
+  SnapshotSection section = MakeSection(status, held.position, clock);
   section.entries.reserve(held.entries.size());
   for (const auto& entry : held.entries) section.entries.push_back(entry->SerializeAsString());
   return section;
@@ -184,9 +189,9 @@ void Sources::FollowCells(const std::vector<CellAddress>& cells) {
   }
 }
 
-std::vector<std::shared_ptr<const CellStore>> Sources::cells() const {
+std::vector<std::shared_ptr<CellStore>> Sources::cells() const {
   absl::MutexLock lock(&mu_);
-  std::vector<std::shared_ptr<const CellStore>> stores;
+  std::vector<std::shared_ptr<CellStore>> stores;
   for (const auto& [id, cell] : cells_) stores.push_back(cell.store);
   return stores;
 }
@@ -236,7 +241,12 @@ std::vector<SnapshotSection> Sources::Save() const {
       cells.emplace_back(StatusOf(id.name(), cell.store->position(), cell.client.get()), cell.store);
     }
   }
-  for (const auto& [status, store] : cells) add(status, store->Held());
+  for (const auto& [status, store] : cells) {
+    const FeedPosition position = store->position();  // Before the entries, which may be newer.
+    if (position.nothing()) continue;
+    SnapshotSection& section = sections.emplace_back(MakeSection(status, position, clock_));
+    store->ForEachEntry([&section](const iv1::FleetEntry& entry) { section.entries.push_back(entry.SerializeAsString()); });
+  }
   return sections;
 }
 

@@ -41,7 +41,7 @@ void TableBuilder::Tick(absl::Duration now) {
   ChooseKey(now);
   next_.why_none = Ready(now, statuses);
   const bool reguarded = next_.why_none.ok() && Guard(now, current, statuses);
-  if (next_.why_none.ok() && (next_.table == nullptr || reguarded || !(current == built_))) {
+  if (next_.why_none.ok() && (next_.table == nullptr || reguarded || ladders_.busy() || !(current == built_))) {
     const auto start = std::chrono::steady_clock::now();
     const absl::Status built = Build(current, reguarded);
     if (built.ok()) {
@@ -58,11 +58,11 @@ void TableBuilder::Tick(absl::Duration now) {
 
 void TableBuilder::ReadConfiguration() {
   config_generation_ = sources_.config().generation();
-  ConfigViews views = ReadConfig(sources_.config().Held());
-  LogIssues("configuration", views.issues);
-  keys_changed_ |= views.settings.active_key_ids != config_.settings.active_key_ids;
+  auto views = std::make_shared<const ConfigViews>(ReadConfig(sources_.config().Held()));
+  LogIssues("configuration", views->issues);
+  keys_changed_ |= views->settings.active_key_ids != config_->settings.active_key_ids;
   config_ = std::move(views);
-  sources_.FollowCells(config_.cells);
+  sources_.FollowCells(config_->cells);
 }
 
 absl::Status TableBuilder::Ready(absl::Duration now, const std::vector<SourceStatus>& statuses) {
@@ -95,7 +95,7 @@ bool TableBuilder::Guard(absl::Duration now, const Built& current, const std::ve
   if (news) reports_ = MergeReports(cells);
   guarded_ = current;
   guarded_at_ = now;
-  const bool changed = guard_.Step({.config = config_,
+  const bool changed = guard_.Step({.config = *config_,
                                     .reports = reports_,
                                     .sessions = CountSessions(cells, MergeSessions(cells)),
                                     .cells = {statuses.begin() + 2, statuses.end()}},  // Behind the configuration and the catalogue.
@@ -104,23 +104,21 @@ bool TableBuilder::Guard(absl::Duration now, const Built& current, const std::ve
 }
 
 void TableBuilder::BuildFleet() {
-  std::vector<ApplianceView> appliances = config_.appliances;
-  std::vector<LinkView> links = config_.links;
-  AddCondition(guard_.reports(), appliances, config_.sites, links);
+  const ConfigViews& config = *ladders_.served();
+  std::vector<ApplianceView> appliances = config.appliances;
+  std::vector<LinkView> links = config.links;
+  AddCondition(guard_.reports(), appliances, config.sites, links);
   AddGuardWords(guard_.words(), appliances);
-  parts_.fleet = Fleet::Build(config_.sites, std::move(appliances), std::move(links), parts_.fleet.get());
+  parts_.fleet = Fleet::Build(config.sites, std::move(appliances), std::move(links), ladders_.fleet().get());
 }
 
-void TableBuilder::BuildLadders(bool anew) {
-  MergedRoutes merged = MergeRoutes(Cells(), owners_, config_.session_index);
-  foreign_routes_ = merged.foreign;
-  parts_.policy = config_.policy;
-  ladder_entries_ = config_.ladder_entries;
-  if (anew || ladder_book_ == nullptr) {
-    ladder_book_ = std::make_unique<LadderBook>(parts_.fleet, config_.sessions, nullptr, config_.policy);
-  }
-  ladder_book_->SetAll(merged.routes);
-  parts_.ladders = ladder_book_->Publish();
+// Ladders come before the fleet: while new ones are made, the fleet stays as the old ones number it.
+void TableBuilder::BuildLadders() {
+  const auto end = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.line_budget);
+  Cells();
+  ladders_.Step(cells_, config_, [end] { return std::chrono::steady_clock::now() >= end; });
+  parts_.ladders = ladders_.ladders();
+  parts_.policy = ladders_.served()->policy;
 }
 
 void TableBuilder::BuildHoldings() {
@@ -139,20 +137,17 @@ void TableBuilder::BuildCatalogue() {
 absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   const bool first = next_.table == nullptr;
   const bool config = first || current.config != built_.config;
-  if (config || reguarded || current.reports != built_.reports) BuildFleet();
-  SessionOwners owners = MergeSessions(Cells());
-  const bool moved = owners != owners_;
-  owners_ = std::move(owners);
-  const bool stale_ladders = parts_.ladders == nullptr || parts_.ladders->fingerprint() != parts_.fleet->fingerprint();
-  const bool other_rules = first || config_.ladder_entries != ladder_entries_;
-  if (other_rules || moved || stale_ladders || current.routes != built_.routes) BuildLadders(other_rules || stale_ladders);
+  const bool reports = reguarded || current.reports != built_.reports;
+  // Reports as well: they may tell that another cell speaks for a session.
+  if (config || reports || current.routes != built_.routes || ladders_.busy()) BuildLadders();
+  if (config || reports || parts_.fleet->fingerprint() != parts_.ladders->fingerprint()) BuildFleet();
   const bool stale_holdings = parts_.holdings == nullptr || parts_.holdings->fingerprint() != parts_.fleet->fingerprint();
   if (stale_holdings || current.holdings != built_.holdings) BuildHoldings();
   if (first || current.catalog != built_.catalog) BuildCatalogue();
 
   ++parts_.version;
   ASSIGN_OR_RETURN(next_.table, AssembleSteeringTable(parts_));
-  next_.settings = config_.settings;
+  next_.settings = config_->settings;
   built_ = current;
   return absl::OkStatus();
 }
@@ -164,7 +159,7 @@ void TableBuilder::ChooseKey(absl::Duration now) {
   if (!keys_changed_ && !due) return;
   keys_changed_ = false;
   keys_scanned_at_ = now;
-  const std::vector<std::string>& wanted = config_.settings.active_key_ids;
+  const std::vector<std::string>& wanted = config_->settings.active_key_ids;
   next_.key_id.clear();
   if (signer_ == nullptr) {
     next_.why_no_key = absl::UnavailableError("can't sign URLs: this server was started without --signing_key_dir");
@@ -203,10 +198,10 @@ void TableBuilder::ShowTable() {
   metrics_.table_prefixes.Set(static_cast<double>(parts_.ladders->prefixes()));
   metrics_.table_ladders.Set(static_cast<double>(parts_.ladders->distinct_ladders()));
   metrics_.table_files.Set(static_cast<double>(parts_.catalogue->file_count()));
-  metrics_.routes_left_out.Set(static_cast<double>(parts_.ladders->routes_left_out() + foreign_routes_));
+  metrics_.routes_left_out.Set(static_cast<double>(parts_.ladders->routes_left_out() + ladders_.foreign()));
   uint64_t unreadable = 0;
   for (const auto& cell : cells_) unreadable += cell->unreadable();
-  metrics_.bad_records.Set(static_cast<double>(config_.issues.size() + catalog_issues_ + parts_.fleet->issues().size() + unreadable));
+  metrics_.bad_records.Set(static_cast<double>(config_->issues.size() + catalog_issues_ + parts_.fleet->issues().size() + unreadable));
 }
 
 }  // namespace fairlead
