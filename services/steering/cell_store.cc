@@ -59,7 +59,7 @@ absl::StatusOr<std::pair<ApplianceId, BoxHoldings>> ReadHoldings(const std::stri
 
 // What a route entry says, checked: its key is the one that its content names.
 struct ReadRoute {
-  RouteKey key;
+  ReportedRouteKey key;
   ApplianceId appliance;
   RouteAttributes attributes;
 };
@@ -74,7 +74,7 @@ absl::StatusOr<ReadRoute> ReadRouteEntry(const std::string& key, const iv1::Admi
     return InvalidField("route.prefix.length", absl::StrCat(admitted.prefix().length()), "must be at most 128");
   }
   ASSIGN_OR_RETURN(const Prefix prefix, Prefix::Make(address, static_cast<int>(admitted.prefix().length()), "route.prefix"));
-  const RouteKey named = {.session = session, .prefix = prefix, .path_id = admitted.path_id()};
+  const ReportedRouteKey named = {.session = session, .prefix = prefix, .path_id = admitted.path_id()};
   if (named != route.key) return InvalidField("key", key, absl::StrCat("the entry is about '", RouteKeyText(named), "'"));
   route.attributes = {.neighbour_as = admitted.neighbour_as(),
                       .med = admitted.has_med() ? admitted.med() : 0,
@@ -84,7 +84,7 @@ absl::StatusOr<ReadRoute> ReadRouteEntry(const std::string& key, const iv1::Admi
   return route;
 }
 
-iv1::FleetEntry RouteEntry(const RouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes) {
+iv1::FleetEntry RouteEntry(const ReportedRouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes) {
   iv1::FleetEntry entry;
   entry.set_key(RouteKeyText(key));
   iv1::AdmittedRoute& route = *entry.mutable_route();
@@ -194,7 +194,7 @@ void CellStore::Erase(const std::string& key) {
   } else if (absl::StartsWith(key, "session/")) {
     sessions_.erase(key);
     ++generations_.routes, ++generations_.reports;
-  } else if (const absl::StatusOr<RouteKey> route = ParseRouteKey(key); route.ok() && routes_.Erase(*route)) {
+  } else if (const absl::StatusOr<ReportedRouteKey> route = ParseRouteKey(key); route.ok() && routes_.Erase(*route)) {
     ++generations_.routes;
   }
 }

@@ -103,6 +103,26 @@ uint64_t RulesOf(const ConfigViews& views) {
   return rules;
 }
 
+// ConfigViews::topology.
+uint64_t TopologyOf(const ConfigViews& views) {
+  uint64_t topology = 0;
+  const auto add = [&topology](uint64_t value) { topology = Mix(topology, value); };
+  for (const SiteView& site : views.sites) {
+    add(HashBytes(site.id.value()));
+    add(static_cast<uint64_t>(site.kind) << 1 | (site.open_to_unrouted ? 1 : 0));
+    add(static_cast<uint64_t>(site.at.latitude_microdegrees));
+    add(static_cast<uint64_t>(site.at.longitude_microdegrees));
+  }
+  add(views.sites.size());
+  for (const ApplianceView& box : views.appliances) {
+    add(HashBytes(box.id.value()));
+    add(Mix(HashBytes(box.site.value()), static_cast<uint64_t>(box.kind)));
+  }
+  add(views.appliances.size());
+  for (const LinkView& link : views.links) add(HashBytes(link.id.value()));
+  return topology;
+}
+
 // True if the routes of one may be served as those of the other, as far as both may announce them.
 bool SameSession(const SessionView& a, const SessionView& b) {
   return a.partner == b.partner && a.transport == b.transport && a.site == b.site && a.appliance == b.appliance && a.link == b.link;
@@ -123,7 +143,7 @@ class ConfigReader {
     // Newest first; equal times by name, so that every steerd signs with the same key.
     std::sort(keys_.begin(), keys_.end(), std::greater<>());
     for (auto& [seconds, nanos, id] : keys_) views_.settings.active_key_ids.push_back(std::move(id));
-    views_.ladder_rules = RulesOf(views_);
+    Fingerprint(views_);
     return std::move(views_);
   }
 
@@ -374,6 +394,11 @@ ConfigViews ReadConfig(const HeldFeed<rv1::ConfigEntry>& config) {
   return ConfigReader().Read(config);
 }
 
+void Fingerprint(ConfigViews& views) {
+  views.ladder_rules = RulesOf(views);
+  views.topology = TopologyOf(views);
+}
+
 ConfigViews KeepTopology(const ConfigViews& old, const ConfigViews& newest) {
   ConfigViews kept = newest;
   kept.sites = old.sites;
@@ -382,6 +407,7 @@ ConfigViews KeepTopology(const ConfigViews& old, const ConfigViews& newest) {
   kept.sessions = old.sessions;
   kept.session_index = old.session_index;
   kept.ladder_rules = old.ladder_rules;
+  kept.topology = old.topology;
   kept.policy.steps = old.policy.steps;
   kept.policy.class_steps = old.policy.class_steps;
   kept.policy.more_specific_scope = old.policy.more_specific_scope;
@@ -410,38 +436,6 @@ ConfigViews KeepTopology(const ConfigViews& old, const ConfigViews& newest) {
     session.allowed = still ? newest.sessions[now->second.index].allowed : nothing;
   }
   return kept;
-}
-
-void AddCondition(const absl::flat_hash_map<ApplianceId, BoxReport>& reports, std::vector<ApplianceView>& appliances,
-                  const std::vector<SiteView>& sites, std::vector<LinkView>& links) {
-  absl::flat_hash_map<SiteId, uint64_t> sent;
-  for (ApplianceView& appliance : appliances) {
-    const auto found = reports.find(appliance.id);
-    if (found == reports.end()) continue;  // Never heard: stays SILENT.
-    const BoxReport& report = found->second;
-    appliance.health = report.health;
-    appliance.weight_permille = report.weight_permille;
-    appliance.use_bps = report.use_bps;
-    if (report.capacity_bps > 0) appliance.capacity_bps = std::min(appliance.capacity_bps, report.capacity_bps);
-    // A silent box's last figure is no use of today: its load has moved to others, which report it.
-    if (report.health != HealthState::kSilent) sent[appliance.site] += report.use_bps;
-  }
-  absl::flat_hash_map<LinkId, uint64_t> use;
-  for (const SiteView& site : sites) {
-    for (const LinkId& uplink : site.uplinks) use[uplink] = sent[site.id];
-  }
-  for (LinkView& link : links) {
-    const auto found = use.find(link.id);
-    if (found != use.end()) link.use_bps = found->second;
-  }
-}
-
-void AddGuardWords(const absl::flat_hash_map<ApplianceId, std::string>& words, std::vector<ApplianceView>& appliances) {
-  if (words.empty()) return;
-  for (ApplianceView& appliance : appliances) {
-    const auto found = words.find(appliance.id);
-    if (found != words.end()) appliance.guard_word = found->second;
-  }
 }
 
 CatalogViews ReadCatalog(const HeldFeed<cv1::CatalogEntry>& catalog) {

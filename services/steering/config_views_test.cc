@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "services/steering/codec.h"
 #include "services/steering/fake_sources.h"
+#include "services/steering/fleet_condition.h"
 
 namespace fairlead {
 namespace {
@@ -169,13 +170,6 @@ TEST(ReadConfig, TheGuardsFiguresComeFromThePolicyAndTheirDefaultsFromTheGuard) 
   EXPECT_EQ(refused.policy.guard, GuardPolicy());
 }
 
-TEST(AddGuardWords, TheyStandBesideTheConditionThatTheyExplain) {
-  ConfigViews views = Config({kBox, kCollector});
-  AddGuardWords({{ApplianceId("oca-1"), "held"}}, views.appliances);
-  EXPECT_EQ(views.appliances[0].guard_word, "held");
-  EXPECT_EQ(views.appliances[1].guard_word, "");
-}
-
 TEST(ReadConfig, ActiveKeysComeNewestFirst) {
   const auto key = [](const std::string& id, const std::string& state, int seconds) {
     return "key: 'signingKeys/" + id + "' signing_key { name: 'signingKeys/" + id + "' state: " + state +
@@ -186,29 +180,82 @@ TEST(ReadConfig, ActiveKeysComeNewestFirst) {
   EXPECT_THAT(views.settings.active_key_ids, ElementsAre("new", "old"));
 }
 
-TEST(AddCondition, BoxesAreSilentUntilHeardAndUplinksCarryTheirSites) {
-  ConfigViews views =
+class FleetConditionTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    fleet_ = Fleet::Build(views_.sites, views_.appliances, views_.links);
+    condition_.Follow(std::make_shared<const ConfigViews>(views_), *fleet_);
+  }
+  void Apply(const FleetCondition::Reports& reports, const FleetCondition::Words& words = {}) {
+    fleet_ = condition_.Apply(fleet_, reports, words);
+  }
+  const ApplianceView& Box(const std::string& id) const { return fleet_->boxes()[fleet_->FindBox(ApplianceId(id))].view; }
+  uint64_t Use(const std::string& id) const { return fleet_->links()[fleet_->FindLink(LinkId(id))].use_bps; }
+
+  const ConfigViews views_ =
       Config({kBox, "key: 'appliances/oca-2' appliance { name: 'appliances/oca-2' site: 'sites/emb' capacity_bps: 100 }",
               "key: 'sites/emb' site { name: 'sites/emb' kind: SITE_KIND_EMBEDDED }",
               "key: 'links/up' link { name: 'links/up' site: 'sites/emb' kind: KIND_SITE_UPLINK capacity_bps: 1000 }",
               "key: 'links/port' link { name: 'links/port' site: 'sites/emb' kind: KIND_PEERING_PORT capacity_bps: 1000 }"});
-  EXPECT_THAT(views.sites[0].uplinks, ElementsAre(LinkId("up")));
-  AddCondition({{ApplianceId("oca-2"), {.health = HealthState::kOk, .weight_permille = 500, .use_bps = 70, .capacity_bps = 80}}},
-               views.appliances, views.sites, views.links);
-  EXPECT_EQ(views.appliances[0].health, HealthState::kSilent);
-  EXPECT_EQ(views.appliances[1].health, HealthState::kOk);
-  EXPECT_EQ(views.appliances[1].weight_permille, 500u);
-  EXPECT_EQ(views.appliances[1].capacity_bps, 80u);  // What it can serve now, where that is less.
-  for (const LinkView& link : views.links) EXPECT_EQ(link.use_bps, link.id == LinkId("up") ? 70u : 0u);
+  std::shared_ptr<const Fleet> fleet_;
+  FleetCondition condition_;
+};
+
+TEST_F(FleetConditionTest, BoxesAreSilentUntilHeardAndUplinksCarryTheirSites) {
+  EXPECT_THAT(views_.sites[0].uplinks, ElementsAre(LinkId("up")));
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kOk, .weight_permille = 500, .use_bps = 70, .capacity_bps = 80}}});
+  EXPECT_EQ(Box("oca-1").health, HealthState::kSilent);
+  EXPECT_EQ(Box("oca-2").health, HealthState::kOk);
+  EXPECT_EQ(Box("oca-2").weight_permille, 500u);
+  EXPECT_EQ(Box("oca-2").capacity_bps, 80u);  // What it can serve now, where that is less.
+  EXPECT_EQ(Use("up"), 70u);
+  EXPECT_EQ(Use("port"), 0u);
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kOk, .use_bps = 20, .capacity_bps = 300}}});
+  EXPECT_EQ(Box("oca-2").capacity_bps, 100u) << "as configured again";
+  EXPECT_EQ(Use("up"), 20u);
+  Apply({});
+  EXPECT_EQ(Box("oca-2").health, HealthState::kSilent) << "forgotten";
+  EXPECT_EQ(Box("oca-2").weight_permille, 1000u);
+  EXPECT_EQ(Use("up"), 0u);
 }
 
-TEST(AddCondition, TheLastFigureOfASilentBoxDoesNotFillItsUplink) {
-  ConfigViews views = Config({kBox, "key: 'appliances/oca-2' appliance { name: 'appliances/oca-2' site: 'sites/emb' capacity_bps: 100 }",
-                              "key: 'sites/emb' site { name: 'sites/emb' kind: SITE_KIND_EMBEDDED }",
-                              "key: 'links/up' link { name: 'links/up' site: 'sites/emb' kind: KIND_SITE_UPLINK capacity_bps: 1000 }"});
-  AddCondition({{ApplianceId("oca-2"), {.health = HealthState::kSilent, .weight_permille = 0, .use_bps = 70, .capacity_bps = 80}}},
-               views.appliances, views.sites, views.links);
-  EXPECT_EQ(views.links[0].use_bps, 0u);
+TEST_F(FleetConditionTest, TheLastFigureOfASilentBoxDoesNotFillItsUplink) {
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kSilent, .weight_permille = 0, .use_bps = 70, .capacity_bps = 80}}});
+  EXPECT_EQ(Use("up"), 0u);
+}
+
+TEST_F(FleetConditionTest, TheGuardsWordStandsBesideTheConditionThatItExplains) {
+  Apply({}, {{ApplianceId("oca-1"), "held"}});
+  EXPECT_EQ(Box("oca-1").guard_word, "held");
+  EXPECT_EQ(Box("oca-2").guard_word, "");
+  Apply({});
+  EXPECT_EQ(Box("oca-1").guard_word, "");
+}
+
+TEST_F(FleetConditionTest, WhatTheConfigurationSaysOfABoxReplacesThatBoxAlone) {
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kOk, .use_bps = 70}}});
+  const auto before = fleet_;
+  auto drained = std::make_shared<ConfigViews>(views_);
+  drained->appliances[1].admin = AdminState::kDraining;
+  condition_.Follow(drained, *fleet_);
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kOk, .use_bps = 70}}});
+  EXPECT_EQ(Box("oca-2").admin, AdminState::kDraining);
+  EXPECT_EQ(Box("oca-2").use_bps, 70u);
+  EXPECT_EQ(&fleet_->boxes()[0], &before->boxes()[0]);
+}
+
+TEST_F(FleetConditionTest, WhatHasNotChangedIsTheSameObject) {
+  const FleetCondition::Reports reports = {{ApplianceId("oca-2"), {.health = HealthState::kOk, .use_bps = 70}}};
+  const auto before = fleet_;
+  Apply(reports);
+  EXPECT_EQ(&fleet_->boxes()[0], &before->boxes()[0]);
+  EXPECT_NE(&fleet_->boxes()[1], &before->boxes()[1]);
+  EXPECT_EQ(before->boxes()[1].view.health, HealthState::kSilent) << "the fleet before stays what it was";
+  EXPECT_EQ(fleet_->fingerprint(), before->fingerprint());
+  EXPECT_EQ(&fleet_->sites(), &before->sites());
+  const auto again = fleet_;
+  Apply(reports);
+  EXPECT_EQ(fleet_, again);
 }
 
 TEST(CheckInCatalogue, ATitleOfTooManyFilesNeedsItsRenditionsNamed) {

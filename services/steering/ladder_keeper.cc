@@ -10,7 +10,7 @@
 namespace fairlead {
 namespace {
 
-std::shared_ptr<const Fleet> TopologyOf(const ConfigViews& config, const Fleet* slots_of) {
+std::shared_ptr<const Fleet> FleetOf(const ConfigViews& config, const Fleet* slots_of) {
   return Fleet::Build(config.sites, config.appliances, config.links, slots_of);
 }
 
@@ -47,7 +47,7 @@ void LadderKeeper::Step(const Cells& cells, const Config& newest, const std::fun
   const Cells before = std::exchange(cells_, cells);
   FollowOwners(before, touched);
   if (first) {
-    Begin(now_, newest, TopologyOf(*newest, nullptr), {});
+    Begin(now_, newest, FleetOf(*newest, nullptr), {});
   } else if (newest != newest_) {
     FollowConfig(newest, touched);
   }
@@ -86,9 +86,7 @@ void LadderKeeper::FollowOwners(const Cells& before, Sessions& touched) {
 }
 
 void LadderKeeper::FollowConfig(const Config& newest, Sessions& touched) {
-  std::shared_ptr<const Fleet> fleet = TopologyOf(*newest, now_.fleet.get());
-  const bool same = fleet->fingerprint() == now_.fleet->fingerprint() && newest->ladder_rules == now_.config->ladder_rules;
-  if (same) {
+  if (newest->topology == now_.config->topology && newest->ladder_rules == now_.config->ladder_rules) {
     // It may have been told meanwhile of a configuration that allowed less.
     if (now_.effective != now_.config) Allow(now_, newest, touched);
     now_.config = now_.effective = newest;
@@ -97,7 +95,7 @@ void LadderKeeper::FollowConfig(const Config& newest, Sessions& touched) {
   }
   Allow(now_, newest, touched);
   // What is being made is finished first, or a configuration that changes often would never be followed.
-  if (next_.book == nullptr) Begin(next_, newest, std::move(fleet), KnownTo(now_));
+  if (next_.book == nullptr) Begin(next_, newest, FleetOf(*newest, now_.fleet.get()), KnownTo(now_));
 }
 
 void LadderKeeper::Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet, std::vector<Prefix> line) {

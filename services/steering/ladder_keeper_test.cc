@@ -77,7 +77,6 @@ std::shared_ptr<const ConfigViews> MakeConfig(const Plan& plan) {
   all->Insert(Prefix::Parse("80.0.0.0/18").value(), {});
   auto half = std::make_shared<PrefixTable<std::monostate>>();
   half->Insert(Prefix::Parse("80.0.0.0/19").value(), {});
-  uint64_t rules = static_cast<uint64_t>(plan.distance_step_km);
   for (const size_t session : plan.sessions) {
     const bool collected = session >= kSessions - 2;
     SessionView view = {.id = BgpSessionId(absl::StrCat("x", session)), .partner = PartnerId(absl::StrCat("p", session % 3)),
@@ -86,11 +85,10 @@ std::shared_ptr<const ConfigViews> MakeConfig(const Plan& plan) {
                         .allowed = plan.narrow[session] ? half : all};
     if (!collected) view.appliance = Hearer(session);
     config->session_index[view.id] = {static_cast<uint32_t>(config->sessions.size()), Hearer(session)};
-    rules = Mix(rules, session << 8 | static_cast<uint64_t>(plan.classes[session]) << 1 | (plan.narrow[session] ? 1 : 0));
     config->sessions.push_back(std::move(view));
   }
   config->policy.distance_step_km = plan.distance_step_km;
-  config->ladder_rules = rules;
+  Fingerprint(*config);
   return config;
 }
 

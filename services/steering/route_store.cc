@@ -11,12 +11,12 @@
 
 namespace fairlead {
 
-absl::StatusOr<RouteKey> ParseRouteKey(absl::string_view key) {
+absl::StatusOr<ReportedRouteKey> ParseRouteKey(absl::string_view key) {
   absl::string_view rest = key;
   const bool ours = absl::ConsumePrefix(&rest, "route/");
   const size_t first = rest.find('/');
   const size_t last = rest.rfind('/');
-  RouteKey route;
+  ReportedRouteKey route;
   if (!ours || first >= last || last == absl::string_view::npos || !absl::SimpleAtoi(rest.substr(last + 1), &route.path_id)) {
     return InvalidField("key", std::string(key), "a route's key is 'route/<session>/<prefix>/<path id>'");
   }
@@ -25,7 +25,7 @@ absl::StatusOr<RouteKey> ParseRouteKey(absl::string_view key) {
   return route;
 }
 
-std::string RouteKeyText(const RouteKey& key) {
+std::string RouteKeyText(const ReportedRouteKey& key) {
   return absl::StrCat("route/", key.session.value(), "/", key.prefix.ToString(), "/", key.path_id);
 }
 
@@ -42,7 +42,7 @@ void RouteStore::Note(const Prefix& prefix) {
   changed_ = {};
 }
 
-bool RouteStore::Put(const RouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes) {
+bool RouteStore::Put(const ReportedRouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes) {
   Routes& routes = routes_[key.prefix];
   const uint32_t speaker = speakers_.Take({key.session, appliance});
   const uint32_t said = attributes_.Take(attributes);
@@ -63,7 +63,7 @@ bool RouteStore::Put(const RouteKey& key, const ApplianceId& appliance, const Ro
   return !same;
 }
 
-bool RouteStore::Erase(const RouteKey& key) {
+bool RouteStore::Erase(const ReportedRouteKey& key) {
   const auto at = routes_.find(key.prefix);
   if (at == routes_.end()) return false;
   Routes& routes = at->second;

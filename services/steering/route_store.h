@@ -25,15 +25,15 @@
 namespace fairlead {
 
 // What names a route within a cell.
-struct RouteKey {
+struct ReportedRouteKey {
   BgpSessionId session;
   Prefix prefix;
   uint32_t path_id = 0;
-  friend bool operator==(const RouteKey&, const RouteKey&) = default;
+  friend bool operator==(const ReportedRouteKey&, const ReportedRouteKey&) = default;
 };
 // "route/<session id>/<prefix>/<path id>", as the fleet feed names it; INVALID_ARGUMENT else.
-absl::StatusOr<RouteKey> ParseRouteKey(absl::string_view key);
-std::string RouteKeyText(const RouteKey& key);
+absl::StatusOr<ReportedRouteKey> ParseRouteKey(absl::string_view key);
+std::string RouteKeyText(const ReportedRouteKey& key);
 
 // What it says.
 struct RouteAttributes {
@@ -119,9 +119,9 @@ class RouteStore {
   explicit RouteStore(size_t most_changes = kMostChanges) : most_changes_(most_changes) {}
 
   // A route in place of the one with this key. False if it was there, the same.
-  bool Put(const RouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes);
+  bool Put(const ReportedRouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes);
   // False if there is none.
-  bool Erase(const RouteKey& key);
+  bool Erase(const ReportedRouteKey& key);
   void Clear();
   // Counts all prefixes as changed of which one of these has routes. O(routes).
   void Touch(const absl::flat_hash_set<BgpSessionId>& sessions);

@@ -1,5 +1,6 @@
 #include "services/steering/table_builder.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -17,6 +18,18 @@ void LogIssues(absl::string_view what, const std::vector<std::string>& issues) {
   for (size_t i = 0; i < issues.size() && i < kMostLoggedIssues; ++i) {
     LogWarning("record left out", {{"of", what}, {"why", issues[i]}, {"issues", issues.size()}});
   }
+}
+
+// What of a fleet isn't a box's, beside what the ladders' fingerprint tells.
+bool SameGround(const ConfigViews& a, const ConfigViews& b) {
+  const auto same_site = [](const SiteView& one, const SiteView& other) {
+    return one.id == other.id && one.country == other.country && one.uplinks == other.uplinks;
+  };
+  const auto same_link = [](const LinkView& one, const LinkView& other) {
+    return one.id == other.id && one.capacity_bps == other.capacity_bps && one.contract_cap_bps == other.contract_cap_bps;
+  };
+  return std::equal(a.sites.begin(), a.sites.end(), b.sites.begin(), b.sites.end(), same_site) &&
+         std::equal(a.links.begin(), a.links.end(), b.links.begin(), b.links.end(), same_link);
 }
 
 }  // namespace
@@ -104,12 +117,13 @@ bool TableBuilder::Guard(absl::Duration now, const Built& current, const std::ve
 }
 
 void TableBuilder::BuildFleet() {
-  const ConfigViews& config = *ladders_.served();
-  std::vector<ApplianceView> appliances = config.appliances;
-  std::vector<LinkView> links = config.links;
-  AddCondition(guard_.reports(), appliances, config.sites, links);
-  AddGuardWords(guard_.words(), appliances);
-  parts_.fleet = Fleet::Build(config.sites, std::move(appliances), std::move(links), ladders_.fleet().get());
+  const std::shared_ptr<const ConfigViews>& config = ladders_.served();
+  const bool other_ground = parts_.fleet == nullptr || parts_.fleet->fingerprint() != parts_.ladders->fingerprint() ||
+                            !SameGround(*config, *fleet_config_);
+  if (other_ground) parts_.fleet = Fleet::Build(config->sites, config->appliances, config->links, ladders_.fleet().get());
+  if (other_ground || config != fleet_config_) condition_.Follow(config, *parts_.fleet);
+  fleet_config_ = config;
+  parts_.fleet = condition_.Apply(parts_.fleet, guard_.reports(), guard_.words());
 }
 
 // Ladders come before the fleet: while new ones are made, the fleet stays as the old ones number it.
@@ -140,7 +154,7 @@ absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   const bool reports = reguarded || current.reports != built_.reports;
   // Reports as well: they may tell that another cell speaks for a session.
   if (config || reports || current.routes != built_.routes || ladders_.busy()) BuildLadders();
-  if (config || reports || parts_.fleet->fingerprint() != parts_.ladders->fingerprint()) BuildFleet();
+  if (reports || ladders_.served() != fleet_config_) BuildFleet();
   const bool stale_holdings = parts_.holdings == nullptr || parts_.holdings->fingerprint() != parts_.fleet->fingerprint();
   if (stale_holdings || current.holdings != built_.holdings) BuildHoldings();
   if (first || current.catalog != built_.catalog) BuildCatalogue();
@@ -197,6 +211,8 @@ void TableBuilder::ShowTable() {
   metrics_.table_boxes.Set(static_cast<double>(parts_.fleet->boxes().size()));
   metrics_.table_prefixes.Set(static_cast<double>(parts_.ladders->prefixes()));
   metrics_.table_ladders.Set(static_cast<double>(parts_.ladders->distinct_ladders()));
+  metrics_.ladders_waiting.Set(static_cast<double>(ladders_.waiting()));
+  metrics_.ladder_rebuilds.Set(static_cast<double>(ladders_.rebuilds()));
   metrics_.table_files.Set(static_cast<double>(parts_.catalogue->file_count()));
   metrics_.routes_left_out.Set(static_cast<double>(parts_.ladders->routes_left_out() + ladders_.foreign()));
   uint64_t unreadable = 0;

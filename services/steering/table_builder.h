@@ -29,6 +29,7 @@
 #include "libs/steering/holdings.h"
 #include "libs/steering/steering_table.h"
 #include "services/steering/config_views.h"
+#include "services/steering/fleet_condition.h"
 #include "services/steering/fleet_guard.h"
 #include "services/steering/fleet_merge.h"
 #include "services/steering/ladder_keeper.h"
@@ -115,6 +116,8 @@ class TableBuilder {
   SteeringTable parts_;
   std::vector<std::shared_ptr<CellStore>> cells_;
   LadderKeeper ladders_;
+  FleetCondition condition_;
+  std::shared_ptr<const ConfigViews> fleet_config_;  // That the fleet has.
   HoldingsBook holdings_book_;
   size_t catalog_issues_ = 0;
 };
