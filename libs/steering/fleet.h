@@ -2,7 +2,8 @@
 //
 // Numbers are positions in the order of ids, so equal topologies number alike whatever the order of the views. The fingerprint
 // covers what ladders and holdings depend on (which sites, boxes and links exist, where, and of which kind) and not condition (admin
-// state, health, use): a health report makes a new Fleet that goes with the ladders at hand.
+// state, health, use): a health report makes a new Fleet that goes with the ladders at hand, and shares with the one before all boxes that
+// haven't changed.
 //
 // Boxes that may serve viewers also stand in slots, those of a site side by side in blocks, so that a mask of 16 bits says which boxes of
 // a block hear a route or hold a file. A fleet that is built from the one before keeps the slots of its boxes; a fleet that is built from
@@ -19,6 +20,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "libs/base/ids.h"
+#include "libs/steering/shelf.h"
 #include "libs/steering/views.h"
 
 namespace fairlead {
@@ -54,42 +56,48 @@ class Fleet {
   static std::shared_ptr<const Fleet> Build(std::vector<SiteView> sites, std::vector<ApplianceView> appliances, std::vector<LinkView> links,
                                             const Fleet* previous = nullptr);
 
-  // The same topology under another condition: `appliances` and `links` as they are now. A box that isn't among them, or that has another
-  // site or kind by now, serves nobody (DISABLED); what is new among them is left out. For a topology that ladders at hand are bound to.
-  static std::shared_ptr<const Fleet> UnderCondition(const Fleet& topology, const std::vector<ApplianceView>& appliances,
-                                                     const std::vector<LinkView>& links);
+  // The same topology with other views of some boxes and another use of some links, the boxes' ids, sites and kinds as they were (else the
+  // change is left out). What isn't changed is shared. O(changes), and a pointer a box and a link.
+  struct BoxChange {
+    uint32_t box = 0;
+    ApplianceView view;
+  };
+  struct LinkUse {
+    uint32_t link = 0;
+    uint64_t use_bps = 0;
+  };
+  std::shared_ptr<const Fleet> With(std::vector<BoxChange> boxes, const std::vector<LinkUse>& links) const;
 
-  const std::vector<Site>& sites() const { return sites_; }
-  const std::vector<Box>& boxes() const { return boxes_; }
-  const std::vector<LinkView>& links() const { return links_; }
+  // The same topology under the condition that its boxes and links have in another fleet, `now`. A box that isn't in that one, or has
+  // another site or kind there, serves nobody (DISABLED); what is new there is left out. For a topology that ladders at hand are bound to.
+  // O(boxes × log boxes).
+  static std::shared_ptr<const Fleet> UnderCondition(const Fleet& topology, const Fleet& now);
+
+  const std::vector<Site>& sites() const { return *sites_; }
+  const Shelf<Box>& boxes() const { return boxes_; }
+  const Shelf<LinkView>& links() const { return links_; }
   // kNone if there is none.
   uint32_t FindSite(const SiteId& id) const;
   uint32_t FindBox(const ApplianceId& id) const;
   uint32_t FindLink(const LinkId& id) const;
   // By slot: the box, or kNone where nobody stands.
-  const std::vector<uint32_t>& slots() const { return slots_; }
+  const std::vector<uint32_t>& slots() const { return *slots_; }
 
   uint64_t fingerprint() const { return fingerprint_; }
   // At most kMaxIssues sentences.
-  const std::vector<std::string>& issues() const { return issues_; }
+  const std::vector<std::string>& issues() const { return *issues_; }
   static constexpr size_t kMaxIssues = 100;
 
  private:
   friend struct ImageParts;
+  class Builder;  // fleet_builder.h
   Fleet() = default;
-  void AddIssue(std::string sentence);
-  void Join();
-  // Puts the boxes into slots: where they stood in `previous`, else into free slots of their site, else into new blocks.
-  void TakeSlots(const Fleet* previous);
-  void KeepSlots(const Fleet& previous);
-  void AddBlock(Site& site, uint32_t size);
-  void Fingerprint();
 
-  std::vector<Site> sites_;
-  std::vector<Box> boxes_;
-  std::vector<LinkView> links_;
-  std::vector<uint32_t> slots_;
-  std::vector<std::string> issues_;
+  std::shared_ptr<const std::vector<Site>> sites_;
+  Shelf<Box> boxes_;
+  Shelf<LinkView> links_;
+  std::shared_ptr<const std::vector<uint32_t>> slots_;
+  std::shared_ptr<const std::vector<std::string>> issues_;
   uint64_t fingerprint_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "libs/base/status_macros.h"
+#include "libs/steering/fleet_builder.h"
 #include "libs/steering/image_codec.h"
 #include "libs/steering/image_parts.h"
 #include "libs/steering/spread.h"
@@ -91,11 +92,11 @@ bool Follows(const Id* before, const Id& id) {
 
 void ImageParts::WriteFleet(const Fleet& fleet, ImageSink& sink) {
   ImageWriter out;
-  out.Number(fleet.links_.size());
-  for (const LinkView& link : fleet.links_) Put(link, out);
-  out.Number(fleet.slots_.size());
-  out.Number(fleet.sites_.size());
-  for (const Fleet::Site& site : fleet.sites_) {
+  out.Number(fleet.links().size());
+  for (const LinkView& link : fleet.links()) Put(link, out);
+  out.Number(fleet.slots().size());
+  out.Number(fleet.sites().size());
+  for (const Fleet::Site& site : fleet.sites()) {
     Put(site.view, out);
     out.Number(site.blocks.size());
     for (const Fleet::Block& block : site.blocks) {
@@ -103,8 +104,8 @@ void ImageParts::WriteFleet(const Fleet& fleet, ImageSink& sink) {
       out.Number(block.size);
     }
   }
-  out.Number(fleet.boxes_.size());
-  for (const Fleet::Box& box : fleet.boxes_) {
+  out.Number(fleet.boxes().size());
+  for (const Fleet::Box& box : fleet.boxes()) {
     Put(box.view, out);
     out.Number(box.site);
     out.Number(box.slot == Fleet::kNone ? 0 : box.slot + 1);
@@ -116,18 +117,18 @@ void ImageParts::WriteFleet(const Fleet& fleet, ImageSink& sink) {
 absl::StatusOr<std::shared_ptr<const Fleet>> ImageParts::ReadFleet(absl::string_view bytes) {
   ImageReader in(bytes);
   const auto broken = [](absl::string_view why) { return BrokenPart("fleet", why); };
-  const std::shared_ptr<Fleet> fleet(new Fleet());
+  Fleet::Builder fleet;
   for (size_t count = in.Count(4); count > 0; --count) {
     LinkView link = TakeLink(in);
-    if (!Follows(fleet->links_.empty() ? nullptr : &fleet->links_.back().id, link.id)) return broken("its links aren't in order");
-    fleet->links_.push_back(std::move(link));
+    if (!Follows(fleet.links_.empty() ? nullptr : &fleet.links_.back().id, link.id)) return broken("its links aren't in order");
+    fleet.links_.push_back(std::move(link));
   }
   const uint64_t slots = in.Number();
   if (slots > Fleet::kMaxSlots) return broken(absl::StrCat(slots, " slots are more than there can be"));
   std::vector<bool> taken(slots);  // By a block.
   for (size_t count = in.Count(8); count > 0; --count) {
     Fleet::Site site = {.view = TakeSite(in), .boxes = {}, .uplinks = {}, .blocks = {}};
-    if (!Follows(fleet->sites_.empty() ? nullptr : &fleet->sites_.back().view.id, site.view.id)) return broken("its sites aren't in order");
+    if (!Follows(fleet.sites_.empty() ? nullptr : &fleet.sites_.back().view.id, site.view.id)) return broken("its sites aren't in order");
     for (size_t blocks = in.Count(2); blocks > 0; --blocks) {
       const Fleet::Block block = {.first_slot = in.Small<uint32_t>(), .size = in.Small<uint32_t>()};
       if (block.size == 0 || block.size > Fleet::kBlock || block.first_slot >= slots || block.size > slots - block.first_slot) {
@@ -139,36 +140,36 @@ absl::StatusOr<std::shared_ptr<const Fleet>> ImageParts::ReadFleet(absl::string_
       }
       site.blocks.push_back(block);
     }
-    fleet->sites_.push_back(std::move(site));
+    fleet.sites_.push_back(std::move(site));
   }
-  fleet->slots_.assign(slots, Fleet::kNone);
+  fleet.slots_.assign(slots, Fleet::kNone);
   for (size_t count = in.Count(12); count > 0; --count) {
     Fleet::Box box = {.view = TakeAppliance(in), .site = in.Small<uint32_t>()};
     const uint32_t slot = in.Small<uint32_t>();
-    const auto number = static_cast<uint32_t>(fleet->boxes_.size());
-    if (!Follows(fleet->boxes_.empty() ? nullptr : &fleet->boxes_.back().view.id, box.view.id)) return broken("its boxes aren't in order");
-    if (box.site >= fleet->sites_.size()) return broken(absl::StrCat(box.view.id.name(), " is at no site"));
-    const Fleet::Site& site = fleet->sites_[box.site];
+    const auto number = static_cast<uint32_t>(fleet.boxes_.size());
+    if (!Follows(fleet.boxes_.empty() ? nullptr : &fleet.boxes_.back().view.id, box.view.id)) return broken("its boxes aren't in order");
+    if (box.site >= fleet.sites_.size()) return broken(absl::StrCat(box.view.id.name(), " is at no site"));
+    const Fleet::Site& site = fleet.sites_[box.site];
     box.view.site = site.view.id;
     box.hash = HashBytes(box.view.id.value());
     if (slot != 0) {
       box.slot = slot - 1;
       const auto has = [&](const Fleet::Block& block) { return box.slot - block.first_slot < block.size; };
-      if (std::none_of(site.blocks.begin(), site.blocks.end(), has) || fleet->slots_[box.slot] != Fleet::kNone) {
+      if (std::none_of(site.blocks.begin(), site.blocks.end(), has) || fleet.slots_[box.slot] != Fleet::kNone) {
         return broken(absl::StrCat(box.view.id.name(), " stands in a slot that isn't its own"));
       }
-      fleet->slots_[box.slot] = number;
+      fleet.slots_[box.slot] = number;
     }
-    fleet->boxes_.push_back(std::move(box));
+    fleet.boxes_.push_back(std::move(box));
   }
   if (!in.Done()) return broken("it is cut, or something follows it");
-  fleet->Join();
-  for (Fleet::Site& site : fleet->sites_) {
-    const auto unplaced = [&](uint32_t box) { return fleet->boxes_[box].slot == Fleet::kNone; };
+  fleet.Join();
+  for (Fleet::Site& site : fleet.sites_) {
+    const auto unplaced = [&](uint32_t box) { return fleet.boxes_[box].slot == Fleet::kNone; };
     site.boxes.erase(std::remove_if(site.boxes.begin(), site.boxes.end(), unplaced), site.boxes.end());
   }
-  fleet->Fingerprint();
-  return std::shared_ptr<const Fleet>(fleet);
+  fleet.Fingerprint();
+  return fleet.Take();
 }
 
 }  // namespace fairlead

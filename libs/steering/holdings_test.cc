@@ -147,5 +147,22 @@ TEST(Fleet, BoxesKeepTheirSlotsAndASiteItsBlocks) {
   EXPECT_NE(before->fingerprint(), after->fingerprint());
 }
 
+TEST(Fleet, BuiltAgainOfTheSameBoxesItIsTheSameHoweverManySlotsStandEmpty) {
+  const auto build = [](uint32_t first, uint32_t end, const Fleet* previous) {
+    std::vector<SiteView> sites;
+    std::vector<ApplianceView> boxes;
+    for (uint32_t i = first; i < end; ++i) {
+      sites.push_back({.id = SiteId(absl::StrCat("s", i)), .kind = SiteKind::kEmbedded});
+      boxes.push_back({.id = ApplianceId(absl::StrCat("b", i)), .site = sites.back().id, .kind = ApplianceKind::kFlash});
+    }
+    return Fleet::Build(sites, boxes, {}, previous);
+  };
+  const auto many = build(0, 3'000, nullptr);
+  const auto few = build(2'060, 3'050, many.get());  // Most of them went, and 50 came: just not so many went that all are numbered afresh.
+  ASSERT_EQ(few->slots().size(), 3'050u);
+  EXPECT_EQ(build(2'060, 3'050, few.get())->fingerprint(), few->fingerprint());
+  EXPECT_LT(build(2'900, 3'050, few.get())->slots().size(), 200u) << "numbered afresh";
+}
+
 }  // namespace
 }  // namespace fairlead

@@ -1,6 +1,6 @@
 // The ladder of a client prefix: its sites in the order of network proximity, from the routes of all prefixes that cover it.
 //
-// Ranking is BGP's own: run the policy's steps as eliminations over all routes; what survives shares a rank; take it out and run
+// Ranking (ladder_ranker.h) is BGP's own: run the policy's steps as eliminations over all routes; what survives shares a rank; take it out and run
 // again over the rest. A step that is compared only within a group (MED within one neighbour AS, prefix length within one class if
 // so configured) removes a route only for a better one of its own group. No pair of routes is ever compared by itself, so MED's
 // missing transitivity (RFC 4451 §3) can't show: a set of routes has one ladder, byte for byte, whatever order they arrived in.
@@ -75,15 +75,9 @@ struct LadderFigures {
 Ladder BuildLadder(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes,
                    const ClientPlace& place, const SteeringPolicy& policy, std::vector<LadderFigures>* figures = nullptr);
 
-// The two parts of it, for tables that share them: what the routes give, and the open IX sites alone. Put together, without the boxes that
-// stand in the first already, they are BuildLadder's.
-Ladder BuildRoutedLadder(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes,
-                         const ClientPlace& place, const SteeringPolicy& policy);
+// The open IX sites alone: the part of it that tables share among all prefixes of one place (ladder_maker.h has the other part). Put behind
+// what the routes give, without the boxes that stand there already, it makes BuildLadder's.
 Ladder BuildOpenLadder(const Fleet& fleet, const ClientPlace& place, const SteeringPolicy& policy);
-
-// The place to go by: `known` if it is one, else the site that hears the best of `routes`, else nothing.
-ClientPlace PlaceOrHearingSite(const ClientPlace& known, const Fleet& fleet, absl::Span<const LadderSession> sessions,
-                               absl::Span<const RouteView> routes);
 
 }  // namespace fairlead
 

@@ -45,11 +45,13 @@ void AppendBytes(std::string& key, const T& value) {
 
 LadderBook::LadderBook(std::shared_ptr<const Fleet> fleet, std::vector<SessionView> sessions, const PlaceTable* places,
                        const SteeringPolicy& policy)
-    : fleet_(std::move(fleet)), policy_(policy), index_(std::make_shared<LeafIndex>()), pool_(std::make_shared<RowPool>()) {
+    : fleet_(std::move(fleet)), policy_(policy), pool_(std::make_shared<RowPool>()) {
   auto resolved = std::make_shared<LadderTable::Sessions>();
   resolved->views = SortSessions(std::move(sessions), moved_);
   resolved->resolved = ResolveSessions(*fleet_, resolved->views);
+  for (const SessionView& view : resolved->views) allowed_.push_back(view.allowed);
   sessions_ = std::move(resolved);
+  maker_ = std::make_unique<LadderMaker>(*fleet_, sessions_->resolved, policy_);
   slots_ = std::make_shared<const LadderTable::Slots>(LadderTable::Slots{fleet_->slots()});
   sets_.Add(std::make_shared<const RouteSet>());
   set_uses_.push_back(1);
@@ -64,36 +66,12 @@ LadderBook::LadderBook(std::shared_ptr<const Fleet> fleet, std::vector<SessionVi
 }
 
 bool LadderBook::MayAnnounce(uint32_t session, const Prefix& prefix) const {
-  const SessionView& view = sessions_->views[session];
-  if (view.allowed == nullptr) return view.transport == TransportClass::kTransit;
-  return view.allowed->LongestMatch(prefix).has_value();
-}
-
-void LadderBook::ChangeIndex(const IndexChange& change) {
-  const auto apply = [](LeafIndex& index, const IndexChange& one) {
-    if (one.leaf == 0) {
-      index.Erase(one.prefix);
-    } else {
-      index.Insert(one.prefix, one.leaf);
-    }
-  };
-  if (index_shared_) {
-    if (spare_ != nullptr && spare_.use_count() == 1) {
-      std::atomic_thread_fence(std::memory_order_acquire);  // What its last reader read, it read before.
-      for (const IndexChange& lacking : spare_lacks_) apply(*spare_, lacking);
-    } else {
-      spare_ = std::make_shared<LeafIndex>(*index_);
-    }
-    std::swap(index_, spare_);
-    spare_lacks_.clear();
-    index_shared_ = false;
-  }
-  apply(*index_, change);
-  if (spare_ != nullptr) spare_lacks_.push_back(change);
+  if (allowed_[session] == nullptr) return sessions_->views[session].transport == TransportClass::kTransit;
+  return allowed_[session]->LongestMatch(prefix).has_value();
 }
 
 uint32_t LadderBook::LeafFor(const Prefix& prefix) {
-  if (const uint32_t* leaf = index_->leaves().Find(prefix)) return *leaf;
+  if (const uint32_t* leaf = prefixes_.Find(prefix)) return *leaf;
   uint32_t leaf = 0;
   if (!free_leaves_.empty()) {
     leaf = free_leaves_.back();
@@ -104,17 +82,20 @@ uint32_t LadderBook::LeafFor(const Prefix& prefix) {
     leaf = static_cast<uint32_t>(leaves_.Add({}));
     facts_.Add({.prefix = prefix});
   }
-  ChangeIndex({prefix, leaf});
+  prefixes_.Insert(prefix, leaf);
+  index_.Insert(prefix, leaf);
   return leaf;
 }
 
 // A prefix with neither routes nor a place has no leaf.
 void LadderBook::DropIfBare(const Prefix& prefix) {
-  const uint32_t* at = index_->leaves().Find(prefix);
+  const uint32_t* at = prefixes_.Find(prefix);
   if (at == nullptr || facts_[*at].set != 0 || places_.Find(prefix) != nullptr) return;
   const uint32_t leaf = *at;
-  ChangeIndex({prefix, 0});
+  prefixes_.Erase(prefix);
+  index_.Erase(prefix);
   ReleaseHead(leaves_[leaf].head);
+  facts_.Mutable(leaf) = {.prefix = {}, .free = true};
   free_leaves_.push_back(leaf);
 }
 
@@ -126,18 +107,24 @@ uint32_t LadderBook::InternSet(RouteSet set) {
     return at->second;
   }
   uint32_t number = 0;
-  auto shared = std::make_shared<const RouteSet>(set);
+  auto shared = std::make_shared<const RouteSet>(std::move(set));
   if (!free_sets_.empty()) {
     number = free_sets_.back();
     free_sets_.pop_back();
-    sets_.Mutable(number) = std::move(shared);
+    sets_.Mutable(number) = shared;
     set_uses_[number] = 1;
   } else {
-    number = static_cast<uint32_t>(sets_.Add(std::move(shared)));
+    number = static_cast<uint32_t>(sets_.Add(shared));
     set_uses_.push_back(1);
   }
-  known_sets_.emplace(std::move(set), number);
+  known_sets_.emplace(std::move(shared), number);
   return number;
+}
+
+void LadderBook::ReleaseSet(uint32_t number) {
+  if (number == 0 || --set_uses_[number] > 0) return;
+  known_sets_.erase(sets_[number]);
+  dropped_sets_.push_back(number);
 }
 
 void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
@@ -167,15 +154,12 @@ void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
   if (left_out > 0) left_out_of_[prefix] = left_out;
   left_out_ += left_out;
 
-  const uint32_t* at = index_->leaves().Find(prefix);
+  const uint32_t* at = prefixes_.Find(prefix);
   if (at == nullptr && set.empty()) return;
   const uint32_t number = InternSet(std::move(set));
   const uint32_t leaf = LeafFor(prefix);
   const uint32_t before = facts_[leaf].set;
-  if (before != 0 && --set_uses_[before] == 0) {
-    known_sets_.erase(*sets_[before]);
-    free_sets_.push_back(before);
-  }
+  ReleaseSet(before);
   if (before == number) return;
   facts_.Mutable(leaf).set = number;
   dirty_.push_back(prefix);
@@ -187,7 +171,7 @@ void LadderBook::SetAll(const std::vector<RouteView>& routes) {
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return routes[a].prefix < routes[b].prefix; });
   std::vector<Prefix> gone;
   auto at = order.begin();
-  index_->leaves().ForEach([&](const Prefix& prefix, const uint32_t& leaf) {
+  prefixes_.ForEach([&](const Prefix& prefix, const uint32_t& leaf) {
     while (at != order.end() && routes[*at].prefix < prefix) ++at;
     if (facts_[leaf].set != 0 && (at == order.end() || routes[*at].prefix != prefix)) gone.push_back(prefix);
   });
@@ -226,12 +210,18 @@ uint64_t LadderBook::InternHead(const std::vector<Rung>& rungs) {
   return alike.back().word;
 }
 
+void LadderBook::UseHead(uint64_t word) {
+  if (word == 0) return;
+  const absl::string_view bytes(reinterpret_cast<const char*>(RungsOf(word)), CountOf(word) * sizeof(Rung));
+  for (Head& head : heads_.at(absl::Hash<absl::string_view>()(bytes))) head.uses += head.word == word ? 1 : 0;
+}
+
 void LadderBook::ReleaseHead(uint64_t word) {
   if (word == 0) return;
   const size_t bytes = CountOf(word) * sizeof(Rung);
   const auto at = heads_.find(absl::Hash<absl::string_view>()({reinterpret_cast<const char*>(RungsOf(word)), bytes}));
   for (Head& head : at->second) {
-    if (head.word != word || --head.leaves > 0) continue;
+    if (head.word != word || --head.uses > 0) continue;
     retiring_.push_back({const_cast<Rung*>(RungsOf(word)), bytes});
     head = at->second.back();
     at->second.pop_back();
@@ -245,10 +235,7 @@ void LadderBook::PutLadder(uint32_t leaf, const Made& made) {
   const Leaf& before = leaves_[leaf];
   if (before.head == made.head && before.tail == made.tail) return;
   if (before.head != made.head) {
-    if (made.head != 0) {
-      const absl::string_view bytes(reinterpret_cast<const char*>(RungsOf(made.head)), CountOf(made.head) * sizeof(Rung));
-      for (Head& head : heads_.at(absl::Hash<absl::string_view>()(bytes))) head.leaves += head.word == made.head ? 1 : 0;
-    }
+    UseHead(made.head);
     ReleaseHead(before.head);
   }
   Leaf& now = leaves_.Mutable(leaf);
@@ -269,22 +256,30 @@ LadderBook::Made LadderBook::MakeLadder(const std::vector<Level>& stack) {
   key.append(known.country);
   const auto [at, is_new] = made_.try_emplace(std::move(key));
   if (!is_new) return at->second;
-  ++ladders_built_;
-  std::vector<RouteView> covering;
-  for (const Level& level : stack) {
-    for (const PackedRoute& route : *sets_[level.set]) {
-      covering.push_back({.prefix = level.prefix,
-                          .session = route.session,
-                          .neighbour_as = route.neighbour_as,
-                          .med = route.med,
-                          .as_path_length = route.as_path_length,
-                          .demoted = route.demoted != 0});
+  ++counted_.ladders;
+  covering_.clear();
+  // The longest first: mostly the order that they will have.
+  for (auto level = stack.rbegin(); level != stack.rend(); ++level) {
+    for (const PackedRoute& route : *sets_[level->set]) {
+      covering_.push_back({.prefix = level->prefix,
+                           .session = route.session,
+                           .neighbour_as = route.neighbour_as,
+                           .med = route.med,
+                           .as_path_length = route.as_path_length,
+                           .demoted = route.demoted != 0});
     }
   }
-  const ClientPlace place = PlaceOrHearingSite(known, *fleet_, sessions_->resolved, covering);
-  const Ladder ladder = BuildRoutedLadder(*fleet_, sessions_->resolved, covering, place, policy_);
-  at->second = {.head = InternHead(MakeRungs(*fleet_, ladder)), .tail = TailFor(place)};
+  const ClientPlace place = maker_->Make(covering_, known, rungs_);
+  at->second = {.head = InternHead(rungs_), .tail = TailFor(place)};
+  UseHead(at->second.head);
   return at->second;
+}
+
+void LadderBook::Forget() {
+  for (const auto& [key, made] : made_) ReleaseHead(made.head);
+  made_.clear();
+  free_sets_.insert(free_sets_.end(), dropped_sets_.begin(), dropped_sets_.end());
+  dropped_sets_.clear();
 }
 
 // Prefixes come in their order, each right before those it covers: what covers the one at hand is a stack.
@@ -292,7 +287,7 @@ void LadderBook::Rebuild(const Prefix& within) {
   std::vector<Level> stack;
   const auto push = [&](const Prefix& prefix, uint32_t leaf) {
     while (!stack.empty() && !stack.back().prefix.Covers(prefix)) stack.pop_back();
-    Level level = {.prefix = prefix, .set = facts_[leaf].set};
+    Level level = {.prefix = prefix, .leaf = leaf, .set = facts_[leaf].set};
     if (!stack.empty()) {
       level.place = stack.back().place;
       level.routed_length = stack.back().routed_length;
@@ -301,15 +296,20 @@ void LadderBook::Rebuild(const Prefix& within) {
     if (level.set != 0) level.routed_length = prefix.length();
     stack.push_back(std::move(level));
   };
-  index_->leaves().ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
+  prefixes_.ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
     if (prefix != within) push(prefix, leaf);
   });
-  index_->leaves().ForEachWithin(within, [&](const Prefix& prefix, const uint32_t& leaf) {
-    ++leaves_visited_;
+  prefixes_.ForEachWithin(within, [&](const Prefix& prefix, const uint32_t& leaf) {
+    ++counted_.leaves;
     push(prefix, leaf);
     PutLadder(leaf, MakeLadder(stack));
+    const uint32_t above = stack.size() > 1 ? stack[stack.size() - 2].leaf : 0;
     const int16_t routed_length = static_cast<int16_t>(stack.back().routed_length);
-    if (facts_[leaf].routed_length != routed_length) facts_.Mutable(leaf).routed_length = routed_length;
+    if (facts_[leaf].routed_length != routed_length || facts_[leaf].above != above) {
+      LadderTable::LeafFacts& facts = facts_.Mutable(leaf);
+      facts.routed_length = routed_length;
+      facts.above = above;
+    }
   });
 }
 
@@ -321,9 +321,7 @@ void LadderBook::FreeUnread() {
   }
 }
 
-std::shared_ptr<const LadderTable> LadderBook::Publish() {
-  ladders_built_ = 0;
-  leaves_visited_ = 0;
+void LadderBook::Settle() {
   std::sort(dirty_.begin(), dirty_.end());
   for (const Prefix& prefix : dirty_) DropIfBare(prefix);
   const Prefix* last = nullptr;  // What it covers has been rebuilt with it.
@@ -333,12 +331,29 @@ std::shared_ptr<const LadderTable> LadderBook::Publish() {
     last = &prefix;
   }
   dirty_.clear();
-  made_.clear();
+}
+
+std::vector<Prefix> LadderBook::Prefixes() const {
+  std::vector<Prefix> known;
+  known.reserve(prefixes_.size());
+  prefixes_.ForEach([&](const Prefix& prefix, const uint32_t& leaf) {
+    if (facts_[leaf].set != 0) known.push_back(prefix);
+  });
+  for (const auto& [prefix, count] : left_out_of_) known.push_back(prefix);
+  std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  return known;
+}
+
+std::shared_ptr<const LadderTable> LadderBook::Publish() {
+  Settle();
+  Forget();
+  published_ = std::exchange(counted_, Counts());
 
   const std::shared_ptr<LadderTable> table(new LadderTable());
   table->sessions_ = sessions_;
-  table->index_ = index_;
-  index_shared_ = true;
+  table->index_ = index_.Publish(prefixes_);
+  table->prefixes_ = prefixes_.size();
   table->leaves_ = leaves_.Publish();
   table->facts_ = facts_.Publish();
   table->sets_ = sets_.Publish();

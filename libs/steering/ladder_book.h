@@ -7,9 +7,8 @@
 //   const auto table = book.Publish();
 //
 // Cost of Publish: the ladders of the changed prefixes and of all prefixes within them, those of equal covering routes made once. Prefixes
-// that come or go change the index twice, in each of two that take turns; it is copied only where readers keep the older one. A change of
-// topology, sessions, policy or places needs a new book. Memory: 16 bytes a rung of each distinct ladder, 16 a route of each distinct set,
-// ~150 a prefix.
+// that come or go change each of the indexes that take turns (index_turns.h). A change of topology, sessions, policy or places needs a
+// new book. Memory: 16 bytes a rung of each distinct ladder, 16 a route of each distinct set, ~150 a prefix and ~75 for each turn.
 #ifndef FAIRLEAD_LIBS_STEERING_LADDER_BOOK_H_
 #define FAIRLEAD_LIBS_STEERING_LADDER_BOOK_H_
 
@@ -17,11 +16,16 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
 #include "absl/types/span.h"
+#include "libs/steering/index_turns.h"
+#include "libs/steering/ladder_maker.h"
 #include "libs/steering/ladder_table.h"
 
 namespace fairlead {
@@ -35,14 +39,23 @@ class LadderBook {
   // given. Those that may not count are left out, and counted.
   void Set(const Prefix& prefix, absl::Span<const RouteView> routes);
 
+  // What a session may announce from now on, by its index in what was given (SessionView::allowed): counts for what is Set later.
+  void SetAllowed(uint32_t session, std::shared_ptr<const PrefixTable<std::monostate>> allowed) { allowed_[moved_[session]] = std::move(allowed); }
+
   // The routes are these and no others; only prefixes whose routes differ from before count as changed. O(routes × log).
   void SetAll(const std::vector<RouteView>& routes);
 
+  // Makes the ladders of what has changed, so that Publish has less to do: for who wants to look at the time now and then.
+  void Settle();
+
   std::shared_ptr<const LadderTable> Publish();
 
-  // How many ladders the last Publish worked out, and at how many leaves it looked.
-  size_t ladders_built() const { return ladders_built_; }
-  size_t leaves_visited() const { return leaves_visited_; }
+  // Those that have routes, or had some left out; sorted.
+  std::vector<Prefix> Prefixes() const;
+
+  // How many ladders were worked out for the last Publish, and at how many leaves was looked.
+  size_t ladders_built() const { return published_.ladders; }
+  size_t leaves_visited() const { return published_.leaves; }
   // Of the rungs.
   size_t bytes() const { return pool_->bytes(); }
 
@@ -50,10 +63,25 @@ class LadderBook {
   using Leaf = LadderTable::Leaf;
   using Tail = LadderTable::Tail;
 
-  // A head that leaves refer to.
+  // A head and how many leaves, and values of made_, refer to it.
   struct Head {
     uint64_t word = 0;
-    size_t leaves = 0;
+    size_t uses = 0;
+  };
+  // Sets by what is in them.
+  struct HashOfSet {
+    using is_transparent = void;
+    size_t operator()(const RouteSet& set) const { return absl::Hash<RouteSet>()(set); }
+    size_t operator()(const std::shared_ptr<const RouteSet>& set) const { return (*this)(*set); }
+  };
+  struct EqualSets {
+    using is_transparent = void;
+    static const RouteSet& Of(const RouteSet& set) { return set; }
+    static const RouteSet& Of(const std::shared_ptr<const RouteSet>& set) { return *set; }
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return Of(a) == Of(b);
+    }
   };
   struct Memory {
     void* at;
@@ -66,13 +94,10 @@ class LadderBook {
   // One prefix of those that cover the one at hand.
   struct Level {
     Prefix prefix;
+    uint32_t leaf = 0;
     uint32_t set = 0;
     ClientPlace place = {};  // What it inherits or has of its own.
     int routed_length = -1;
-  };
-  struct IndexChange {
-    Prefix prefix;
-    uint32_t leaf = 0;  // 0: it went.
   };
   // What a ladder is made of: equal keys have equal ladders, whatever the prefixes.
   struct Made {
@@ -80,16 +105,18 @@ class LadderBook {
     uint32_t tail = 0;
   };
 
-  void ChangeIndex(const IndexChange& change);
   bool MayAnnounce(uint32_t session, const Prefix& prefix) const;
   uint32_t LeafFor(const Prefix& prefix);
   void DropIfBare(const Prefix& prefix);
   uint32_t InternSet(RouteSet set);
+  void ReleaseSet(uint32_t number);
   uint32_t TailFor(const ClientPlace& place);
   uint64_t InternHead(const std::vector<Rung>& rungs);
+  void UseHead(uint64_t word);
   void ReleaseHead(uint64_t word);
   void PutLadder(uint32_t leaf, const Made& made);
   Made MakeLadder(const std::vector<Level>& stack);
+  void Forget();
   void Rebuild(const Prefix& within);
   void FreeUnread();
 
@@ -97,21 +124,21 @@ class LadderBook {
   const SteeringPolicy policy_;
   std::shared_ptr<const LadderTable::Sessions> sessions_;
   std::vector<uint32_t> moved_;  // A session's place in sessions_ by its place in the input.
+  std::vector<std::shared_ptr<const PrefixTable<std::monostate>>> allowed_;  // By place in sessions_.
+  std::unique_ptr<LadderMaker> maker_;
   std::shared_ptr<const LadderTable::Slots> slots_;
   PlaceTable places_;
 
-  // Two of them take turns: one is in the newest table, the other is brought up to date and changed once no older table has it.
-  std::shared_ptr<LeafIndex> index_;
-  bool index_shared_ = false;  // A table has index_.
-  std::shared_ptr<LeafIndex> spare_;
-  std::vector<IndexChange> spare_lacks_;
+  PrefixTable<uint32_t> prefixes_;  // To their leaves, for walks up and down.
+  IndexTurns index_;                // The same for lookups.
   PagedBuilder<Leaf> leaves_;
   PagedBuilder<LadderTable::LeafFacts> facts_;
   std::vector<uint32_t> free_leaves_;
-  PagedBuilder<std::shared_ptr<const RouteSet>> sets_;
+  LadderTable::SetsBuilder sets_;
   std::vector<uint32_t> set_uses_;
   std::vector<uint32_t> free_sets_;
-  absl::flat_hash_map<RouteSet, uint32_t> known_sets_;
+  std::vector<uint32_t> dropped_sets_;  // Free once made_ doesn't name them any more.
+  absl::flat_hash_map<std::shared_ptr<const RouteSet>, uint32_t, HashOfSet, EqualSets> known_sets_;
   PagedBuilder<Tail> tails_;
   absl::flat_hash_map<std::pair<Coordinates, std::pair<std::string, uint8_t>>, uint32_t> known_tails_;
   std::shared_ptr<RowPool> pool_;
@@ -121,11 +148,18 @@ class LadderBook {
   std::vector<Memory> retiring_;
 
   std::vector<Prefix> dirty_;
-  absl::flat_hash_map<std::string, Made> made_;  // In this Publish: by the sets and the place that a ladder is made of.
+  // Since the last Publish: by the sets and the place that a ladder is made of. Uses its heads.
+  absl::flat_hash_map<std::string, Made> made_;
+  std::vector<RouteView> covering_;
+  std::vector<Rung> rungs_;
   size_t left_out_ = 0;
   absl::flat_hash_map<Prefix, size_t> left_out_of_;
-  size_t ladders_built_ = 0;
-  size_t leaves_visited_ = 0;
+  struct Counts {
+    size_t ladders = 0;
+    size_t leaves = 0;
+  };
+  Counts counted_;    // Since the last Publish.
+  Counts published_;  // By the last Publish.
 };
 
 }  // namespace fairlead

@@ -1,7 +1,6 @@
 // Ladders in a table image. Leaves are numbered anew, in the order of their prefixes, so that a reader can tell at a glance that none comes
 // twice and which covers which. Heads keep to the rule of RowPool: none of up to a cache line lies across two.
 #include <algorithm>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -139,12 +138,11 @@ size_t PlaceOfHead(size_t at, size_t bytes) {
 void ImageParts::WriteLadders(const LadderTable& ladders, ImageSink& sink) {
   WriteSessions(ladders.sessions(), sink);
   std::vector<uint32_t> order = {0};
-  if (ladders.in_image_ != nullptr) {
-    order.resize(ladders.leaves_.size());
-    std::iota(order.begin(), order.end(), 0);
-  } else {
-    ladders.index_->leaves().ForEach([&](const Prefix&, const uint32_t& leaf) { order.push_back(leaf); });
+  order.reserve(ladders.prefixes_ + 1);
+  for (uint32_t leaf = 1; leaf < ladders.facts_.size(); ++leaf) {
+    if (!ladders.facts_[leaf].free) order.push_back(leaf);
   }
+  std::sort(order.begin() + 1, order.end(), [&](uint32_t a, uint32_t b) { return ladders.facts_[a].prefix < ladders.facts_[b].prefix; });
 
   std::vector<FileLeaf> leaves;
   leaves.reserve(order.size());
@@ -225,17 +223,20 @@ absl::Status CheckRoutes(absl::Span<const uint64_t> starts, absl::Span<const Pac
   return absl::OkStatus();
 }
 
-// Which leaf's prefix is the longest that covers each one's; prefixes come in their order. 0: none.
-std::vector<uint32_t> FindParents(const std::vector<LpmRoute>& routes) {
-  std::vector<uint32_t> parents(routes.size() + 1, 0);
-  std::vector<const LpmRoute*> stack;
-  for (const LpmRoute& route : routes) {
-    while (!stack.empty() && !stack.back()->prefix.Covers(route.prefix)) stack.pop_back();
-    if (!stack.empty()) parents[route.leaf] = stack.back()->leaf;
-    stack.push_back(&route);
+// What covers what, of prefixes that come in their order.
+class Covering {
+ public:
+  // The leaf whose prefix is the longest that covers this one's; 0: none.
+  uint32_t Add(const LpmRoute& route) {
+    while (!stack_.empty() && !stack_.back().prefix.Covers(route.prefix)) stack_.pop_back();
+    const uint32_t above = stack_.empty() ? 0 : stack_.back().leaf;
+    stack_.push_back(route);
+    return above;
   }
-  return parents;
-}
+
+ private:
+  std::vector<LpmRoute> stack_;
+};
 
 }  // namespace
 
@@ -277,6 +278,7 @@ absl::StatusOr<std::shared_ptr<const LadderTable>> ImageParts::ReadLadders(const
   PagedBuilder<LadderTable::LeafFacts> own_facts;
   std::vector<LpmRoute> routes;
   routes.reserve(leaves.size() - 1);
+  Covering covering;
   for (uint32_t leaf = 0; leaf < leaves.size(); ++leaf) {
     const uint64_t first = leaves[leaf].head >> 16;
     const uint64_t count = leaves[leaf].head & 0xffff;
@@ -290,11 +292,14 @@ absl::StatusOr<std::shared_ptr<const LadderTable>> ImageParts::ReadLadders(const
     if (!FromFile(facts[leaf], own.prefix) || (leaf > 1 && own.prefix <= routes.back().prefix)) {
       return BrokenPart("facts", absl::StrCat("the prefix of leaf ", leaf, " is none, or out of order"));
     }
-    if (leaf > 0) routes.push_back({own.prefix, leaf});
+    if (leaf > 0) {
+      routes.push_back({own.prefix, leaf});
+      own.above = covering.Add(routes.back());
+    }
     own_facts.Add(std::move(own));
   }
-  in_image->parents = FindParents(routes);
-  table->index_ = LeafIndex::ForLookups(routes);
+  table->index_ = std::make_shared<const LeafIndex>(routes);
+  table->prefixes_ = routes.size();
   table->leaves_ = own_leaves.Publish();
   table->facts_ = own_facts.Publish();
   table->tails_ = tails.Publish();

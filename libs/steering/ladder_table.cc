@@ -60,11 +60,7 @@ std::vector<RouteView> LadderTable::RoutesCovering(const IpAddress& client) cons
 
 std::vector<uint32_t> LadderTable::LeavesCovering(const IpAddress& client) const {
   std::vector<uint32_t> leaves;
-  if (in_image_ == nullptr) {
-    index_->leaves().ForEachCovering(client, [&](const Prefix&, const uint32_t& leaf) { leaves.push_back(leaf); });
-    return leaves;
-  }
-  for (uint32_t leaf = LeafOf(client); leaf != 0; leaf = in_image_->parents[leaf]) leaves.push_back(leaf);
+  for (uint32_t leaf = LeafOf(client); leaf != 0; leaf = facts_[leaf].above) leaves.push_back(leaf);
   std::reverse(leaves.begin(), leaves.end());
   return leaves;
 }

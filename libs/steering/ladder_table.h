@@ -92,7 +92,7 @@ class LadderTable {
   const std::vector<LadderSession>& resolved() const { return sessions_->resolved; }
   // Of the fleet that it was built for.
   uint64_t fingerprint() const { return fingerprint_; }
-  size_t prefixes() const { return in_image_ == nullptr ? index_->leaves().size() : leaves_.size() - 1; }
+  size_t prefixes() const { return prefixes_; }
   size_t distinct_ladders() const { return distinct_; }
   size_t routes_left_out() const { return left_out_; }
 
@@ -109,7 +109,9 @@ class LadderTable {
   struct LeafFacts {
     Prefix prefix;
     uint32_t set = 0;            // Its own routes; 0: none.
+    uint32_t above = 0;          // The leaf of the longest prefix that covers it; 0: none.
     int16_t routed_length = -1;  // Of the longest prefix with routes that covers it; -1: none.
+    bool free = false;           // It is of no prefix.
   };
   struct Tail {
     ClientPlace place;
@@ -119,6 +121,10 @@ class LadderTable {
     std::vector<SessionView> views;
     std::vector<LadderSession> resolved;
   };
+  // In small pages: to copy one counts up all its pointers.
+  static constexpr size_t kSetsAPage = 64;
+  using Sets = Paged<std::shared_ptr<const RouteSet>, kSetsAPage>;
+  using SetsBuilder = PagedBuilder<std::shared_ptr<const RouteSet>, kSetsAPage>;
   // What ladders point into: boxes by slot, for those who want numbers.
   struct Slots {
     std::vector<uint32_t> box;
@@ -128,7 +134,6 @@ class LadderTable {
     std::shared_ptr<const void> keeper;
     absl::Span<const uint64_t> set_starts;  // Of each set, and one behind.
     absl::Span<const PackedRoute> routes;
-    std::vector<uint32_t> parents;  // By leaf: that of the longest prefix which covers its own; 0: none.
   };
   LadderTable() = default;
   absl::Span<const PackedRoute> RoutesOf(uint32_t set) const {
@@ -142,13 +147,14 @@ class LadderTable {
   std::shared_ptr<const LeafIndex> index_;
   Paged<Leaf> leaves_;  // The first is that of clients which nothing matches.
   Paged<LeafFacts> facts_;
-  Paged<std::shared_ptr<const RouteSet>> sets_;  // The first is empty.
+  Sets sets_;  // The first is empty.
   Paged<Tail> tails_;
   std::shared_ptr<const Slots> slots_;
   std::shared_ptr<RowPool> pool_;  // Where heads lie; null in an image.
   std::unique_ptr<const InImage> in_image_;
   uint64_t fingerprint_ = 0;
   size_t left_out_ = 0;
+  size_t prefixes_ = 0;
   size_t distinct_ = 0;
 };
 

@@ -22,29 +22,27 @@ std::unique_ptr<LpmTable> MakeLookups(const PrefixTable<uint32_t>& leaves) {
 
 }  // namespace
 
-LeafIndex::LeafIndex(const LeafIndex& other)
-    : leaves_(other.leaves_), lookups_(other.lookups_ == nullptr ? nullptr : MakeLookups(leaves_)) {}
-
-std::shared_ptr<const LeafIndex> LeafIndex::ForLookups(absl::Span<const LpmRoute> routes) {
-  auto index = std::make_shared<LeafIndex>();
-  if (routes.size() >= kFew) index->lookups_ = MakeLookups(routes);
-  if (index->lookups_ != nullptr) return index;
-  for (const LpmRoute& route : routes) index->leaves_.Insert(route.prefix, route.leaf);
-  return index;
+LeafIndex::LeafIndex(const PrefixTable<uint32_t>& leaves) {
+  tried_ = leaves.size() >= kFew;
+  if (tried_) lookups_ = MakeLookups(leaves);
+  if (lookups_ == nullptr) few_ = leaves;
 }
 
-void LeafIndex::Insert(const Prefix& prefix, uint32_t leaf) {
-  leaves_.Insert(prefix, leaf);
-  if (lookups_ != nullptr) {
-    if (!lookups_->Insert(prefix, leaf).ok()) lookups_.reset();
-  } else if (leaves_.size() == kFew) {
-    lookups_ = MakeLookups(leaves_);
+LeafIndex::LeafIndex(absl::Span<const LpmRoute> routes) {
+  tried_ = routes.size() >= kFew;
+  if (tried_) lookups_ = MakeLookups(routes);
+  if (lookups_ != nullptr) return;
+  for (const LpmRoute& route : routes) few_.Insert(route.prefix, route.leaf);
+}
+
+bool LeafIndex::Change(const Prefix& prefix, uint32_t leaf) {
+  if (lookups_ != nullptr) return leaf == 0 ? lookups_->Erase(prefix).ok() : lookups_->Insert(prefix, leaf).ok();
+  if (leaf == 0) {
+    few_.Erase(prefix);
+  } else {
+    few_.Insert(prefix, leaf);
   }
-}
-
-void LeafIndex::Erase(const Prefix& prefix) {
-  if (!leaves_.Erase(prefix)) return;
-  if (lookups_ != nullptr && !lookups_->Erase(prefix).ok()) lookups_.reset();
+  return tried_ || few_.size() < kFew;
 }
 
 }  // namespace fairlead

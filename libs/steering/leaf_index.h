@@ -1,11 +1,9 @@
-// From an address to the number of its longest prefix's leaf: the one place that knows how prefixes are matched.
+// From an address to the number of its longest prefix's leaf: the one place that knows how lookups match prefixes.
 //
-// Two structures over the same prefixes. Lookups go to an LpmTable: a load for nearly all of IPv4, some five for IPv6. A trie beside it is
-// for the writer, who needs what lies above and below a prefix. It answers lookups too while there are few prefixes, which then all lie in
-// the cache and need no 60 MB, and where no LpmTable could be had (no address space left).
+// An LpmTable: a load for nearly all of IPv4, some five for IPv6. While there are few prefixes a trie does it, which then lies in the
+// cache and needs no 60 MB; and where no LpmTable could be had (no address space left).
 //
-// Changed while one thread has it, read by any number while nobody changes it: LadderBook keeps two that take turns. A copy builds its
-// LpmTable anew, ~100 ns a prefix.
+// Changed while one thread has it, read by any number while nobody changes it: IndexTurns keeps several that take turns.
 #ifndef FAIRLEAD_LIBS_STEERING_LEAF_INDEX_H_
 #define FAIRLEAD_LIBS_STEERING_LEAF_INDEX_H_
 
@@ -26,31 +24,28 @@ class LeafIndex {
   // From so many prefixes on there is an LpmTable.
   static constexpr size_t kFew = 4096;
 
-  LeafIndex() = default;
-  LeafIndex(const LeafIndex& other);
+  // Of all of these; ~100 ns a prefix. Leaves are > 0.
+  explicit LeafIndex(const PrefixTable<uint32_t>& leaves);
+  // The same of a list in the order of Prefix, none of them twice.
+  explicit LeafIndex(absl::Span<const LpmRoute> routes);
+  LeafIndex(const LeafIndex&) = delete;
   LeafIndex& operator=(const LeafIndex&) = delete;
-
-  // Of prefixes that nobody will change or walk: where there are many, leaves() stays empty. `routes` in the order of Prefix.
-  static std::shared_ptr<const LeafIndex> ForLookups(absl::Span<const LpmRoute> routes);
 
   // 0 where nothing matches.
   uint32_t Find(const IpAddress& client) const {
     if (lookups_ != nullptr) return lookups_->LongestMatchAtRest(client).leaf();  // Of no match as well: 0.
-    const auto match = leaves_.LongestMatch(client);
+    const auto match = few_.LongestMatch(client);
     return match.has_value() ? *match->value : 0;
   }
 
-  // `leaf` > 0; another one takes its place.
-  void Insert(const Prefix& prefix, uint32_t leaf);
-  // Does nothing if it isn't there.
-  void Erase(const Prefix& prefix);
-
-  // For walks.
-  const PrefixTable<uint32_t>& leaves() const { return leaves_; }
+  // `leaf` 0: the prefix goes; else it comes, or another leaf takes the place of the one it has. False if it couldn't be done, or if it is
+  // better made anew: then it must be.
+  bool Change(const Prefix& prefix, uint32_t leaf);
 
  private:
-  PrefixTable<uint32_t> leaves_;
-  std::unique_ptr<LpmTable> lookups_;  // Null: not worth it yet, or it could not be had.
+  std::unique_ptr<LpmTable> lookups_;
+  PrefixTable<uint32_t> few_;  // Empty where there is an LpmTable.
+  bool tried_ = false;         // In vain to have one.
 };
 
 }  // namespace fairlead

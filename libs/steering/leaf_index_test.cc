@@ -1,7 +1,6 @@
 #include "libs/steering/leaf_index.h"
 
 #include <cstdint>
-#include <memory>
 #include <random>
 #include <vector>
 
@@ -16,42 +15,60 @@ Prefix RandomPrefix(std::mt19937_64& random) {
   return Prefix::Of(IpAddress::V4(static_cast<uint32_t>(random())), 8 + static_cast<int>(random() % 25));
 }
 
-uint32_t ByTrie(const LeafIndex& index, const IpAddress& client) {
-  const auto match = index.leaves().LongestMatch(client);
-  return match.has_value() ? *match->value : 0;
-}
-
 // Inside prefixes that are there or were, where the two could differ, and anywhere.
-int Differences(const LeafIndex& index, const std::vector<Prefix>& prefixes, std::mt19937_64& random) {
+int Differences(const LeafIndex& index, const PrefixTable<uint32_t>& leaves, const std::vector<Prefix>& prefixes, std::mt19937_64& random) {
   int differences = 0;
   for (const Prefix& prefix : prefixes) {
     for (const IpAddress& client : {prefix.address(), prefix.last(), IpAddress::V4(static_cast<uint32_t>(random()))}) {
-      differences += index.Find(client) != ByTrie(index, client) ? 1 : 0;
+      const auto match = leaves.LongestMatch(client);
+      differences += index.Find(client) != (match.has_value() ? *match->value : 0) ? 1 : 0;
     }
   }
   return differences;
 }
 
-TEST(LeafIndex, FindsWhatTheTrieFindsThroughChangesAndCopies) {
-  std::mt19937_64 random(1);
-  LeafIndex index;
+// Starts with `count` prefixes, then changes many.
+void FollowTheTrie(size_t count) {
+  std::mt19937_64 random(count);
+  PrefixTable<uint32_t> leaves;
   std::vector<Prefix> prefixes;
-  while (prefixes.size() < 2 * LeafIndex::kFew) {
+  while (leaves.size() < count) {
     prefixes.push_back(RandomPrefix(random));
-    index.Insert(prefixes.back(), 1 + static_cast<uint32_t>(random() % 100'000));
-    // Before, at and behind the number from which on another structure answers.
-    const bool looked_at = prefixes.size() % 1021 == 0 || prefixes.size() == LeafIndex::kFew;
-    ASSERT_EQ(looked_at ? Differences(index, prefixes, random) : 0, 0) << prefixes.size();
+    leaves.Insert(prefixes.back(), 1 + static_cast<uint32_t>(random() % 100'000));
   }
-  EXPECT_EQ(index.Find(prefixes.front().address()), ByTrie(index, prefixes.front().address()));
-  LeafIndex copy(index);
-  for (size_t i = 0; i < prefixes.size(); i += 2) copy.Erase(prefixes[i]), copy.Erase(prefixes[i]);
-  for (size_t i = 0; i < prefixes.size(); i += 3) copy.Insert(prefixes[i], 7);
-  EXPECT_EQ(Differences(copy, prefixes, random), 0);
-  EXPECT_EQ(Differences(index, prefixes, random), 0);
-  for (const Prefix& prefix : prefixes) copy.Erase(prefix);
-  EXPECT_EQ(copy.Find(prefixes.front().address()), 0u);
-  EXPECT_EQ(Differences(copy, prefixes, random), 0);
+  LeafIndex index(leaves);
+  EXPECT_EQ(Differences(index, leaves, prefixes, random), 0);
+  for (size_t i = 0; i < prefixes.size(); i += 2) {
+    if (!leaves.Erase(prefixes[i])) continue;
+    EXPECT_TRUE(index.Change(prefixes[i], 0));
+  }
+  for (size_t i = 0; i < prefixes.size(); i += 3) {
+    leaves.Insert(prefixes[i], 7);
+    EXPECT_TRUE(index.Change(prefixes[i], 7));
+  }
+  EXPECT_EQ(Differences(index, leaves, prefixes, random), 0);
+}
+
+TEST(LeafIndex, FindsWhatTheTrieFindsWhileThereAreFew) {
+  FollowTheTrie(LeafIndex::kFew - 1);
+}
+
+TEST(LeafIndex, FindsWhatTheTrieFindsWhereThereAreMany) {
+  FollowTheTrie(2 * LeafIndex::kFew);
+}
+
+TEST(LeafIndex, SaysWhenItIsBetterMadeAnew) {
+  std::mt19937_64 random(3);
+  PrefixTable<uint32_t> leaves;
+  LeafIndex index(leaves);
+  while (leaves.size() + 1 < LeafIndex::kFew) {
+    const Prefix prefix = RandomPrefix(random);
+    leaves.Insert(prefix, 1);
+    ASSERT_TRUE(index.Change(prefix, 1));
+  }
+  Prefix one_more = RandomPrefix(random);
+  while (leaves.Find(one_more) != nullptr) one_more = RandomPrefix(random);
+  EXPECT_FALSE(index.Change(one_more, 1));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "libs/steering/place.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
@@ -41,14 +40,8 @@ int64_t Cosine(int64_t microdegrees) {
   return Sine(kRightAngle - std::abs(microdegrees));
 }
 
-std::array<int64_t, 3> UnitVector(const Coordinates& at) {
-  const int64_t along = Cosine(at.latitude_microdegrees);
-  return {Multiply(along, Cosine(at.longitude_microdegrees)), Multiply(along, Sine(at.longitude_microdegrees)),
-          Sine(at.latitude_microdegrees)};
-}
-
 // By distance in km: the square of the straight line through the Earth, in radii, 60 fractional bits.
-std::vector<int64_t> SquaredChords() {
+std::vector<int64_t> MakeSquaredChords() {
   std::vector<int64_t> chords;
   int64_t longest = 0;
   for (int64_t km = 0; km <= kFarthestKm; ++km) {
@@ -56,6 +49,11 @@ std::vector<int64_t> SquaredChords() {
     longest = std::max(longest, chord * chord);  // Rounding must not make the far end fall again.
     chords.push_back(longest);
   }
+  return chords;
+}
+
+const std::vector<int64_t>& SquaredChords() {
+  static const auto& chords = *new std::vector<int64_t>(MakeSquaredChords());
   return chords;
 }
 
@@ -70,13 +68,25 @@ Coordinates Coordinates::FromDegrees(double latitude, double longitude) {
   return {ToMicrodegrees(latitude, 90), ToMicrodegrees(longitude, 180)};
 }
 
+Direction DirectionOf(const Coordinates& at) {
+  const int64_t along = Cosine(at.latitude_microdegrees);
+  return {Multiply(along, Cosine(at.longitude_microdegrees)), Multiply(along, Sine(at.longitude_microdegrees)),
+          Sine(at.latitude_microdegrees)};
+}
+
+int64_t SquaredChord(const Direction& a, const Direction& b) {
+  return (a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y) + (a.z - b.z) * (a.z - b.z);
+}
+
+std::vector<int64_t> SquaredChordsOfSteps(int step_km) {
+  std::vector<int64_t> steps;
+  for (int64_t km = 0; km <= kFarthestKm; km += step_km) steps.push_back(SquaredChords()[static_cast<size_t>(km)]);
+  return steps;
+}
+
 int DistanceKm(const Coordinates& a, const Coordinates& b) {
-  static const auto& chords = *new std::vector<int64_t>(SquaredChords());
-  const std::array<int64_t, 3> from = UnitVector(a);
-  const std::array<int64_t, 3> to = UnitVector(b);
-  int64_t square = 0;
-  for (int i = 0; i < 3; ++i) square += (from[i] - to[i]) * (from[i] - to[i]);
-  const auto beyond = std::upper_bound(chords.begin(), chords.end(), square);
+  const std::vector<int64_t>& chords = SquaredChords();
+  const auto beyond = std::upper_bound(chords.begin(), chords.end(), SquaredChord(DirectionOf(a), DirectionOf(b)));
   return static_cast<int>(beyond - chords.begin()) - 1;
 }
 

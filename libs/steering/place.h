@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -24,6 +25,18 @@ struct Coordinates {
     return H::combine(std::move(h), at.latitude_microdegrees, at.longitude_microdegrees);
   }
 };
+
+// A place as a unit vector from the middle of the Earth, 30 fractional bits: for many distances between few places.
+struct Direction {
+  int64_t x = 0;
+  int64_t y = 0;
+  int64_t z = 0;
+};
+Direction DirectionOf(const Coordinates& at);
+// The square of the straight line between the two, in radii, 60 fractional bits: grows with their distance.
+int64_t SquaredChord(const Direction& a, const Direction& b);
+// By n: the square of the line of n × step_km. Two places are n whole steps apart if n is the last for which that isn't above theirs.
+std::vector<int64_t> SquaredChordsOfSteps(int step_km);
 
 // Great-circle distance in whole kilometres on a sphere of 6,371 km, rounded down; [0, 20015]. O(log 20015) after the first call.
 int DistanceKm(const Coordinates& a, const Coordinates& b);

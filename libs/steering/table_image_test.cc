@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "libs/steering/decide.h"
 #include "libs/steering/image_buffer.h"
+#include "libs/steering/ladder_book.h"
 
 namespace fairlead {
 namespace {
@@ -135,12 +136,46 @@ TEST(TableImage, SlotsStayWhereTheyWere) {
   EXPECT_EQ((*read)->fleet->slots(), table->fleet->slots());
 }
 
+TEST(TableImage, PrefixesThatWentAreNotInItAndOthersStandInTheirPlaces) {
+  const SteeringInputs in = Inputs();
+  const auto prefix = [](absl::string_view text) { return *Prefix::Parse(text); };
+  const std::vector<RouteView> heard = {{.session = 0, .neighbour_as = 64'500, .as_path_length = 2}};
+  SteeringTable parts = *Built();
+  LadderBook book(parts.fleet, in.sessions, nullptr, parts.policy);
+  for (const char* known : {"198.51.100.0/22", "198.51.100.0/24", "198.51.100.0/26", "198.51.101.0/24", "198.51.102.0/24"}) {
+    book.Set(prefix(known), heard);
+  }
+  book.Publish();
+  book.Set(prefix("198.51.100.0/24"), {});
+  book.Set(prefix("198.51.101.0/24"), {});
+  book.Set(prefix("198.51.102.0/24"), {});
+  book.Publish();
+  book.Set(prefix("198.51.103.128/25"), heard);  // Where one of them stood; two places stay free.
+  parts.ladders = book.Publish();
+  const auto table = AssembleSteeringTable(parts).value();
+  const ImageBuffer buffer = Written(*table);
+  const auto read = ReadImage(buffer.Image());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ((*read)->ladders->prefixes(), 3u);
+  EXPECT_TRUE(Written(**read) == buffer);
+  const auto covering = [&](const LadderTable& ladders, const char* client) {
+    std::vector<std::string> prefixes;
+    for (const RouteView& route : ladders.RoutesCovering(*IpAddress::Parse(client))) prefixes.push_back(route.prefix.ToString());
+    return prefixes;
+  };
+  EXPECT_EQ(covering(*(*read)->ladders, "198.51.100.9"), (std::vector<std::string>{"198.51.100.0/22", "198.51.100.0/26"}));
+  EXPECT_EQ(covering(*(*read)->ladders, "198.51.103.200"), (std::vector<std::string>{"198.51.100.0/22", "198.51.103.128/25"}));
+  for (const char* client : {"198.51.100.9", "198.51.100.99", "198.51.101.1", "198.51.102.1", "198.51.103.1", "198.51.103.200"}) {
+    EXPECT_EQ(covering(*(*read)->ladders, client), covering(*table->ladders, client)) << client;
+  }
+}
+
 TEST(TableImage, UnderTheConditionOfNowNobodyIsNamedWhoDrainsOrWentOrMoved) {
   const auto read = ReadImage(Written(*Built()).Image()).value();
   const SteeringRequest request = {.client = *IpAddress::Parse("198.51.100.9"), .title = TitleId("t"), .renditions = {"r0"}, .max_urls = 4};
   const auto boxes = [&](const std::vector<ApplianceView>& now) {
     SteeringTable parts = *read;
-    parts.fleet = Fleet::UnderCondition(*read->fleet, now, read->fleet->links());
+    parts.fleet = Fleet::UnderCondition(*read->fleet, *Fleet::Build(Inputs().sites, now, Inputs().links));
     EXPECT_EQ(parts.fleet->fingerprint(), read->fleet->fingerprint());
     const SteeringAnswer answer = Decide(*AssembleSteeringTable(parts).value(), request);
     std::vector<std::string> named;

@@ -19,6 +19,10 @@ namespace {
 
 namespace iv1 = ingest::v1;
 
+constexpr absl::string_view kRoute = "route/";
+// How many prefixes are written out under one lock.
+constexpr size_t kPrefixesAtOnce = 1'000;
+
 // The key is what a removal will name, so it must be the one that the content says.
 absl::Status CheckKey(const std::string& key, absl::string_view kind, const std::string& id) {
   if (key == absl::StrCat(kind, "/", id)) return absl::OkStatus();
@@ -53,20 +57,47 @@ absl::StatusOr<std::pair<ApplianceId, BoxHoldings>> ReadHoldings(const std::stri
   return std::make_pair(std::move(id), std::move(held));
 }
 
-absl::StatusOr<ReportedRoute> ReadRoute(const iv1::AdmittedRoute& admitted) {
-  ReportedRoute route;
-  ASSIGN_OR_RETURN(route.session, BgpSessionId::ParseName(admitted.session(), "route.session"));
+// What a route entry says, checked: its key is the one that its content names.
+struct ReadRoute {
+  ReportedRouteKey key;
+  ApplianceId appliance;
+  RouteAttributes attributes;
+};
+
+absl::StatusOr<ReadRoute> ReadRouteEntry(const std::string& key, const iv1::AdmittedRoute& admitted) {
+  ReadRoute route;
+  ASSIGN_OR_RETURN(route.key, ParseRouteKey(key));
+  ASSIGN_OR_RETURN(const BgpSessionId session, BgpSessionId::ParseName(admitted.session(), "route.session"));
   ASSIGN_OR_RETURN(route.appliance, ApplianceId::ParseName(admitted.appliance(), "route.appliance"));
   ASSIGN_OR_RETURN(const IpAddress address, IpAddress::FromBytes(admitted.prefix().address(), "route.prefix.address"));
   if (admitted.prefix().length() > 128) {
     return InvalidField("route.prefix.length", absl::StrCat(admitted.prefix().length()), "must be at most 128");
   }
-  ASSIGN_OR_RETURN(route.route.prefix, Prefix::Make(address, static_cast<int>(admitted.prefix().length()), "route.prefix"));
-  route.route.neighbour_as = admitted.neighbour_as();
-  route.route.med = admitted.has_med() ? admitted.med() : 0;
-  route.route.as_path_length = static_cast<uint16_t>(std::min<uint32_t>(admitted.as_path_length(), std::numeric_limits<uint16_t>::max()));
-  route.route.demoted = admitted.demoted();
+  ASSIGN_OR_RETURN(const Prefix prefix, Prefix::Make(address, static_cast<int>(admitted.prefix().length()), "route.prefix"));
+  const ReportedRouteKey named = {.session = session, .prefix = prefix, .path_id = admitted.path_id()};
+  if (named != route.key) return InvalidField("key", key, absl::StrCat("the entry is about '", RouteKeyText(named), "'"));
+  route.attributes = {.neighbour_as = admitted.neighbour_as(),
+                      .med = admitted.has_med() ? admitted.med() : 0,
+                      .as_path_length = static_cast<uint16_t>(
+                          std::min<uint32_t>(admitted.as_path_length(), std::numeric_limits<uint16_t>::max())),
+                      .demoted = admitted.demoted()};
   return route;
+}
+
+iv1::FleetEntry RouteEntry(const ReportedRouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes) {
+  iv1::FleetEntry entry;
+  entry.set_key(RouteKeyText(key));
+  iv1::AdmittedRoute& route = *entry.mutable_route();
+  route.set_session(key.session.name());
+  route.set_appliance(appliance.name());
+  route.mutable_prefix()->set_address(key.prefix.address().ToBytes());
+  route.mutable_prefix()->set_length(static_cast<uint32_t>(key.prefix.length()));
+  route.set_path_id(key.path_id);
+  route.set_as_path_length(attributes.as_path_length);
+  route.set_neighbour_as(attributes.neighbour_as);
+  route.set_med(attributes.med);
+  route.set_demoted(attributes.demoted);
+  return entry;
 }
 
 absl::StatusOr<SessionReport> ReadSession(const std::string& key, const iv1::SessionState& state) {
@@ -101,9 +132,33 @@ absl::StatusOr<FileSet> DecodeHoldings(absl::string_view bitmap) {
 }
 
 absl::Status CellStore::Apply(const FeedChange<Entry>& change) {
-  RETURN_IF_ERROR(raw_.Apply(change));
+  // The position last: whoever reads it and then the entries has entries at least as new.
   Index(change.snapshot, change.entries);
-  return absl::OkStatus();
+  return raw_.Apply(change, [](const Entry& entry) { return !absl::StartsWith(entry.key(), kRoute); });
+}
+
+std::vector<std::string> CellStore::Keys() const {
+  std::vector<std::string> keys = raw_.Keys();
+  ForEachRouteEntry([&](const Entry& entry) { keys.push_back(entry.key()); });
+  return keys;
+}
+
+void CellStore::ForEachRouteEntry(const std::function<void(const Entry&)>& visit) const {
+  const std::vector<Prefix> prefixes = RoutedPrefixes();
+  std::vector<Entry> entries;
+  for (size_t i = 0; i < prefixes.size(); i += kPrefixesAtOnce) {
+    entries.clear();
+    {
+      absl::MutexLock lock(&mu_);
+      for (size_t j = i; j < std::min(prefixes.size(), i + kPrefixesAtOnce); ++j) {
+        routes_.ForEachAt(prefixes[j], [&](uint32_t number, uint32_t path_id, const RouteAttributes& attributes) {
+          const RouteSpeaker& speaker = routes_.speakers()[number];
+          entries.push_back(RouteEntry({speaker.session, prefixes[j], path_id}, speaker.appliance, attributes));
+        });
+      }
+    }
+    for (const Entry& entry : entries) visit(entry);
+  }
 }
 
 void CellStore::Index(bool whole, const std::vector<Entry>& entries) {
@@ -112,7 +167,7 @@ void CellStore::Index(bool whole, const std::vector<Entry>& entries) {
     reports_.clear();
     holdings_.clear();
     sessions_.clear();
-    routes_.clear();
+    routes_.Clear();
     ++generations_.reports, ++generations_.holdings, ++generations_.routes;
   }
   for (const Entry& entry : entries) {
@@ -139,8 +194,7 @@ void CellStore::Erase(const std::string& key) {
   } else if (absl::StartsWith(key, "session/")) {
     sessions_.erase(key);
     ++generations_.routes, ++generations_.reports;
-  } else {
-    routes_.erase(key);
+  } else if (const absl::StatusOr<ReportedRouteKey> route = ParseRouteKey(key); route.ok() && routes_.Erase(*route)) {
     ++generations_.routes;
   }
 }
@@ -160,9 +214,8 @@ absl::Status CellStore::Put(const Entry& entry) {
       return absl::OkStatus();
     }
     case Entry::kRoute: {
-      if (!absl::StartsWith(entry.key(), "route/")) return InvalidField("key", entry.key(), "a route's key starts with 'route/'");
-      ASSIGN_OR_RETURN(routes_[entry.key()], ReadRoute(entry.route()));
-      ++generations_.routes;
+      ASSIGN_OR_RETURN(const ReadRoute route, ReadRouteEntry(entry.key(), entry.route()));
+      if (routes_.Put(route.key, route.appliance, route.attributes)) ++generations_.routes;
       return absl::OkStatus();
     }
     case Entry::kSession: {

@@ -1,5 +1,6 @@
 // What steerd holds of one cell's fleet feed, read into values as it arrives: reports, holdings, sessions and routes each by themselves,
-// because they change at very different rates and the table builder rebuilds only what changed.
+// because they change at very different rates and the table builder rebuilds only what changed. Routes, of which there are tens of
+// millions, are held packed and not as they came, and it is known which prefixes changed.
 //
 // An entry that can't be read (its key and its content don't fit, a broken bitmap) is left out, counted and logged: one bad record
 // must not stop the steering of everything else. Thread-safe.
@@ -9,6 +10,7 @@
 #include <atomic>
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +19,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -27,8 +30,8 @@
 #include "libs/base/vocabulary.h"
 #include "libs/feed/feed_replica.h"
 #include "libs/steering/holdings.h"
-#include "libs/steering/views.h"
 #include "services/steering/feed_store.h"
+#include "services/steering/route_store.h"
 
 namespace fairlead {
 
@@ -64,13 +67,6 @@ struct SessionReport {
   ReportAge age = {};
 };
 
-// `route.session` isn't set: the session is named here.
-struct ReportedRoute {
-  BgpSessionId session;
-  ApplianceId appliance;
-  RouteView route;
-};
-
 // Raised by every cell's store, so that the builder sees with three reads what has to be rebuilt.
 struct FleetGenerations {
   std::atomic<uint64_t> reports = 0;  // And which sessions are established.
@@ -83,16 +79,23 @@ class CellStore {
   using Entry = ingest::v1::FleetEntry;
 
   // `generations` must outlive the store.
-  explicit CellStore(FleetGenerations& generations) : generations_(generations) {}
+  explicit CellStore(FleetGenerations& generations, size_t most_route_changes = RouteStore::kMostChanges)
+      : generations_(generations), routes_(most_route_changes) {}
 
   absl::Status Apply(const FeedChange<Entry>& change) ABSL_LOCKS_EXCLUDED(mu_);
-  void Restore(FeedPosition position, std::vector<Entry> entries) { raw_.Restore(position, entries), Index(true, entries); }
-  // The entries as they came: for the copy on disk.
-  HeldFeed<Entry> Held() const { return raw_.Held(); }
-  // What is small and changes with every report, and the rest: routes and holdings.
-  HeldFeed<Entry> HeldNear() const { return raw_.HeldOutside(BulkKeys()); }
-  HeldFeed<Entry> HeldBulk() const { return raw_.HeldWithin(BulkKeys()); }
-  std::vector<std::string> Keys() const { return raw_.Keys(); }
+  void Restore(FeedPosition position, std::vector<Entry> entries) {
+    static_cast<void>(Apply({.snapshot = true, .base = {}, .position = position, .entries = std::move(entries), .held_entries = 0}));
+  }
+  // For the copy on disk: what is small and changes with every report,
+  HeldFeed<Entry> HeldNear() const { return raw_.HeldOutside({kHoldings}); }
+  // and the bulk, holdings and routes: visit(const Entry&) for each, at least as new as position() was before. Routes with what steering
+  // needs of them. Goes on in steps, between which the feed does.
+  template <typename Visit>
+  void ForEachBulkEntry(Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
+    for (const auto& entry : raw_.HeldWithin({kHoldings}).entries) visit(*entry);
+    ForEachRouteEntry([&](const Entry& entry) { visit(entry); });
+  }
+  std::vector<std::string> Keys() const ABSL_LOCKS_EXCLUDED(mu_);
   FeedPosition position() const { return raw_.position(); }
   uint64_t generation() const { return raw_.generation(); }
 
@@ -113,16 +116,53 @@ class CellStore {
     absl::MutexLock lock(&mu_);
     for (const auto& [key, session] : sessions_) visit(session, session.age == ReportAge() ? AgeOf(session.appliance) : session.age);
   }
+  // ---- Routes ----
+
+  // visit(number, const RouteSpeaker&) for each speaker; returns the generation of these numbers.
   template <typename Visit>
-  void ForEachRoute(Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
+  uint64_t ForEachSpeaker(Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    for (const auto& [key, route] : routes_) visit(route, AgeOf(route.appliance));
+    const Interned<RouteSpeaker>& speakers = routes_.speakers();
+    for (uint32_t number = 0; number < speakers.size(); ++number) visit(number, speakers[number]);
+    return speakers.generation();
+  }
+  // visit(speaker number, const RouteAttributes&) for each route of the prefix. False, and nothing visited, if numbers have been given
+  // since that generation.
+  template <typename Visit>
+  bool ForEachRouteAt(const Prefix& prefix, uint64_t generation, Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    if (routes_.speakers().generation() != generation) return false;
+    routes_.ForEachAt(prefix, [&](uint32_t speaker, uint32_t, const RouteAttributes& attributes) { visit(speaker, attributes); });
+    return true;
+  }
+  std::vector<Prefix> RoutedPrefixes() const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return routes_.Prefixes();
+  }
+  // Of one consumer: the prefixes whose routes have changed since it took them last.
+  RouteChanges TakeRouteChanges() ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return routes_.TakeChanges();
+  }
+  // Those with routes of these sessions count as changed. O(routes).
+  void TouchRoutesOf(const absl::flat_hash_set<BgpSessionId>& sessions) ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    routes_.Touch(sessions);
+  }
+  size_t route_bytes() const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return routes_.bytes();
+  }
+  size_t routes() const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return routes_.size();
   }
   uint64_t unreadable() const { return unreadable_; }
 
  private:
-  static std::vector<std::string> BulkKeys() { return {"holdings/", "route/"}; }
+  static constexpr char kHoldings[] = "holdings/";
   void Index(bool whole, const std::vector<Entry>& entries) ABSL_LOCKS_EXCLUDED(mu_);
+  void ForEachRouteEntry(const std::function<void(const Entry&)>& visit) const ABSL_LOCKS_EXCLUDED(mu_);
   void Erase(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Put(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ReportAge AgeOf(const ApplianceId& appliance) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -131,12 +171,12 @@ class CellStore {
   }
 
   FleetGenerations& generations_;
-  FeedStore<Entry> raw_;
+  FeedStore<Entry> raw_;  // All but the routes.
   mutable absl::Mutex mu_;
   absl::flat_hash_map<ApplianceId, BoxReport> reports_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<ApplianceId, BoxHoldings> holdings_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, SessionReport> sessions_ ABSL_GUARDED_BY(mu_);  // By the entry's key.
-  absl::flat_hash_map<std::string, ReportedRoute> routes_ ABSL_GUARDED_BY(mu_);    // By the entry's key.
+  RouteStore routes_ ABSL_GUARDED_BY(mu_);
   std::atomic<uint64_t> unreadable_ = 0;
 };
 

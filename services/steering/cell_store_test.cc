@@ -40,7 +40,7 @@ Entry Session(const std::string& session, const std::string& appliance) {
                          appliance + "' established: true }");
 }
 Entry Route(const std::string& session, const std::string& appliance, const std::string& prefix_fields) {
-  return FromText<Entry>("key: 'route/" + session + "/x/0' route { session: 'bgpSessions/" + session + "' appliance: 'appliances/" +
+  return FromText<Entry>("key: 'route/" + session + "/192.0.2.0/24/0' route { session: 'bgpSessions/" + session + "' appliance: 'appliances/" +
                          appliance + "' prefix { " + prefix_fields + " } as_path_length: 100000 med: 5 }");
 }
 constexpr char kPrefix[] = R"(address: "\300\000\002\000" length: 24)";  // 192.0.2.0/24
@@ -49,12 +49,6 @@ void Give(CellStore& cell, const std::vector<Entry>& entries, bool snapshot = fa
   static FeedPosition position = {1, 0};
   ++position.version;
   EXPECT_TRUE(cell.Apply({.snapshot = snapshot, .base = {}, .position = position, .entries = entries, .held_entries = 0}).ok());
-}
-
-size_t Routes(const CellStore& cell) {
-  size_t count = 0;
-  cell.ForEachRoute([&](const ReportedRoute&, const ReportAge&) { ++count; });
-  return count;
 }
 
 TEST(DecodeHoldings, ReadsEveryKindOfContainer) {
@@ -97,15 +91,48 @@ TEST(CellStore, ReadsReportsAndSaysWhatMustBeRebuilt) {
     EXPECT_EQ(report.weight_permille, 250u);
     EXPECT_EQ(report.age, (ReportAge{1, 2}));
   });
-  cell.ForEachRoute([](const ReportedRoute& route, const ReportAge& age) {
-    EXPECT_EQ(route.route.prefix.ToString(), "192.0.2.0/24");
-    EXPECT_EQ(route.route.as_path_length, 65535);  // Clamped, not wrapped.
-    EXPECT_EQ(route.route.med, 5u);
-    EXPECT_EQ(age, (ReportAge{1, 2}));
+  uint64_t speakers = cell.ForEachSpeaker([](uint32_t, const RouteSpeaker& speaker) {
+    EXPECT_EQ(speaker.session.value(), "s-1");
+    EXPECT_EQ(speaker.appliance.value(), "oca-1");
   });
+  const Prefix prefix = Prefix::Parse("192.0.2.0/24").value();
+  EXPECT_TRUE(cell.ForEachRouteAt(prefix, speakers, [](uint32_t speaker, const RouteAttributes& route) {
+    EXPECT_EQ(speaker, 0u);
+    EXPECT_EQ(route.as_path_length, 65535);  // Clamped, not wrapped.
+    EXPECT_EQ(route.med, 5u);
+  }));
+  EXPECT_THAT(cell.TakeRouteChanges().prefixes, ElementsAre(prefix));
+  EXPECT_THAT(cell.TakeRouteChanges().prefixes, IsEmpty());
   Give(cell, {Session("s-2", "oca-1")}, true);  // A snapshot: the rest is gone.
-  EXPECT_EQ(Routes(cell), 0u);
+  EXPECT_EQ(cell.routes(), 0u);
   EXPECT_THAT(cell.Keys(), ElementsAre("session/s-2"));
+}
+
+TEST(CellStore, WhatIsNearAndTheBulkAreTogetherAllThatItHolds) {
+  FleetGenerations generations;
+  CellStore cell(generations);
+  Give(cell, {State("oca-1", 1, 9), HoldingsOf("oca-1", 1, {3}), Session("s-1", "oca-1"), Route("s-1", "oca-1", kPrefix)});
+  std::vector<Entry> near;
+  for (const auto& entry : cell.HeldNear().entries) near.push_back(*entry);
+  std::vector<Entry> bulk;
+  cell.ForEachBulkEntry([&](const Entry& entry) { bulk.push_back(entry); });
+  const auto keys = [](const std::vector<Entry>& entries) {
+    std::vector<std::string> of;
+    for (const Entry& entry : entries) of.push_back(entry.key());
+    return of;
+  };
+  EXPECT_THAT(keys(near), ElementsAre("session/s-1", "state/oca-1"));
+  EXPECT_THAT(keys(bulk), ElementsAre("holdings/oca-1", ::testing::StartsWith("route/s-1/")));
+
+  CellStore restored(generations);
+  restored.Restore({}, near);
+  Give(restored, bulk);
+  EXPECT_EQ(restored.Keys(), cell.Keys());
+  EXPECT_EQ(restored.unreadable(), 0u);
+  std::vector<Entry> again;
+  restored.ForEachBulkEntry([&](const Entry& entry) { again.push_back(entry); });
+  ASSERT_THAT(again, SizeIs(bulk.size()));
+  for (size_t i = 0; i < bulk.size(); ++i) EXPECT_EQ(again[i].SerializeAsString(), bulk[i].SerializeAsString()) << bulk[i].key();
 }
 
 TEST(CellStore, AnUnreadableEntryIsLeftOutAndTakesItsOlderSelfWithIt) {
@@ -117,7 +144,7 @@ TEST(CellStore, AnUnreadableEntryIsLeftOutAndTakesItsOlderSelfWithIt) {
   Give(cell, {broken, Route("s-1", "oca-1", R"(address: "\300\000\002\001" length: 24)"), Route("s-3", "oca-1", "length: 500"),
               FromText<Entry>("key: 'state/oca-9' state { appliance: 'appliances/oca-8' }"), HoldingsOf("oca-2", 1, {4})});
   EXPECT_EQ(cell.unreadable(), 4u);
-  EXPECT_EQ(Routes(cell), 0u);
+  EXPECT_EQ(cell.routes(), 0u);
   std::vector<std::string> holders;
   cell.ForEachHoldings([&](const ApplianceId& id, const BoxHoldings&) { holders.push_back(id.value()); });
   EXPECT_THAT(holders, ElementsAre("oca-2"));
@@ -128,9 +155,16 @@ class FleetMergeTest : public ::testing::Test {
   HealthState HealthOf(const std::string& id) { return MergeReports({&a_, &b_}).at(ApplianceId(id)).health; }
   size_t Merged() {
     const CellStores cells = {&a_, &b_};
-    return MergeRoutes(cells, MergeSessions(cells), {{BgpSessionId("s-1"), {.index = 0, .appliance = ApplianceId("oca-1")}}}).routes.size();
+    const SessionOwners owners = MergeSessions(cells);
+    const ConfiguredSessions configured = {{BgpSessionId("s-1"), {.index = 0, .appliance = ApplianceId("oca-1")}}};
+    RouteMerge merge;
+    merge.Follow(cells, owners, configured);
+    std::vector<RouteView> routes;
+    foreign_ = merge.RoutesOf(Prefix::Parse("192.0.2.0/24").value(), routes);
+    return routes.size();
   }
 
+  size_t foreign_ = 0;
   FleetGenerations generations_;
   CellStore a_{generations_};
   CellStore b_{generations_};
@@ -219,6 +253,7 @@ TEST_F(FleetMergeTest, RoutesOfUnconfiguredSessionsAndOfOtherBoxesAreLeftOut) {
   Give(a_, {State("oca-1", 1, 1), Session("s-1", "oca-1"), Session("s-2", "oca-1"), Route("s-1", "oca-7", kPrefix),
             Route("s-2", "oca-1", kPrefix)});
   EXPECT_EQ(Merged(), 0u);
+  EXPECT_EQ(foreign_, 2u);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "libs/base/status_macros.h"
 #include "libs/content/paths.h"
 #include "libs/net/prefix.h"
+#include "libs/steering/spread.h"
 
 namespace fairlead {
 namespace {
@@ -62,16 +63,78 @@ absl::Duration ToDuration(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
+uint64_t HashOf(const AllowList& list) {
+  uint64_t hash = list.size();
+  list.ForEach([&](const Prefix& prefix, const std::monostate&) {
+    hash = Mix(hash, Mix(prefix.address().high(), Mix(prefix.address().low(), static_cast<uint64_t>(prefix.length()))));
+  });
+  return Mix(hash);
+}
+
+// ConfigViews::ladder_rules.
+uint64_t RulesOf(const ConfigViews& views) {
+  uint64_t rules = 0;
+  const auto add = [&rules](uint64_t value) { rules = Mix(rules, value); };
+  const auto add_steps = [&](const std::vector<ProximityStep>& steps) {
+    add(steps.size());
+    for (const ProximityStep step : steps) add(static_cast<uint64_t>(step));
+  };
+  const SteeringPolicy& policy = views.policy;
+  add_steps(policy.steps);
+  for (const ClassSteps& rule : policy.class_steps) {
+    add(static_cast<uint64_t>(rule.transport));
+    add(rule.partner.has_value() ? HashBytes(rule.partner->value()) : 0);
+    add_steps(rule.steps);
+  }
+  add(static_cast<uint64_t>(policy.more_specific_scope) << 32 | static_cast<uint64_t>(policy.med_scope));
+  add(static_cast<uint64_t>(policy.distance_step_km));
+  absl::flat_hash_map<const AllowList*, uint64_t> lists;  // Shared by the sessions of a partner.
+  for (const SessionView& session : views.sessions) {
+    add(HashBytes(session.id.value()));
+    add(HashBytes(session.partner.value()));
+    add(static_cast<uint64_t>(session.transport));
+    add(HashBytes(session.site.value()));
+    add(HashBytes(views.session_index.at(session.id).appliance.value()) + (session.appliance.has_value() ? 1 : 0));
+    add(session.link.has_value() ? HashBytes(session.link->value()) : 0);
+    const auto [list, is_new] = lists.try_emplace(session.allowed.get(), 0);
+    if (is_new && session.allowed != nullptr) list->second = HashOf(*session.allowed);
+    add(list->second);
+  }
+  return rules;
+}
+
+// ConfigViews::topology.
+uint64_t TopologyOf(const ConfigViews& views) {
+  uint64_t topology = 0;
+  const auto add = [&topology](uint64_t value) { topology = Mix(topology, value); };
+  for (const SiteView& site : views.sites) {
+    add(HashBytes(site.id.value()));
+    add(static_cast<uint64_t>(site.kind) << 1 | (site.open_to_unrouted ? 1 : 0));
+    add(static_cast<uint64_t>(site.at.latitude_microdegrees));
+    add(static_cast<uint64_t>(site.at.longitude_microdegrees));
+  }
+  add(views.sites.size());
+  for (const ApplianceView& box : views.appliances) {
+    add(HashBytes(box.id.value()));
+    add(Mix(HashBytes(box.site.value()), static_cast<uint64_t>(box.kind)));
+  }
+  add(views.appliances.size());
+  for (const LinkView& link : views.links) add(HashBytes(link.id.value()));
+  return topology;
+}
+
+// True if the routes of one may be served as those of the other, as far as both may announce them.
+bool SameSession(const SessionView& a, const SessionView& b) {
+  return a.partner == b.partner && a.transport == b.transport && a.site == b.site && a.appliance == b.appliance && a.link == b.link;
+}
+
 // Reads the entries in two passes: what others refer to first.
 class ConfigReader {
  public:
   ConfigReader() { views_.policy.full_permille = kDefaultFullPermille; }
 
   ConfigViews Read(const HeldFeed<rv1::ConfigEntry>& config) && {
-    for (const auto& entry : config.entries) {
-      Note(entry->key(), ReadFirst(*entry));
-      if (ShapesLadders(*entry)) views_.ladder_entries.push_back(entry);
-    }
+    for (const auto& entry : config.entries) Note(entry->key(), ReadFirst(*entry));
     for (const auto& entry : config.entries) Note(entry->key(), ReadSecond(*entry));
     for (SiteView& site : views_.sites) {
       const auto uplinks = uplinks_.find(site.id);
@@ -80,6 +143,7 @@ class ConfigReader {
     // Newest first; equal times by name, so that every steerd signs with the same key.
     std::sort(keys_.begin(), keys_.end(), std::greater<>());
     for (auto& [seconds, nanos, id] : keys_) views_.settings.active_key_ids.push_back(std::move(id));
+    Fingerprint(views_);
     return std::move(views_);
   }
 
@@ -87,10 +151,6 @@ class ConfigReader {
   void Note(const std::string& key, const absl::Status& status) {
     if (status.ok() || views_.issues.size() >= ConfigViews::kMaxIssues) return;
     views_.issues.push_back(absl::StrCat(Quoted(key), ": ", status.message()));
-  }
-
-  static bool ShapesLadders(const rv1::ConfigEntry& entry) {
-    return entry.has_partner() || entry.has_site() || entry.has_link() || entry.has_bgp_session() || entry.has_policy();
   }
 
   absl::Status ReadFirst(const rv1::ConfigEntry& entry) {
@@ -357,36 +417,48 @@ ConfigViews ReadConfig(const HeldFeed<rv1::ConfigEntry>& config) {
   return ConfigReader().Read(config);
 }
 
-void AddCondition(const absl::flat_hash_map<ApplianceId, BoxReport>& reports, std::vector<ApplianceView>& appliances,
-                  const std::vector<SiteView>& sites, std::vector<LinkView>& links) {
-  absl::flat_hash_map<SiteId, uint64_t> sent;
-  for (ApplianceView& appliance : appliances) {
-    const auto found = reports.find(appliance.id);
-    if (found == reports.end()) continue;  // Never heard: stays SILENT.
-    const BoxReport& report = found->second;
-    appliance.health = report.health;
-    appliance.weight_permille = report.weight_permille;
-    appliance.use_bps = report.use_bps;
-    if (report.capacity_bps > 0) appliance.capacity_bps = std::min(appliance.capacity_bps, report.capacity_bps);
-    // A silent box's last figure is no use of today: its load has moved to others, which report it.
-    if (report.health != HealthState::kSilent) sent[appliance.site] += report.use_bps;
-  }
-  absl::flat_hash_map<LinkId, uint64_t> use;
-  for (const SiteView& site : sites) {
-    for (const LinkId& uplink : site.uplinks) use[uplink] = sent[site.id];
-  }
-  for (LinkView& link : links) {
-    const auto found = use.find(link.id);
-    if (found != use.end()) link.use_bps = found->second;
-  }
+void Fingerprint(ConfigViews& views) {
+  views.ladder_rules = RulesOf(views);
+  views.topology = TopologyOf(views);
 }
 
-void AddGuardWords(const absl::flat_hash_map<ApplianceId, std::string>& words, std::vector<ApplianceView>& appliances) {
-  if (words.empty()) return;
-  for (ApplianceView& appliance : appliances) {
-    const auto found = words.find(appliance.id);
-    if (found != words.end()) appliance.guard_word = found->second;
+ConfigViews KeepTopology(const ConfigViews& old, const ConfigViews& newest) {
+  ConfigViews kept = newest;
+  kept.sites = old.sites;
+  kept.appliances = old.appliances;
+  kept.links = old.links;
+  kept.sessions = old.sessions;
+  kept.session_index = old.session_index;
+  kept.ladder_rules = old.ladder_rules;
+  kept.topology = old.topology;
+  kept.policy.steps = old.policy.steps;
+  kept.policy.class_steps = old.policy.class_steps;
+  kept.policy.more_specific_scope = old.policy.more_specific_scope;
+  kept.policy.med_scope = old.policy.med_scope;
+  kept.policy.distance_step_km = old.policy.distance_step_km;
+  absl::flat_hash_map<ApplianceId, const ApplianceView*> boxes;
+  for (const ApplianceView& box : newest.appliances) boxes[box.id] = &box;
+  for (ApplianceView& box : kept.appliances) {
+    const auto now = boxes.find(box.id);
+    if (now != boxes.end() && now->second->site == box.site && now->second->kind == box.kind) {
+      box = *now->second;
+    } else {
+      box.admin = AdminState::kUnspecified;
+    }
   }
+  absl::flat_hash_map<LinkId, const LinkView*> links;
+  for (const LinkView& link : newest.links) links[link.id] = &link;
+  for (LinkView& link : kept.links) {
+    if (const auto now = links.find(link.id); now != links.end()) link = *now->second;
+  }
+  const auto nothing = std::make_shared<const AllowList>();
+  for (SessionView& session : kept.sessions) {
+    const auto now = newest.session_index.find(session.id);
+    const bool still = now != newest.session_index.end() && SameSession(newest.sessions[now->second.index], session) &&
+                       now->second.appliance == old.session_index.at(session.id).appliance;
+    session.allowed = still ? newest.sessions[now->second.index].allowed : nothing;
+  }
+  return kept;
 }
 
 CatalogViews ReadCatalog(const HeldFeed<cv1::CatalogEntry>& catalog) {

@@ -50,20 +50,21 @@ struct ConfigViews {
   absl::Duration lost_after = absl::Seconds(10);         // Of policies/health: silence after which cells call a box SILENT.
   SteeringPolicy policy;
   SteeringSettings settings;
-  // What ladders are made from besides the fleet's topology (Fleet::fingerprint): partners, sites, links, sessions, policies. While the
-  // entries are the same objects, ladders stay what they are, whatever befell boxes and keys.
-  std::vector<std::shared_ptr<const registry::v1::ConfigEntry>> ladder_entries;
+  // Fingerprint of what ladders are made from besides the topology: sessions, what they may announce, and the
+  // policy's order. While both are the same, ladders stay what they are, whatever befell boxes, keys, capacities and names.
+  uint64_t ladder_rules = 0;
+  uint64_t topology = 0;  // Fingerprint of what shapes a fleet: which sites, boxes and links there are, where, and of which kind.
   std::vector<std::string> issues;
 };
 ConfigViews ReadConfig(const HeldFeed<registry::v1::ConfigEntry>& config);
 
-// Adds the boxes' condition, and to each site uplink the sum of what its site's boxes send. The use of peering ports and partner
-// agreements isn't reported by anyone yet: they count as empty.
-void AddCondition(const absl::flat_hash_map<ApplianceId, BoxReport>& reports, std::vector<ApplianceView>& appliances,
-                  const std::vector<SiteView>& sites, std::vector<LinkView>& links);
+// Sets ladder_rules and topology: for views that ReadConfig didn't make.
+void Fingerprint(ConfigViews& views);
 
-// Puts the guard's words beside the condition that it decided. Boxes without a word keep theirs.
-void AddGuardWords(const absl::flat_hash_map<ApplianceId, std::string>& words, std::vector<ApplianceView>& appliances);
+// What of `newest` can be served with ladders that were made for `old`: sites, boxes, links and sessions of the old one, numbered as there,
+// with the newest one's capacities, endpoints and admin states; boxes that it doesn't have, or has elsewhere or as something else, are in no
+// state that serves; sessions that it doesn't have, or has as others, may announce nothing. All else is of the newest.
+ConfigViews KeepTopology(const ConfigViews& old, const ConfigViews& newest);
 
 // Names of companion playlists where they aren't the usual "media.m3u8" beside the file; empty: the file has none.
 using PlaylistPaths = absl::flat_hash_map<uint32_t, std::string>;

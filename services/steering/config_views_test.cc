@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "services/steering/codec.h"
 #include "services/steering/fake_sources.h"
+#include "services/steering/fleet_condition.h"
 
 namespace fairlead {
 namespace {
@@ -30,6 +31,7 @@ ConfigViews Config(const std::vector<std::string>& texts) {
 
 constexpr char kPartner[] = "key: 'partners/isp' partner { name: 'partners/isp' allowed_prefixes: '198.51.0.0/16' }";
 constexpr char kCarrier[] = "key: 'partners/carrier' partner { name: 'partners/carrier' }";
+constexpr char kSite[] = "key: 'sites/emb' site { name: 'sites/emb' }";
 constexpr char kBox[] = "key: 'appliances/oca-1' appliance { name: 'appliances/oca-1' site: 'sites/emb' kind: APPLIANCE_KIND_FLASH }";
 constexpr char kCollector[] =
     "key: 'appliances/rc-1' appliance { name: 'appliances/rc-1' site: 'sites/ix' kind: APPLIANCE_KIND_COLLECTOR }";
@@ -65,17 +67,41 @@ TEST(ReadConfig, ACollectorHearsForItsWholeSiteAndARouterFeedHasNoRoutes) {
   EXPECT_EQ(views.session_index.at(BgpSessionId("via")).appliance, ApplianceId("rc-1"));
 }
 
-TEST(ReadConfig, LaddersAreMadeFromTheSameEntriesWhateverBefallsBoxesAndKeys) {
-  HeldFeed<registry::v1::ConfigEntry> held = Held<registry::v1::ConfigEntry>(
-      {kBox, Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp'"), kPartner, "key: 'sites/emb' site { name: 'sites/emb' }",
-       "key: 'signingKeys/k' signing_key { name: 'signingKeys/k' }"});
-  const auto before = ReadConfig(held).ladder_entries;
-  EXPECT_THAT(before, ElementsAre(held.entries[1], held.entries[2], held.entries[3]));
-  const auto replace = [&](size_t at) { held.entries[at] = std::make_shared<const registry::v1::ConfigEntry>(*held.entries[at]); };
-  replace(0), replace(4);
-  EXPECT_EQ(ReadConfig(held).ladder_entries, before);
-  replace(2);  // A partner's allow-list.
-  EXPECT_NE(ReadConfig(held).ladder_entries, before);
+TEST(ReadConfig, TheRulesOfLaddersAreTheSameWhateverBefallsBoxesKeysNamesAndCapacities) {
+  const auto rules = [](const std::string& partner, const std::string& session = "", const std::string& more = "") {
+    return Config({"key: 'partners/isp' partner { name: 'partners/isp' " + partner + " }", kBox,
+                   Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' " + session), kSite,
+                   "key: 'links/port' link { name: 'links/port' " + more + " }"})
+        .ladder_rules;
+  };
+  const uint64_t before = rules("allowed_prefixes: '198.51.100.0/24'");
+  EXPECT_EQ(rules("allowed_prefixes: '198.51.100.0/24' display_name: 'The ISP'"), before);
+  EXPECT_EQ(rules("allowed_prefixes: '198.51.100.0/24'", "", "capacity_bps: 5"), before);
+  EXPECT_NE(rules("allowed_prefixes: '198.51.100.0/25'"), before);
+  EXPECT_NE(rules("allowed_prefixes: '198.51.100.0/24' allowed_prefixes: '203.0.113.0/24'"), before);
+  EXPECT_NE(rules("allowed_prefixes: '198.51.100.0/24'", "transport_class: TRANSPORT_CLASS_TRANSIT"), before);
+  EXPECT_NE(rules("allowed_prefixes: '198.51.100.0/24'", "link: 'links/port'"), before);
+}
+
+TEST(KeepTopology, OldPlacesWithNewestStatesAndNothingForWhoeverIsWithdrawn) {
+  const std::string drained = "key: 'appliances/oca-1' appliance { name: 'appliances/oca-1' site: 'sites/emb' kind: APPLIANCE_KIND_FLASH "
+                              "admin_state: ADMIN_STATE_DRAINING }";
+  const std::string session = Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' transport_class: TRANSPORT_CLASS_EMBEDDED");
+  const ConfigViews old = Config({kPartner, kSite, kBox, session});
+  const ConfigViews drains = KeepTopology(old, Config({kPartner, kSite, drained, session}));
+  ASSERT_THAT(drains.appliances, SizeIs(1));
+  EXPECT_EQ(drains.appliances[0].admin, AdminState::kDraining);
+  EXPECT_FALSE(drains.sessions[0].allowed->empty());
+  const ConfigViews gone = KeepTopology(old, Config({kPartner, kSite}));
+  ASSERT_THAT(gone.appliances, SizeIs(1));
+  EXPECT_EQ(gone.appliances[0].admin, AdminState::kUnspecified);
+  ASSERT_THAT(gone.sessions, SizeIs(1));
+  EXPECT_TRUE(gone.sessions[0].allowed->empty()) << "nothing may be announced";
+  const ConfigViews other = KeepTopology(
+      old, Config({kPartner, kSite, kBox,
+                   Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' transport_class: TRANSPORT_CLASS_TRANSIT")}));
+  EXPECT_TRUE(other.sessions[0].allowed->empty()) << "it is another session now";
+  EXPECT_EQ(other.sessions[0].transport, TransportClass::kEmbedded);
 }
 
 TEST(ReadConfig, ABoxInADrainSaysWhichAndHowFar) {
@@ -164,13 +190,6 @@ TEST(ReadConfig, TheGuardsFiguresComeFromThePolicyAndTheirDefaultsFromTheGuard) 
   EXPECT_EQ(refused.policy.guard, GuardPolicy());
 }
 
-TEST(AddGuardWords, TheyStandBesideTheConditionThatTheyExplain) {
-  ConfigViews views = Config({kBox, kCollector});
-  AddGuardWords({{ApplianceId("oca-1"), "held"}}, views.appliances);
-  EXPECT_EQ(views.appliances[0].guard_word, "held");
-  EXPECT_EQ(views.appliances[1].guard_word, "");
-}
-
 TEST(ReadConfig, ActiveKeysComeNewestFirst) {
   const auto key = [](const std::string& id, const std::string& state, int seconds) {
     return "key: 'signingKeys/" + id + "' signing_key { name: 'signingKeys/" + id + "' state: " + state +
@@ -181,29 +200,82 @@ TEST(ReadConfig, ActiveKeysComeNewestFirst) {
   EXPECT_THAT(views.settings.active_key_ids, ElementsAre("new", "old"));
 }
 
-TEST(AddCondition, BoxesAreSilentUntilHeardAndUplinksCarryTheirSites) {
-  ConfigViews views =
+class FleetConditionTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    fleet_ = Fleet::Build(views_.sites, views_.appliances, views_.links);
+    condition_.Follow(std::make_shared<const ConfigViews>(views_), *fleet_);
+  }
+  void Apply(const FleetCondition::Reports& reports, const FleetCondition::Words& words = {}) {
+    fleet_ = condition_.Apply(fleet_, reports, words);
+  }
+  const ApplianceView& Box(const std::string& id) const { return fleet_->boxes()[fleet_->FindBox(ApplianceId(id))].view; }
+  uint64_t Use(const std::string& id) const { return fleet_->links()[fleet_->FindLink(LinkId(id))].use_bps; }
+
+  const ConfigViews views_ =
       Config({kBox, "key: 'appliances/oca-2' appliance { name: 'appliances/oca-2' site: 'sites/emb' capacity_bps: 100 }",
               "key: 'sites/emb' site { name: 'sites/emb' kind: SITE_KIND_EMBEDDED }",
               "key: 'links/up' link { name: 'links/up' site: 'sites/emb' kind: KIND_SITE_UPLINK capacity_bps: 1000 }",
               "key: 'links/port' link { name: 'links/port' site: 'sites/emb' kind: KIND_PEERING_PORT capacity_bps: 1000 }"});
-  EXPECT_THAT(views.sites[0].uplinks, ElementsAre(LinkId("up")));
-  AddCondition({{ApplianceId("oca-2"), {.health = HealthState::kOk, .weight_permille = 500, .use_bps = 70, .capacity_bps = 80}}},
-               views.appliances, views.sites, views.links);
-  EXPECT_EQ(views.appliances[0].health, HealthState::kSilent);
-  EXPECT_EQ(views.appliances[1].health, HealthState::kOk);
-  EXPECT_EQ(views.appliances[1].weight_permille, 500u);
-  EXPECT_EQ(views.appliances[1].capacity_bps, 80u);  // What it can serve now, where that is less.
-  for (const LinkView& link : views.links) EXPECT_EQ(link.use_bps, link.id == LinkId("up") ? 70u : 0u);
+  std::shared_ptr<const Fleet> fleet_;
+  FleetCondition condition_;
+};
+
+TEST_F(FleetConditionTest, BoxesAreSilentUntilHeardAndUplinksCarryTheirSites) {
+  EXPECT_THAT(views_.sites[0].uplinks, ElementsAre(LinkId("up")));
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kOk, .weight_permille = 500, .use_bps = 70, .capacity_bps = 80}}});
+  EXPECT_EQ(Box("oca-1").health, HealthState::kSilent);
+  EXPECT_EQ(Box("oca-2").health, HealthState::kOk);
+  EXPECT_EQ(Box("oca-2").weight_permille, 500u);
+  EXPECT_EQ(Box("oca-2").capacity_bps, 80u);  // What it can serve now, where that is less.
+  EXPECT_EQ(Use("up"), 70u);
+  EXPECT_EQ(Use("port"), 0u);
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kOk, .use_bps = 20, .capacity_bps = 300}}});
+  EXPECT_EQ(Box("oca-2").capacity_bps, 100u) << "as configured again";
+  EXPECT_EQ(Use("up"), 20u);
+  Apply({});
+  EXPECT_EQ(Box("oca-2").health, HealthState::kSilent) << "forgotten";
+  EXPECT_EQ(Box("oca-2").weight_permille, 1000u);
+  EXPECT_EQ(Use("up"), 0u);
 }
 
-TEST(AddCondition, TheLastFigureOfASilentBoxDoesNotFillItsUplink) {
-  ConfigViews views = Config({kBox, "key: 'appliances/oca-2' appliance { name: 'appliances/oca-2' site: 'sites/emb' capacity_bps: 100 }",
-                              "key: 'sites/emb' site { name: 'sites/emb' kind: SITE_KIND_EMBEDDED }",
-                              "key: 'links/up' link { name: 'links/up' site: 'sites/emb' kind: KIND_SITE_UPLINK capacity_bps: 1000 }"});
-  AddCondition({{ApplianceId("oca-2"), {.health = HealthState::kSilent, .weight_permille = 0, .use_bps = 70, .capacity_bps = 80}}},
-               views.appliances, views.sites, views.links);
-  EXPECT_EQ(views.links[0].use_bps, 0u);
+TEST_F(FleetConditionTest, TheLastFigureOfASilentBoxDoesNotFillItsUplink) {
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kSilent, .weight_permille = 0, .use_bps = 70, .capacity_bps = 80}}});
+  EXPECT_EQ(Use("up"), 0u);
+}
+
+TEST_F(FleetConditionTest, TheGuardsWordStandsBesideTheConditionThatItExplains) {
+  Apply({}, {{ApplianceId("oca-1"), "held"}});
+  EXPECT_EQ(Box("oca-1").guard_word, "held");
+  EXPECT_EQ(Box("oca-2").guard_word, "");
+  Apply({});
+  EXPECT_EQ(Box("oca-1").guard_word, "");
+}
+
+TEST_F(FleetConditionTest, WhatTheConfigurationSaysOfABoxReplacesThatBoxAlone) {
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kOk, .use_bps = 70}}});
+  const auto before = fleet_;
+  auto drained = std::make_shared<ConfigViews>(views_);
+  drained->appliances[1].admin = AdminState::kDraining;
+  condition_.Follow(drained, *fleet_);
+  Apply({{ApplianceId("oca-2"), {.health = HealthState::kOk, .use_bps = 70}}});
+  EXPECT_EQ(Box("oca-2").admin, AdminState::kDraining);
+  EXPECT_EQ(Box("oca-2").use_bps, 70u);
+  EXPECT_EQ(&fleet_->boxes()[0], &before->boxes()[0]);
+}
+
+TEST_F(FleetConditionTest, WhatHasNotChangedIsTheSameObject) {
+  const FleetCondition::Reports reports = {{ApplianceId("oca-2"), {.health = HealthState::kOk, .use_bps = 70}}};
+  const auto before = fleet_;
+  Apply(reports);
+  EXPECT_EQ(&fleet_->boxes()[0], &before->boxes()[0]);
+  EXPECT_NE(&fleet_->boxes()[1], &before->boxes()[1]);
+  EXPECT_EQ(before->boxes()[1].view.health, HealthState::kSilent) << "the fleet before stays what it was";
+  EXPECT_EQ(fleet_->fingerprint(), before->fingerprint());
+  EXPECT_EQ(&fleet_->sites(), &before->sites());
+  const auto again = fleet_;
+  Apply(reports);
+  EXPECT_EQ(fleet_, again);
 }
 
 TEST(CheckInCatalogue, ATitleOfTooManyFilesNeedsItsRenditionsNamed) {

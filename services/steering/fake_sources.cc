@@ -105,6 +105,21 @@ void FakeSources::Put(FeedPublisher& publisher, const Entry& entry) {
   if (!status.ok()) fprintf(stderr, "publish: %s\n", status.ToString().c_str());
 }
 
+template <typename Entry>
+void FakeSources::PutAll(FeedPublisher& publisher, const std::vector<Entry>& entries) {
+  const absl::Status status = publisher.Publish(EncodeEntries(entries));
+  if (!status.ok()) fprintf(stderr, "publish: %s\n", status.ToString().c_str());
+}
+
+void FakeSources::PutConfig(const std::vector<rv1::ConfigEntry>& entries) {
+  PutAll(*config_, entries);
+}
+void FakeSources::PutCatalog(const std::vector<cv1::CatalogEntry>& entries) {
+  PutAll(*catalog_, entries);
+}
+void FakeSources::PutFleet(size_t cell, const std::vector<iv1::FleetEntry>& entries) {
+  PutAll(*cells_[cell].publisher, entries);
+}
 void FakeSources::PutConfig(const std::string& entry) {
   Put(*config_, FromText<rv1::ConfigEntry>(entry));
 }

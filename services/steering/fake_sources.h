@@ -50,6 +50,11 @@ class FakeSources {
   void RemoveCatalog(const std::string& key);
   void RemoveFleet(size_t cell, const std::string& key);
 
+  // The same of many entries in one change.
+  void PutConfig(const std::vector<registry::v1::ConfigEntry>& entries);
+  void PutCatalog(const std::vector<content::v1::CatalogEntry>& entries);
+  void PutFleet(size_t cell, const std::vector<ingest::v1::FleetEntry>& entries);
+
   // Shorthands.
   void PutAppliance(const std::string& id, const std::string& site, const std::string& admin_state = "ADMIN_STATE_LIVE",
                     const std::string& host = "192.0.2.1");
@@ -71,6 +76,8 @@ class FakeSources {
  private:
   template <typename Entry>
   static void Put(FeedPublisher& publisher, const Entry& entry);
+  template <typename Entry>
+  static void PutAll(FeedPublisher& publisher, const std::vector<Entry>& entries);
   struct Cell {
     std::unique_ptr<FeedPublisher> publisher;
     std::unique_ptr<grpc::Service> service;

@@ -35,10 +35,13 @@ struct HeldFeed {
 template <typename Entry>
 class FeedStore {
  public:
-  absl::Status Apply(const FeedChange<Entry>& change) ABSL_LOCKS_EXCLUDED(mu_) {
+  // Only entries with keep(const Entry&) are held, if it is given.
+  template <typename Keep>
+  absl::Status Apply(const FeedChange<Entry>& change, Keep&& keep) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     if (change.snapshot) entries_.clear();
     for (const Entry& entry : change.entries) {
+      if (!keep(entry)) continue;
       if (IsRemoval(entry)) {
         entries_.erase(entry.key());
       } else {
@@ -48,6 +51,10 @@ class FeedStore {
     position_ = change.position;
     ++generation_;
     return absl::OkStatus();
+  }
+
+  absl::Status Apply(const FeedChange<Entry>& change) ABSL_LOCKS_EXCLUDED(mu_) {
+    return Apply(change, [](const Entry&) { return true; });
   }
 
   // What a copy on disk held.

@@ -65,23 +65,53 @@ absl::flat_hash_map<ApplianceId, SessionCount> CountSessions(const CellStores& c
   return counts;
 }
 
-MergedRoutes MergeRoutes(const CellStores& cells, const SessionOwners& owners, const ConfiguredSessions& configured) {
-  MergedRoutes merged;
-  for (size_t i = 0; i < cells.size(); ++i) {
-    cells[i]->ForEachRoute([&](const ReportedRoute& reported, const ReportAge&) {
-      const auto owner = owners.find(reported.session);
-      if (owner == owners.end() || owner->second != i) return;
-      const auto session = configured.find(reported.session);
-      if (session == configured.end() || session->second.appliance != reported.appliance) {
-        ++merged.foreign;
+void RouteMerge::Follow(const CellStores& cells, const SessionOwners& owners, const ConfiguredSessions& configured) {
+  owners_ = &owners;
+  configured_ = &configured;
+  cells_.clear();
+  for (const CellStore* store : cells) {
+    cells_.push_back({.store = store, .generation = 0, .sessions = {}});
+    LearnSpeakers(cells_.size() - 1);
+  }
+}
+
+void RouteMerge::LearnSpeakers(size_t cell) {
+  std::vector<uint32_t>& sessions = cells_[cell].sessions;
+  sessions.clear();
+  cells_[cell].generation = cells_[cell].store->ForEachSpeaker([&](uint32_t, const RouteSpeaker& speaker) {
+    const auto owner = owners_->find(speaker.session);
+    const auto session = configured_->find(speaker.session);
+    if (owner == owners_->end() || owner->second != cell) {
+      sessions.push_back(kElsewhere);
+    } else if (session == configured_->end() || session->second.appliance != speaker.appliance) {
+      sessions.push_back(kForeign);
+    } else {
+      sessions.push_back(session->second.index);
+    }
+  });
+}
+
+size_t RouteMerge::RoutesOf(const Prefix& prefix, std::vector<RouteView>& routes) {
+  size_t foreign = 0;
+  routes.clear();
+  for (size_t i = 0; i < cells_.size(); ++i) {
+    const Cell& cell = cells_[i];
+    const auto add = [&](uint32_t speaker, const RouteAttributes& attributes) {
+      const uint32_t session = cell.sessions[speaker];
+      if (session == kElsewhere) return;
+      if (session == kForeign) {
+        ++foreign;
         return;
       }
-      RouteView route = reported.route;
-      route.session = session->second.index;
-      merged.routes.push_back(route);
-    });
+      routes.push_back({.session = session,
+                        .neighbour_as = attributes.neighbour_as,
+                        .med = attributes.med,
+                        .as_path_length = attributes.as_path_length,
+                        .demoted = attributes.demoted});
+    };
+    while (!cell.store->ForEachRouteAt(prefix, cell.generation, add)) LearnSpeakers(i);
   }
-  return merged;
+  return foreign;
 }
 
 }  // namespace fairlead

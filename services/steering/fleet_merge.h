@@ -15,6 +15,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "libs/base/ids.h"
+#include "libs/net/prefix.h"
 #include "libs/steering/holdings.h"
 #include "libs/steering/views.h"
 #include "services/steering/cell_store.h"
@@ -46,12 +47,32 @@ struct ConfiguredSession {
 };
 using ConfiguredSessions = absl::flat_hash_map<BgpSessionId, ConfiguredSession>;
 
-struct MergedRoutes {
-  std::vector<RouteView> routes;
-  // Left out: their session isn't configured, or is another box's.
-  size_t foreign = 0;
+// The routes of one prefix at a time, as those who may speak for it say them. Keeps who may: O(speakers) to learn anew, O(routes of the
+// prefix) to ask.
+class RouteMerge {
+ public:
+  // All must outlive the merge, or the next Follow.
+  void Follow(const CellStores& cells, const SessionOwners& owners, const ConfiguredSessions& configured);
+
+  // Puts the routes of `prefix` into `routes`, their `prefix` unset. Returns how many were left out because their session isn't configured, or
+  // is another box's; what another cell than the session's owner says doesn't count at all.
+  size_t RoutesOf(const Prefix& prefix, std::vector<RouteView>& routes);
+
+ private:
+  static constexpr uint32_t kElsewhere = 0xffffffff;
+  static constexpr uint32_t kForeign = 0xfffffffe;
+  // What the speakers of a cell are: the index of a configured session, or one of the above.
+  struct Cell {
+    const CellStore* store = nullptr;
+    uint64_t generation = 0;
+    std::vector<uint32_t> sessions;
+  };
+  void LearnSpeakers(size_t cell);
+
+  std::vector<Cell> cells_;
+  const SessionOwners* owners_ = nullptr;
+  const ConfiguredSessions* configured_ = nullptr;
 };
-MergedRoutes MergeRoutes(const CellStores& cells, const SessionOwners& owners, const ConfiguredSessions& configured);
 
 }  // namespace fairlead
 

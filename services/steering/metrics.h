@@ -50,6 +50,8 @@ struct SteeringMetrics {
   prometheus::Gauge& table_boxes;
   prometheus::Gauge& table_prefixes;
   prometheus::Gauge& table_ladders;
+  prometheus::Gauge& ladders_waiting;
+  prometheus::Gauge& ladder_rebuilds;
   prometheus::Gauge& table_files;
   prometheus::Gauge& routes_left_out;
   prometheus::Gauge& bad_records;

@@ -206,7 +206,7 @@ void SteeringServer::RunBuilder() {
     builder_->Tick(clock_.Monotonic());
     ShowCounters();
     if (!stands_in()) ShowHealth(serving);
-  } while (Wait(options_.build_interval));
+  } while (Wait(builder_->busy() ? absl::ZeroDuration() : options_.build_interval));
 }
 
 // ---- Saving ----

@@ -37,13 +37,18 @@ absl::StatusOr<CellId> CellOf(const SnapshotSection& section) {
   return id.ok() ? std::move(id) : absl::DataLossError(id.status().message());
 }
 
-template <typename Entry>
-SnapshotSection ToSection(const SourceStatus& status, const HeldFeed<Entry>& held, const Clock& clock) {
+SnapshotSection MakeSection(const SourceStatus& status, FeedPosition position, const Clock& clock) {
   SnapshotSection section;
   section.name = status.source;
-  section.position = held.position;
+  section.position = position;
   section.saved_at = clock.Now();
   section.age = std::max(absl::ZeroDuration(), clock.Monotonic() - status.heard_at);
+  return section;
+}
+
+template <typename Entry>
+SnapshotSection ToSection(const SourceStatus& status, const HeldFeed<Entry>& held, const Clock& clock) {
+  SnapshotSection section = MakeSection(status, held.position, clock);
   section.entries.reserve(held.entries.size());
   for (const auto& entry : held.entries) section.entries.push_back(entry->SerializeAsString());
   return section;
@@ -228,9 +233,9 @@ void Sources::FollowCells(const std::vector<CellAddress>& cells) {
   }
 }
 
-std::vector<std::shared_ptr<const CellStore>> Sources::cells() const {
+std::vector<std::shared_ptr<CellStore>> Sources::cells() const {
   absl::MutexLock lock(&mu_);
-  std::vector<std::shared_ptr<const CellStore>> stores;
+  std::vector<std::shared_ptr<CellStore>> stores;
   for (const auto& [id, cell] : cells_) stores.push_back(cell.store);
   return stores;
 }
@@ -297,11 +302,14 @@ std::vector<SnapshotSection> Sources::SaveNear() const {
 
 std::vector<SnapshotSection> Sources::SaveBulk() const {
   std::vector<SnapshotSection> sections;
-  const auto add = [&](const SourceStatus& status, const auto& held) {
-    if (!held.position.nothing()) sections.push_back(ToSection(status, held, clock_));
-  };
-  add(StatusOfCatalog(), catalog_.Held());
-  for (const auto& [status, store] : CellsWithStatus()) add(status, store->HeldBulk());
+  const HeldFeed<cv1::CatalogEntry> catalog = catalog_.Held();
+  if (!catalog.position.nothing()) sections.push_back(ToSection(StatusOfCatalog(), catalog, clock_));
+  for (const auto& [status, store] : CellsWithStatus()) {
+    const FeedPosition position = store->position();  // Before the entries, which may be newer.
+    if (position.nothing()) continue;
+    SnapshotSection& section = sections.emplace_back(MakeSection(status, position, clock_));
+    store->ForEachBulkEntry([&section](const iv1::FleetEntry& entry) { section.entries.push_back(entry.SerializeAsString()); });
+  }
   return sections;
 }
 

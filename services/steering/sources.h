@@ -83,7 +83,7 @@ class Sources {
   const FeedStore<content::v1::CatalogEntry>& catalog() const { return catalog_; }
   const FleetGenerations& fleet() const { return fleet_; }
   // In the order of their ids. They stay usable when a cell is let go of.
-  std::vector<std::shared_ptr<const CellStore>> cells() const ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<std::shared_ptr<CellStore>> cells() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // "registry", "catalog", then the cells.
   std::vector<SourceStatus> Statuses() const ABSL_LOCKS_EXCLUDED(mu_);

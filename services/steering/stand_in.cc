@@ -47,7 +47,9 @@ StandIn::StandIn(const Options& options, TableFile file, const Sources* sources,
 }
 
 void StandIn::ReadConfiguration() {
-  config_ = ReadConfig(sources_->config().Held());
+  config_ = std::make_shared<const ConfigViews>(ReadConfig(sources_->config().Held()));
+  configured_ = Fleet::Build(config_->sites, config_->appliances, config_->links, configured_.get());
+  condition_.Follow(config_, *configured_);
   next_.settings = config_->settings;
   parts_.policy = WithLaddersOf(config_->policy, file_.table->policy);
 }
@@ -58,7 +60,7 @@ absl::Status StandIn::Refresh(const std::vector<SourceStatus>& statuses, absl::D
   if (!news && now - guarded_at_ < options_.guard_every) return absl::OkStatus();
   const bool configured = !known_.has_value() || known_->config != current.config;
   if (configured) ReadConfiguration();
-  const std::vector<std::shared_ptr<const CellStore>> stores = sources_->cells();
+  const std::vector<std::shared_ptr<CellStore>> stores = sources_->cells();
   CellStores cells;
   for (const auto& cell : stores) cells.push_back(cell.get());
   const absl::flat_hash_map<ApplianceId, BoxReport> reports = MergeReports(cells);
@@ -70,11 +72,8 @@ absl::Status StandIn::Refresh(const std::vector<SourceStatus>& statuses, absl::D
   known_ = current;
   guarded_at_ = now;
   if (!news && !changed) return absl::OkStatus();
-  std::vector<ApplianceView> appliances = config_->appliances;
-  std::vector<LinkView> links = config_->links;
-  AddCondition(guard_.reports(), appliances, config_->sites, links);
-  AddGuardWords(guard_.words(), appliances);
-  parts_.fleet = Fleet::UnderCondition(*file_.table->fleet, appliances, links);
+  configured_ = condition_.Apply(configured_, guard_.reports(), guard_.words());
+  parts_.fleet = Fleet::UnderCondition(*file_.table->fleet, *configured_);
   parts_.condition = nullptr;
   ++parts_.version;
   ASSIGN_OR_RETURN(next_.table, AssembleSteeringTable(parts_));

@@ -25,6 +25,7 @@
 #include "libs/signing/token_signer.h"
 #include "libs/steering/steering_table.h"
 #include "services/steering/config_views.h"
+#include "services/steering/fleet_condition.h"
 #include "services/steering/fleet_guard.h"
 #include "services/steering/key_choice.h"
 #include "services/steering/metrics.h"
@@ -76,7 +77,9 @@ class StandIn {
 
   SteeringTable parts_;
   ServingState next_;
-  std::optional<ConfigViews> config_;  // None: never heard, and no copy.
+  std::shared_ptr<const ConfigViews> config_;  // Null: never heard, and no copy.
+  std::shared_ptr<const Fleet> configured_;    // As configuration and reports have it now, with boxes that the file doesn't know.
+  FleetCondition condition_;                   // Of that one.
   std::optional<Known> known_;
   absl::Duration guarded_at_ = -absl::InfiniteDuration();
 };

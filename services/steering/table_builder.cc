@@ -20,6 +20,18 @@ void LogIssues(absl::string_view what, const std::vector<std::string>& issues) {
   }
 }
 
+// What of a fleet isn't a box's, beside what the ladders' fingerprint tells.
+bool SameGround(const ConfigViews& a, const ConfigViews& b) {
+  const auto same_site = [](const SiteView& one, const SiteView& other) {
+    return one.id == other.id && one.country == other.country && one.uplinks == other.uplinks;
+  };
+  const auto same_link = [](const LinkView& one, const LinkView& other) {
+    return one.id == other.id && one.capacity_bps == other.capacity_bps && one.contract_cap_bps == other.contract_cap_bps;
+  };
+  return std::equal(a.sites.begin(), a.sites.end(), b.sites.begin(), b.sites.end(), same_site) &&
+         std::equal(a.links.begin(), a.links.end(), b.links.begin(), b.links.end(), same_link);
+}
+
 }  // namespace
 
 TableBuilder::TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
@@ -44,13 +56,13 @@ void TableBuilder::Tick(absl::Duration now) {
   const Built current = Current();
   if (current.config != config_generation_) ReadConfiguration();
   std::vector<SourceStatus> statuses = sources_.Statuses();
-  keys_.Choose(config_.settings.active_key_ids, now);
+  keys_.Choose(config_->settings.active_key_ids, now);
   next_.key_id = keys_.key_id();
   next_.why_no_key = keys_.why_none();
   next_.why_none = Ready(now, statuses);
   const bool reguarded = next_.why_none.ok() && Guard(now, current, statuses);
   const auto start = std::chrono::steady_clock::now();
-  if (next_.why_none.ok() && (next_.table == nullptr || reguarded || !(current == built_))) {
+  if (next_.why_none.ok() && (next_.table == nullptr || reguarded || ladders_.busy() || !(current == built_))) {
     const absl::Status built = Build(current, reguarded);
     if (built.ok()) {
       if (reguarded) fleet_built_at_ = now;
@@ -67,7 +79,7 @@ void TableBuilder::Tick(absl::Duration now) {
 
 // Versions and guard go on from where the other one stopped; the next tick builds with them and publishes.
 void TableBuilder::AskToTakeOver(absl::Duration built_in) {
-  if (next_.table == nullptr || built_in > options_.up_to_date_within) return;
+  if (next_.table == nullptr || busy() || built_in > options_.up_to_date_within) return;
   const std::optional<TakenOver> before = take_over_(*next_.table);
   if (!before.has_value()) return;
   take_over_ = nullptr;
@@ -78,10 +90,10 @@ void TableBuilder::AskToTakeOver(absl::Duration built_in) {
 
 void TableBuilder::ReadConfiguration() {
   config_generation_ = sources_.config().generation();
-  ConfigViews views = ReadConfig(sources_.config().Held());
-  LogIssues("configuration", views.issues);
+  auto views = std::make_shared<const ConfigViews>(ReadConfig(sources_.config().Held()));
+  LogIssues("configuration", views->issues);
   config_ = std::move(views);
-  sources_.FollowCells(config_.cells);
+  sources_.FollowCells(config_->cells);
 }
 
 absl::Status TableBuilder::Ready(absl::Duration now, const std::vector<SourceStatus>& statuses) {
@@ -114,7 +126,7 @@ bool TableBuilder::Guard(absl::Duration now, const Built& current, const std::ve
   if (news) reports_ = MergeReports(cells);
   guarded_ = current;
   guarded_at_ = now;
-  const bool changed = guard_.Step({.config = config_,
+  const bool changed = guard_.Step({.config = *config_,
                                     .reports = reports_,
                                     .sessions = CountSessions(cells, MergeSessions(cells)),
                                     .cells = {statuses.begin() + 2, statuses.end()}},  // Behind the configuration and the catalogue.
@@ -123,23 +135,22 @@ bool TableBuilder::Guard(absl::Duration now, const Built& current, const std::ve
 }
 
 void TableBuilder::BuildFleet() {
-  std::vector<ApplianceView> appliances = config_.appliances;
-  std::vector<LinkView> links = config_.links;
-  AddCondition(guard_.reports(), appliances, config_.sites, links);
-  AddGuardWords(guard_.words(), appliances);
-  parts_.fleet = Fleet::Build(config_.sites, std::move(appliances), std::move(links), parts_.fleet.get());
+  const std::shared_ptr<const ConfigViews>& config = ladders_.served();
+  const bool other_ground = parts_.fleet == nullptr || parts_.fleet->fingerprint() != parts_.ladders->fingerprint() ||
+                            !SameGround(*config, *fleet_config_);
+  if (other_ground) parts_.fleet = Fleet::Build(config->sites, config->appliances, config->links, ladders_.fleet().get());
+  if (other_ground || config != fleet_config_) condition_.Follow(config, *parts_.fleet);
+  fleet_config_ = config;
+  parts_.fleet = condition_.Apply(parts_.fleet, guard_.reports(), guard_.words());
 }
 
-void TableBuilder::BuildLadders(bool anew) {
-  MergedRoutes merged = MergeRoutes(Cells(), owners_, config_.session_index);
-  foreign_routes_ = merged.foreign;
-  parts_.policy = config_.policy;
-  ladder_entries_ = config_.ladder_entries;
-  if (anew || ladder_book_ == nullptr) {
-    ladder_book_ = std::make_unique<LadderBook>(parts_.fleet, config_.sessions, nullptr, config_.policy);
-  }
-  ladder_book_->SetAll(merged.routes);
-  parts_.ladders = ladder_book_->Publish();
+// Ladders come before the fleet: while new ones are made, the fleet stays as the old ones number it.
+void TableBuilder::BuildLadders() {
+  const auto end = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.line_budget);
+  Cells();
+  ladders_.Step(cells_, config_, [end] { return std::chrono::steady_clock::now() >= end; });
+  parts_.ladders = ladders_.ladders();
+  parts_.policy = ladders_.served()->policy;
 }
 
 void TableBuilder::BuildHoldings() {
@@ -158,21 +169,19 @@ void TableBuilder::BuildCatalogue() {
 absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   const bool first = next_.table == nullptr;
   const bool config = first || current.config != built_.config;
-  if (config || reguarded || current.reports != built_.reports) BuildFleet();
-  SessionOwners owners = MergeSessions(Cells());
-  const bool moved = owners != owners_;
-  owners_ = std::move(owners);
-  const bool stale_ladders = parts_.ladders == nullptr || parts_.ladders->fingerprint() != parts_.fleet->fingerprint();
-  const bool other_rules = first || config_.ladder_entries != ladder_entries_;
-  if (other_rules || moved || stale_ladders || current.routes != built_.routes) BuildLadders(other_rules || stale_ladders);
+  const bool reports = reguarded || current.reports != built_.reports;
+  // Reports as well: they may tell that another cell speaks for a session.
+  if (config || reports || current.routes != built_.routes || ladders_.busy()) BuildLadders();
+  if (reports || ladders_.served() != fleet_config_) BuildFleet();
   const bool stale_holdings = parts_.holdings == nullptr || parts_.holdings->fingerprint() != parts_.fleet->fingerprint();
   if (stale_holdings || current.holdings != built_.holdings) BuildHoldings();
   if (first || current.catalog != built_.catalog) BuildCatalogue();
 
   ++parts_.version;
   ASSIGN_OR_RETURN(next_.table, AssembleSteeringTable(parts_));
-  if (config) next_.texts = AnswerTexts::Make(*parts_.fleet);  // Which boxes there are, and where, is configured.
-  next_.settings = config_.settings;
+  next_.settings = config_->settings;
+  if (texts_config_ != fleet_config_) next_.texts = AnswerTexts::Make(*parts_.fleet);  // Which boxes there are, and where, is configured.
+  texts_config_ = fleet_config_;
   built_ = current;
   return absl::OkStatus();
 }
@@ -194,11 +203,13 @@ void TableBuilder::ShowTable() {
   metrics_.table_boxes.Set(static_cast<double>(parts_.fleet->boxes().size()));
   metrics_.table_prefixes.Set(static_cast<double>(parts_.ladders->prefixes()));
   metrics_.table_ladders.Set(static_cast<double>(parts_.ladders->distinct_ladders()));
+  metrics_.ladders_waiting.Set(static_cast<double>(ladders_.waiting()));
+  metrics_.ladder_rebuilds.Set(static_cast<double>(ladders_.rebuilds()));
   metrics_.table_files.Set(static_cast<double>(parts_.catalogue->file_count()));
-  metrics_.routes_left_out.Set(static_cast<double>(parts_.ladders->routes_left_out() + foreign_routes_));
+  metrics_.routes_left_out.Set(static_cast<double>(parts_.ladders->routes_left_out() + ladders_.foreign()));
   uint64_t unreadable = 0;
   for (const auto& cell : cells_) unreadable += cell->unreadable();
-  metrics_.bad_records.Set(static_cast<double>(config_.issues.size() + catalog_issues_ + parts_.fleet->issues().size() + unreadable));
+  metrics_.bad_records.Set(static_cast<double>(config_->issues.size() + catalog_issues_ + parts_.fleet->issues().size() + unreadable));
 }
 
 }  // namespace fairlead

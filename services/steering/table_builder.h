@@ -1,8 +1,8 @@
 // From what the feeds hold to the table that answers are made from: rebuilds what changed, at most once a tick, and publishes it whole.
 //
 // Of the four parts of a table a report rebuilds the fleet alone, a BGP change the ladders, an import the catalogue; ladders and holdings
-// are also rebuilt when the topology changed (Fleet::fingerprint). Of ladders and holdings only what differs is made again. A tick in which
-// nothing changed publishes fresh ages only.
+// are also rebuilt when the topology changed (Fleet::fingerprint). Of ladders and holdings only what differs is made again, of ladders what
+// takes long in steps (ladder_keeper.h). A tick in which nothing changed publishes fresh ages only.
 //
 // The first table needs a configuration and a catalogue, and waits up to `cells_wait` for the cells: deciding without holdings would
 // tell every client that nothing is held. Not thread-safe: Tick and `sources` on the builder's thread, `out` is read by everyone.
@@ -11,7 +11,7 @@
 // something new, and at least each `guard_every`.
 //
 //   TableBuilder builder({}, sources, signer.get(), metrics, out);
-//   while (!stopping) { builder.Tick(clock.Monotonic()); Wait(absl::Milliseconds(100)); }
+//   while (!stopping) { builder.Tick(clock.Monotonic()); if (!builder.busy()) Wait(absl::Milliseconds(100)); }
 #ifndef FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
 #define FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
 
@@ -28,12 +28,13 @@
 #include "libs/base/published.h"
 #include "libs/signing/token_signer.h"
 #include "libs/steering/holdings.h"
-#include "libs/steering/ladder_book.h"
 #include "libs/steering/steering_table.h"
 #include "services/steering/config_views.h"
+#include "services/steering/fleet_condition.h"
 #include "services/steering/fleet_guard.h"
 #include "services/steering/fleet_merge.h"
 #include "services/steering/key_choice.h"
+#include "services/steering/ladder_keeper.h"
 #include "services/steering/metrics.h"
 #include "services/steering/serving_state.h"
 #include "services/steering/sources.h"
@@ -46,8 +47,11 @@ struct TableBuilderOptions {
   absl::Duration rescan_keys_every = absl::Seconds(2);
   // How often the guard looks at a fleet of which nothing new came.
   absl::Duration guard_every = absl::Seconds(1);
-  // A table that took longer to build isn't up to date when it is ready: what came meanwhile is built in first, before it takes over.
+  // A table that took longer to build, or has routes waiting in line, isn't up to date when it is ready: what came meanwhile is built in
+  // first, before it takes over.
   absl::Duration up_to_date_within = absl::Seconds(1);
+  // How long a tick works on routes that wait in line and on ladders that are made anew, before what it has is published.
+  absl::Duration line_budget = absl::Milliseconds(60);
   // How old what the guard says may become: its sentences have figures in seconds.
   absl::Duration guard_words_every = absl::Seconds(5);
 };
@@ -72,6 +76,8 @@ class TableBuilder {
 
   // `now` on the monotonic clock.
   void Tick(absl::Duration now);
+  // True if the last tick left work for the next one, which should follow at once.
+  bool busy() const { return ladders_.busy(); }
 
  private:
   // What the parts at hand were built from.
@@ -91,9 +97,8 @@ class TableBuilder {
   // True if the fleet must be built anew because of what the guard thinks now.
   bool Guard(absl::Duration now, const Built& current, const std::vector<SourceStatus>& statuses);
   absl::Status Build(const Built& current, bool reguarded);
+  void BuildLadders();
   void BuildFleet();
-  // `anew`: sessions, policy or topology are others. Else only the ladders below changed prefixes are made again.
-  void BuildLadders(bool anew);
   void BuildHoldings();
   void BuildCatalogue();
   void AskToTakeOver(absl::Duration built_in);
@@ -109,7 +114,7 @@ class TableBuilder {
   TakeOver take_over_;  // None: we serve.
 
   ServingState next_;
-  ConfigViews config_;
+  std::shared_ptr<const ConfigViews> config_ = std::make_shared<const ConfigViews>();
   uint64_t config_generation_ = 0;  // That `config_` was read from.
   KeyChoice keys_;
   std::optional<absl::Duration> waiting_since_;
@@ -122,12 +127,12 @@ class TableBuilder {
 
   Built built_;
   SteeringTable parts_;
-  std::vector<std::shared_ptr<const CellStore>> cells_;
-  SessionOwners owners_;
-  std::unique_ptr<LadderBook> ladder_book_;
-  std::vector<std::shared_ptr<const registry::v1::ConfigEntry>> ladder_entries_;  // That it was made from.
+  std::vector<std::shared_ptr<CellStore>> cells_;
+  LadderKeeper ladders_;
+  FleetCondition condition_;
+  std::shared_ptr<const ConfigViews> fleet_config_;  // That the fleet has.
+  std::shared_ptr<const ConfigViews> texts_config_;  // That the texts are of.
   HoldingsBook holdings_book_;
-  size_t foreign_routes_ = 0;
   size_t catalog_issues_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
@@ -68,8 +69,17 @@ class MergedFleet {
   }
   void Merge() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const CellStores cells = {&first_, &second_};
-    routes_ =
-        MergeRoutes(cells, MergeSessions(cells), {{BgpSessionId("s1"), {.index = 0, .appliance = ApplianceId("oca-1")}}}).routes.size();
+    const SessionOwners owners = MergeSessions(cells);
+    const ConfiguredSessions configured = {{BgpSessionId("s1"), {.index = 0, .appliance = ApplianceId("oca-1")}}};
+    RouteMerge merge;
+    merge.Follow(cells, owners, configured);
+    absl::flat_hash_set<Prefix> prefixes;
+    for (const CellStore* cell : cells) {
+      for (const Prefix& prefix : cell->RoutedPrefixes()) prefixes.insert(prefix);
+    }
+    routes_ = 0;
+    std::vector<RouteView> routes;
+    for (const Prefix& prefix : prefixes) merge.RoutesOf(prefix, routes), routes_ += routes.size();
     fewest_ = std::min(fewest_, routes_);
     const auto reports = MergeReports(cells);
     const auto report = reports.find(ApplianceId("oca-1"));

@@ -1,0 +1,198 @@
+#include "services/steering/ladder_keeper.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+#include <variant>
+
+#include "libs/net/prefix_table.h"
+
+namespace fairlead {
+namespace {
+
+std::shared_ptr<const Fleet> FleetOf(const ConfigViews& config, const Fleet* slots_of) {
+  return Fleet::Build(config.sites, config.appliances, config.links, slots_of);
+}
+
+void SortUnique(std::vector<Prefix>& prefixes) {
+  std::sort(prefixes.begin(), prefixes.end());
+  prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
+}
+
+// Many sessions share a list: each pair is compared once.
+class AllowListComparison {
+ public:
+  using List = std::shared_ptr<const PrefixTable<std::monostate>>;
+  bool operator()(const List& a, const List& b) {
+    const auto [at, is_new] = known_.try_emplace(std::pair(a.get(), b.get()), a == b);
+    if (is_new && a != b && a != nullptr && b != nullptr) at->second = Prefixes(*a) == Prefixes(*b);
+    return at->second;
+  }
+
+ private:
+  using Table = PrefixTable<std::monostate>;
+  static std::vector<Prefix> Prefixes(const Table& list) {
+    std::vector<Prefix> prefixes;
+    list.ForEach([&](const Prefix& prefix, const std::monostate&) { prefixes.push_back(prefix); });
+    return prefixes;
+  }
+  absl::flat_hash_map<std::pair<const Table*, const Table*>, bool> known_;
+};
+
+}  // namespace
+
+void LadderKeeper::Step(const Cells& cells, const Config& newest, const std::function<bool()>& out_of_time) {
+  const bool first = now_.book == nullptr;
+  Sessions touched;
+  const Cells before = std::exchange(cells_, cells);
+  FollowOwners(before, touched);
+  if (first) {
+    Begin(now_, newest, FleetOf(*newest, nullptr), {});
+  } else if (newest != newest_) {
+    FollowConfig(newest, touched);
+  }
+  newest_ = newest;
+  const std::vector<Prefix> fresh = TakeChanges(before, touched);
+  // The same ladders again, by which others see that nothing changed. (The merges follow before they are asked next.)
+  if (!first && fresh.empty() && touched.empty() && now_.waiting() == 0 && next_.book == nullptr) return;
+  TakeOver(fresh);
+  WorkOffLine(now_, first ? [] { return false; } : out_of_time);
+  if (next_.book != nullptr && now_.waiting() == 0 && WorkOffLine(next_, out_of_time)) {
+    now_ = std::exchange(next_, Edition());
+    ++rebuilds_;
+    // The configuration may have gone on meanwhile: what it has withdrawn since must not come back with these ladders.
+    Sessions withdrawn;
+    if (now_.config != newest_) FollowConfig(newest_, withdrawn);
+    TakeOver(TakeChanges(cells_, withdrawn));
+    WorkOffLine(now_, [] { return false; });
+  }
+  ladders_ = now_.book->Publish();
+}
+
+// Whose word counts for which session, and of which sessions it is another cell's than before.
+void LadderKeeper::FollowOwners(const Cells& before, Sessions& touched) {
+  stores_.clear();
+  for (const auto& cell : cells_) stores_.push_back(cell.get());
+  SessionOwners owners = MergeSessions(stores_);
+  const auto store_of = [](const Cells& cells, const SessionOwners& of, const BgpSessionId& session) -> const CellStore* {
+    const auto owner = of.find(session);
+    return owner == of.end() ? nullptr : cells[owner->second].get();
+  };
+  for (const auto& [session, owner] : owners) {
+    if (store_of(before, owners_, session) != cells_[owner].get()) touched.insert(session);
+  }
+  for (const auto& [session, owner] : owners_) {
+    if (!owners.contains(session)) touched.insert(session);
+  }
+  owners_ = std::move(owners);
+}
+
+void LadderKeeper::FollowConfig(const Config& newest, Sessions& touched) {
+  if (newest->topology == now_.config->topology && newest->ladder_rules == now_.config->ladder_rules) {
+    // It may have been told meanwhile of a configuration that allowed less.
+    if (now_.effective != now_.config) Allow(now_, newest, touched);
+    now_.config = now_.effective = newest;
+    next_ = Edition();
+    return;
+  }
+  Allow(now_, newest, touched);
+  // What is being made is finished first, or a configuration that changes often would never be followed.
+  if (next_.book == nullptr) Begin(next_, newest, FleetOf(*newest, now_.fleet.get()), KnownTo(now_));
+}
+
+void LadderKeeper::Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet, std::vector<Prefix> line) {
+  edition = Edition();
+  edition.config = edition.effective = config;
+  edition.book = std::make_unique<LadderBook>(fleet, config->sessions, nullptr, config->policy);
+  edition.fleet = std::move(fleet);
+  edition.line = std::move(line);
+}
+
+void LadderKeeper::Allow(Edition& edition, const Config& newest, Sessions& touched) {
+  const Config before = std::exchange(edition.effective, std::make_shared<const ConfigViews>(KeepTopology(*edition.config, *newest)));
+  AllowListComparison same;
+  for (uint32_t i = 0; i < edition.effective->sessions.size(); ++i) {
+    const SessionView& session = edition.effective->sessions[i];
+    if (same(before->sessions[i].allowed, session.allowed)) continue;
+    edition.book->SetAllowed(i, session.allowed);
+    touched.insert(session.id);
+  }
+}
+
+std::vector<Prefix> LadderKeeper::KnownTo(const Edition& edition) {
+  std::vector<Prefix> known = edition.book->Prefixes();
+  for (const auto& [prefix, count] : edition.foreign_of) known.push_back(prefix);
+  known.insert(known.end(), edition.line.begin() + static_cast<ptrdiff_t>(edition.at), edition.line.end());
+  SortUnique(known);
+  return known;
+}
+
+// The prefixes whose routes may be others than in the last step.
+std::vector<Prefix> LadderKeeper::TakeChanges(const Cells& before, const Sessions& touched) {
+  Cells either = cells_;
+  std::copy_if(before.begin(), before.end(), std::back_inserter(either),
+               [this](const auto& cell) { return std::find(cells_.begin(), cells_.end(), cell) == cells_.end(); });
+  std::vector<Prefix> fresh;
+  bool all = false;
+  for (const auto& cell : either) {
+    if (!touched.empty()) cell->TouchRoutesOf(touched);
+    const RouteChanges changes = cell->TakeRouteChanges();
+    all |= changes.all;
+    fresh.insert(fresh.end(), changes.prefixes.begin(), changes.prefixes.end());
+  }
+  if (all) {
+    fresh = KnownTo(now_);
+    for (const auto& cell : cells_) {
+      const std::vector<Prefix> routed = cell->RoutedPrefixes();
+      fresh.insert(fresh.end(), routed.begin(), routed.end());
+    }
+  }
+  SortUnique(fresh);
+  return fresh;
+}
+
+void LadderKeeper::Take(Edition& edition, const Prefix& prefix) {
+  const size_t foreign = edition.merge.RoutesOf(prefix, scratch_);
+  edition.book->Set(prefix, scratch_);
+  if (const auto known = edition.foreign_of.find(prefix); known != edition.foreign_of.end()) {
+    edition.foreign -= known->second;
+    edition.foreign_of.erase(known);
+  }
+  if (foreign == 0) return;
+  edition.foreign_of[prefix] = foreign;
+  edition.foreign += foreign;
+}
+
+void LadderKeeper::TakeOver(const std::vector<Prefix>& fresh) {
+  for (Edition* edition : {&now_, &next_}) {
+    if (edition->book == nullptr) continue;
+    edition->merge.Follow(stores_, owners_, edition->config->session_index);
+    TakeOver(*edition, fresh);
+  }
+}
+
+void LadderKeeper::TakeOver(Edition& edition, const std::vector<Prefix>& fresh) {
+  if (fresh.size() <= limits_.at_once) {
+    for (const Prefix& prefix : fresh) Take(edition, prefix);
+    return;
+  }
+  // Where much waits already, what came since is mostly the same prefixes again.
+  edition.line.erase(edition.line.begin(), edition.line.begin() + static_cast<ptrdiff_t>(edition.at));
+  edition.at = 0;
+  edition.line.insert(edition.line.end(), fresh.begin(), fresh.end());
+  SortUnique(edition.line);
+}
+
+bool LadderKeeper::WorkOffLine(Edition& edition, const std::function<bool()>& out_of_time) {
+  while (edition.waiting() > 0) {
+    const size_t end = std::min(edition.line.size(), edition.at + limits_.batch);
+    for (; edition.at < end; ++edition.at) Take(edition, edition.line[edition.at]);
+    edition.book->Settle();
+    if (out_of_time()) return edition.waiting() == 0;
+  }
+  edition.line = {};
+  edition.at = 0;
+  return true;
+}
+
+}  // namespace fairlead

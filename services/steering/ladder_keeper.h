@@ -1,0 +1,111 @@
+// Keeps the ladders at what the cells and the configuration say: takes over the prefixes whose routes changed, and makes all ladders anew,
+// beside those that are served, where the topology or the rules are others.
+//
+// What has just changed comes first and is published at once; what is more than Limits::at_once prefixes waits in a line of its own and is taken
+// over in steps, so that a router's million routes hold up nobody else's. Old ladders serve while new ones are made, with a fleet of the old
+// topology (served()) in which whoever was withdrawn is withdrawn: a box that is gone or drains counts as the newest configuration says,
+// routes of sessions and prefixes that aren't allowed any more are taken out first.
+//
+// One thread. All stores and views that are given must outlive the step.
+//
+//   keeper.Step(cells, config, [&] { return clock.Now() > end; });
+//   parts.ladders = keeper.ladders();   // And a fleet of keeper.served() with the slots of keeper.fleet() and the condition of the moment.
+#ifndef FAIRLEAD_SERVICES_STEERING_LADDER_KEEPER_H_
+#define FAIRLEAD_SERVICES_STEERING_LADDER_KEEPER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "libs/base/ids.h"
+#include "libs/net/prefix.h"
+#include "libs/steering/fleet.h"
+#include "libs/steering/ladder_book.h"
+#include "services/steering/cell_store.h"
+#include "services/steering/config_views.h"
+#include "services/steering/fleet_merge.h"
+
+namespace fairlead {
+
+class LadderKeeper {
+ public:
+  using Cells = std::vector<std::shared_ptr<CellStore>>;
+  using Config = std::shared_ptr<const ConfigViews>;
+
+  struct Limits {
+    // Of prefixes that changed since the last step so many are taken over in it; more wait in line.
+    size_t at_once = 5'000;
+    // How many that waited are taken over between two looks at the time.
+    size_t batch = 2'000;
+  };
+  LadderKeeper() : LadderKeeper(Limits()) {}
+  explicit LadderKeeper(const Limits& limits) : limits_(limits) {}
+
+  // `cells` in the order of their ids. What waits goes on in the next step once out_of_time(); the first ladders are made whole.
+  void Step(const Cells& cells, const Config& newest, const std::function<bool()>& out_of_time);
+
+  // Of the last step; null before the first.
+  const std::shared_ptr<const LadderTable>& ladders() const { return ladders_; }
+  // The configuration that these ladders go with: the newest, or while others are made the old topology and rules, as far as the newest one
+  // still has them.
+  const Config& served() const { return now_.effective; }
+  // The topology that they were made for.
+  const std::shared_ptr<const Fleet>& fleet() const { return now_.fleet; }
+  // True if there is more to do than the last step had time for.
+  bool busy() const { return waiting() > 0; }
+  size_t waiting() const { return now_.waiting() + (next_.book == nullptr ? 0 : next_.waiting()); }
+  // Routes that the merge left out.
+  size_t foreign() const { return now_.foreign; }
+  // How often all ladders were made anew.
+  uint64_t rebuilds() const { return rebuilds_; }
+
+ private:
+  // Ladders of one topology and one set of rules.
+  struct Edition {
+    Config config;     // That the book was made for.
+    Config effective;  // What is left of it.
+    std::shared_ptr<const Fleet> fleet;
+    std::unique_ptr<LadderBook> book;
+    RouteMerge merge;
+    std::vector<Prefix> line;  // To be taken over, from `at` on.
+    size_t at = 0;
+    absl::flat_hash_map<Prefix, size_t> foreign_of;
+    size_t foreign = 0;
+
+    size_t waiting() const { return line.size() - at; }
+  };
+  using Sessions = absl::flat_hash_set<BgpSessionId>;
+
+  void FollowConfig(const Config& newest, Sessions& touched);
+  void FollowOwners(const Cells& cells, Sessions& touched);
+  std::vector<Prefix> TakeChanges(const Cells& before, const Sessions& touched);
+  void Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet, std::vector<Prefix> line);
+  // Brings what is served with the edition's ladders to what `newest` allows; adds the sessions of which routes may have to go.
+  static void Allow(Edition& edition, const Config& newest, Sessions& touched);
+  // All that may have routes in `edition` or in one of other rules.
+  static std::vector<Prefix> KnownTo(const Edition& edition);
+  void Take(Edition& edition, const Prefix& prefix);
+  void TakeOver(const std::vector<Prefix>& fresh);
+  void TakeOver(Edition& edition, const std::vector<Prefix>& fresh);
+  // True if nothing waits any more.
+  bool WorkOffLine(Edition& edition, const std::function<bool()>& out_of_time);
+
+  const Limits limits_;
+  Cells cells_;
+  CellStores stores_;
+  SessionOwners owners_;
+  Config newest_;
+  Edition now_;
+  Edition next_;  // Its book is null while nothing is made anew.
+  std::shared_ptr<const LadderTable> ladders_;
+  std::vector<RouteView> scratch_;
+  uint64_t rebuilds_ = 0;
+};
+
+}  // namespace fairlead
+
+#endif  // FAIRLEAD_SERVICES_STEERING_LADDER_KEEPER_H_

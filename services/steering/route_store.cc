@@ -1,0 +1,122 @@
+#include "services/steering/route_store.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "libs/base/errors.h"
+#include "libs/base/status_macros.h"
+
+namespace fairlead {
+
+absl::StatusOr<ReportedRouteKey> ParseRouteKey(absl::string_view key) {
+  absl::string_view rest = key;
+  const bool ours = absl::ConsumePrefix(&rest, "route/");
+  const size_t first = rest.find('/');
+  const size_t last = rest.rfind('/');
+  ReportedRouteKey route;
+  if (!ours || first >= last || last == absl::string_view::npos || !absl::SimpleAtoi(rest.substr(last + 1), &route.path_id)) {
+    return InvalidField("key", std::string(key), "a route's key is 'route/<session>/<prefix>/<path id>'");
+  }
+  ASSIGN_OR_RETURN(route.session, BgpSessionId::Parse(rest.substr(0, first), "key"));
+  ASSIGN_OR_RETURN(route.prefix, Prefix::Parse(rest.substr(first + 1, last - first - 1), "key"));
+  return route;
+}
+
+std::string RouteKeyText(const ReportedRouteKey& key) {
+  return absl::StrCat("route/", key.session.value(), "/", key.prefix.ToString(), "/", key.path_id);
+}
+
+RouteStore::Routes::iterator RouteStore::Find(Routes& routes, const BgpSessionId& session, uint32_t path_id) const {
+  return std::find_if(routes.begin(), routes.end(),
+                      [&](const Route& route) { return route.path_id == path_id && speakers_[route.speaker].session == session; });
+}
+
+void RouteStore::Note(const Prefix& prefix) {
+  if (all_changed_) return;
+  changed_.insert(prefix);
+  if (changed_.size() <= most_changes_) return;
+  all_changed_ = true;
+  changed_ = {};
+}
+
+bool RouteStore::Put(const ReportedRouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes) {
+  Routes& routes = routes_[key.prefix];
+  const uint32_t speaker = speakers_.Take({key.session, appliance});
+  const uint32_t said = attributes_.Take(attributes);
+  const auto held = Find(routes, key.session, key.path_id);
+  if (held == routes.end()) {
+    // Vectors double, and most of this store's memory is vectors.
+    if (routes.size() == routes.capacity()) routes.reserve(routes.size() + std::max<size_t>(2, routes.size() / 4));
+    routes.push_back({.speaker = speaker, .path_id = key.path_id, .attributes = said});
+    ++size_;
+    Note(key.prefix);
+    return true;
+  }
+  const bool same = held->speaker == speaker && held->attributes == said;
+  speakers_.Drop(held->speaker);
+  attributes_.Drop(held->attributes);
+  *held = {.speaker = speaker, .path_id = key.path_id, .attributes = said};
+  if (!same) Note(key.prefix);
+  return !same;
+}
+
+bool RouteStore::Erase(const ReportedRouteKey& key) {
+  const auto at = routes_.find(key.prefix);
+  if (at == routes_.end()) return false;
+  Routes& routes = at->second;
+  const auto held = Find(routes, key.session, key.path_id);
+  if (held == routes.end()) return false;
+  speakers_.Drop(held->speaker);
+  attributes_.Drop(held->attributes);
+  *held = routes.back();
+  routes.pop_back();
+  if (routes.empty()) routes_.erase(at);
+  --size_;
+  Note(key.prefix);
+  return true;
+}
+
+void RouteStore::Clear() {
+  for (const auto& [prefix, routes] : routes_) {
+    Note(prefix);
+    for (const Route& route : routes) {
+      speakers_.Drop(route.speaker);
+      attributes_.Drop(route.attributes);
+    }
+  }
+  routes_ = {};
+  size_ = 0;
+}
+
+void RouteStore::Touch(const absl::flat_hash_set<BgpSessionId>& sessions) {
+  std::vector<bool> meant(speakers_.size());
+  for (uint32_t speaker = 0; speaker < meant.size(); ++speaker) meant[speaker] = sessions.contains(speakers_[speaker].session);
+  for (const auto& [prefix, routes] : routes_) {
+    if (std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return meant[route.speaker]; })) Note(prefix);
+  }
+}
+
+RouteChanges RouteStore::TakeChanges() {
+  RouteChanges changes = {.all = all_changed_, .prefixes = {changed_.begin(), changed_.end()}};
+  changed_ = {};
+  all_changed_ = false;
+  return changes;
+}
+
+std::vector<Prefix> RouteStore::Prefixes() const {
+  std::vector<Prefix> prefixes;
+  prefixes.reserve(routes_.size());
+  for (const auto& [prefix, routes] : routes_) prefixes.push_back(prefix);
+  return prefixes;
+}
+
+size_t RouteStore::bytes() const {
+  size_t bytes = routes_.capacity() * (sizeof(std::pair<const Prefix, Routes>) + 1);
+  for (const auto& [prefix, routes] : routes_) bytes += routes.capacity() * sizeof(Route);
+  return bytes;
+}
+
+}  // namespace fairlead
