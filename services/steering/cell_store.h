@@ -86,8 +86,8 @@ class CellStore {
   void Restore(FeedPosition position, std::vector<Entry> entries) {
     static_cast<void>(Apply({.snapshot = true, .base = {}, .position = position, .entries = std::move(entries), .held_entries = 0}));
   }
-  // For the copy on disk: visit(const Entry&) for each, at least as new as position() was before. Routes with what steering needs of them. Goes
-  // on in steps, between which the feed does.
+  // For the copy on disk: visit(const Entry&) for each, at least as new as position() was before. Routes with what steering needs of them.
+  // Goes on in steps, between which the feed does.
   template <typename Visit>
   void ForEachEntry(Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
     for (const auto& entry : raw_.Held().entries) visit(*entry);
