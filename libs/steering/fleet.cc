@@ -184,8 +184,8 @@ void Fleet::Builder::ForgetSlots() {
 void Fleet::Builder::TakeSlots(const Fleet* previous) {
   if (previous != nullptr) {
     KeepSlots(*previous);
-    // Where most slots stand empty, those of boxes and sites that went, all are numbered afresh; but never where the boxes are the same: the fleet of
-    // ladders must come out as it is.
+    // Where most slots stand empty, those of boxes and sites that went, all are numbered afresh; but never where the boxes are the same:
+    // the fleet of ladders must come out as it is.
     if (previous->slots().size() > 2 * boxes_.size() + 1'024 && !HoldsSameBoxes(*previous)) ForgetSlots();
   }
   for (Site& site : sites_) {

@@ -1,9 +1,10 @@
-// Lookup indexes that take turns: the newest table has one, tables that are still read have others, and one that nobody reads any more is brought
-// up to date and published next. So what readers have never changes under them, and nothing is copied while they let go of it in time.
+// Lookup indexes that take turns: the newest table has one, tables that are still read have others, and one that nobody reads any more is
+// brought up to date and published next. So what readers have never changes under them, and nothing is copied while they let go of it in
+// time.
 //
-// Not thread-safe; what Publish returns is immutable as long as somebody else has it. To publish costs a microsecond for each change that the index
-// whose turn it is lacks. An index is made anew, ~100 ns a prefix, where all kTurns are being read (it is then given up, not kept), or where one
-// lacks so much that it is cheaper.
+// Not thread-safe; what Publish returns is immutable as long as somebody else has it. To publish costs a microsecond for each change that
+// the index whose turn it is lacks. An index is made anew, ~100 ns a prefix, where all kTurns are being read (it is then given up, not
+// kept), or where one lacks so much that it is cheaper.
 #ifndef FAIRLEAD_LIBS_STEERING_INDEX_TURNS_H_
 #define FAIRLEAD_LIBS_STEERING_INDEX_TURNS_H_
 

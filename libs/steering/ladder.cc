@@ -34,14 +34,13 @@ class Builder {
 
   // One rank of routes: the boxes of a site that hear them over one link make an entry.
   void AddRank(const Contenders& all, absl::Span<uint32_t> rank) {
-    std::sort(rank.begin(), rank.end());  // So that the first in canonical order leads.
+    std::sort(rank.begin(), rank.end());                                     // So that the first in canonical order leads.
     std::map<std::pair<uint32_t, uint32_t>, std::vector<uint32_t>> by_exit;  // (site, link)
     for (const uint32_t i : rank) by_exit[{all[i].site, all[i].link}].push_back(i);
     const size_t first = ladder_.entries.size();
     for (const auto& [exit, members] : by_exit) {
       const Contender& lead = all[members.front()];
-      LadderEntry entry = {
-          .rank = next_rank_, .site = exit.first, .session = lead.session, .link = exit.second, .demoted = lead.demoted};
+      LadderEntry entry = {.rank = next_rank_, .site = exit.first, .session = lead.session, .link = exit.second, .demoted = lead.demoted};
       for (const uint32_t i : members) {
         entry.session = std::min(entry.session, all[i].session);
         AppendHearing(all[i], entry.boxes);

@@ -1,7 +1,7 @@
 // The ladder of a client prefix: its sites in the order of network proximity, from the routes of all prefixes that cover it.
 //
-// Ranking (ladder_ranker.h) is BGP's own: run the policy's steps as eliminations over all routes; what survives shares a rank; take it out and run
-// again over the rest. A step that is compared only within a group (MED within one neighbour AS, prefix length within one class if
+// Ranking (ladder_ranker.h) is BGP's own: run the policy's steps as eliminations over all routes; what survives shares a rank; take it out
+// and run again over the rest. A step that is compared only within a group (MED within one neighbour AS, prefix length within one class if
 // so configured) removes a route only for a better one of its own group. No pair of routes is ever compared by itself, so MED's
 // missing transitivity (RFC 4451 §3) can't show: a set of routes has one ladder, byte for byte, whatever order they arrived in.
 //

@@ -40,7 +40,9 @@ class LadderBook {
   void Set(const Prefix& prefix, absl::Span<const RouteView> routes);
 
   // What a session may announce from now on, by its index in what was given (SessionView::allowed): counts for what is Set later.
-  void SetAllowed(uint32_t session, std::shared_ptr<const PrefixTable<std::monostate>> allowed) { allowed_[moved_[session]] = std::move(allowed); }
+  void SetAllowed(uint32_t session, std::shared_ptr<const PrefixTable<std::monostate>> allowed) {
+    allowed_[moved_[session]] = std::move(allowed);
+  }
 
   // The routes are these and no others; only prefixes whose routes differ from before count as changed. O(routes × log).
   void SetAll(const std::vector<RouteView>& routes);
@@ -123,7 +125,7 @@ class LadderBook {
   const std::shared_ptr<const Fleet> fleet_;
   const SteeringPolicy policy_;
   std::shared_ptr<const LadderTable::Sessions> sessions_;
-  std::vector<uint32_t> moved_;  // A session's place in sessions_ by its place in the input.
+  std::vector<uint32_t> moved_;                                              // A session's place in sessions_ by its place in the input.
   std::vector<std::shared_ptr<const PrefixTable<std::monostate>>> allowed_;  // By place in sessions_.
   std::unique_ptr<LadderMaker> maker_;
   std::shared_ptr<const LadderTable::Slots> slots_;

@@ -42,10 +42,11 @@ ClientPlace LadderMaker::Make(absl::Span<const RouteView> covering, const Client
     const Direction from = DirectionOf(place.at);
     const Contender* before = nullptr;  // The boxes of a site hear the same: mostly it is the site of the one before.
     for (Contender& c : contenders_) {
-      c.distance_step = before != nullptr && before->site == c.site
-                            ? before->distance_step
-                            : static_cast<uint32_t>(std::upper_bound(steps_.begin(), steps_.end(), SquaredChord(from, directions_[c.site])) -
-                                                    steps_.begin() - 1);
+      c.distance_step =
+          before != nullptr && before->site == c.site
+              ? before->distance_step
+              : static_cast<uint32_t>(std::upper_bound(steps_.begin(), steps_.end(), SquaredChord(from, directions_[c.site])) -
+                                      steps_.begin() - 1);
       before = &c;
     }
   }

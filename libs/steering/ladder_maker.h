@@ -29,8 +29,8 @@ class LadderMaker {
   // All must outlive it.
   LadderMaker(const Fleet& fleet, absl::Span<const LadderSession> sessions, const SteeringPolicy& policy);
 
-  // Puts the head of the ladder into `rungs`, at most kMaxRungs. Returns the place that distances were counted from: `known` if it is one, else
-  // that of the site which hears the best of the routes, else none.
+  // Puts the head of the ladder into `rungs`, at most kMaxRungs. Returns the place that distances were counted from: `known` if it is one,
+  // else that of the site which hears the best of the routes, else none.
   ClientPlace Make(absl::Span<const RouteView> covering, const ClientPlace& known, std::vector<Rung>& rungs);
 
  private:
@@ -45,7 +45,7 @@ class LadderMaker {
   const absl::Span<const LadderSession> sessions_;
   const SteeringPolicy usual_;
   LadderRanker ranker_;
-  LadderRanker usual_ranker_;  // What finds the hearing site doesn't depend on the policy.
+  LadderRanker usual_ranker_;          // What finds the hearing site doesn't depend on the policy.
   std::vector<Direction> directions_;  // By site.
   std::vector<int64_t> steps_;         // By distance step: SquaredChordsOfSteps.
 

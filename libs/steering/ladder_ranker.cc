@@ -80,9 +80,8 @@ size_t LadderRanker::Eliminate(absl::Span<uint32_t> tied, ProximityStep step) {
         at->second = std::min(at->second, KeyOf(all_[i], step));
       }
     }
-    const auto end = std::partition(tied.begin(), tied.end(), [&](uint32_t i) {
-      return KeyOf(all_[i], step) == best_of(GroupOf(all_[i], step))->second;
-    });
+    const auto end = std::partition(tied.begin(), tied.end(),
+                                    [&](uint32_t i) { return KeyOf(all_[i], step) == best_of(GroupOf(all_[i], step))->second; });
     return static_cast<size_t>(end - tied.begin());
   }
   best_of_many_.clear();
@@ -90,9 +89,8 @@ size_t LadderRanker::Eliminate(absl::Span<uint32_t> tied, ProximityStep step) {
     const auto [at, is_new] = best_of_many_.try_emplace(GroupOf(all_[i], step), KeyOf(all_[i], step));
     if (!is_new) at->second = std::min(at->second, KeyOf(all_[i], step));
   }
-  const auto end = std::partition(tied.begin(), tied.end(), [&](uint32_t i) {
-    return KeyOf(all_[i], step) == best_of_many_.at(GroupOf(all_[i], step));
-  });
+  const auto end = std::partition(tied.begin(), tied.end(),
+                                  [&](uint32_t i) { return KeyOf(all_[i], step) == best_of_many_.at(GroupOf(all_[i], step)); });
   return static_cast<size_t>(end - tied.begin());
 }
 

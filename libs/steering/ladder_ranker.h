@@ -1,4 +1,5 @@
-// The order of routes by network proximity: the eliminations that ladder.h describes, for whoever makes a ladder of it. Private to libs/steering.
+// The order of routes by network proximity: the eliminations that ladder.h describes, for whoever makes a ladder of it. Private to
+// libs/steering.
 //
 //   LadderRanker ranker(policy);
 //   ranker.Rank(contenders, [&](absl::Span<uint32_t> rank) { Use(rank); return true; });   // Best first; numbers of contenders.
@@ -47,7 +48,8 @@ class LadderRanker {
   // `policy` must outlive it.
   explicit LadderRanker(const SteeringPolicy& policy);
 
-  // Calls `emit` for each rank until it returns false. It may reorder the numbers that it is given. Transit that may not count is in no rank.
+  // Calls `emit` for each rank until it returns false. It may reorder the numbers that it is given. Transit that may not count is in no
+  // rank.
   using Emit = absl::FunctionRef<bool(absl::Span<uint32_t>)>;
   void Rank(absl::Span<const Contender> all, Emit emit);
 
@@ -64,9 +66,9 @@ class LadderRanker {
   const SteeringPolicy& policy_;
   absl::Span<const Contender> all_;
   std::vector<uint32_t> order_;
-  std::vector<uint64_t> keyed_;                                  // (key, number), to be sorted.
-  std::vector<std::pair<uint32_t, uint32_t>> best_;              // (group, best key), of few groups,
-  absl::flat_hash_map<uint32_t, uint32_t> best_of_many_;         // or of many.
+  std::vector<uint64_t> keyed_;                           // (key, number), to be sorted.
+  std::vector<std::pair<uint32_t, uint32_t>> best_;       // (group, best key), of few groups,
+  absl::flat_hash_map<uint32_t, uint32_t> best_of_many_;  // or of many.
 };
 
 }  // namespace fairlead

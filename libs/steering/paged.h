@@ -1,7 +1,7 @@
 // A large array that is copied page by page: a value shares the pages that have not changed with the ones before it.
 //
-// PagedBuilder<T> is written by one thread; Publish() gives an immutable Paged<T, kElements> that any thread may read. To change an element copies
-// its page once a Publish; to publish copies one pointer a page.
+// PagedBuilder<T> is written by one thread; Publish() gives an immutable Paged<T, kElements> that any thread may read. To change an element
+// copies its page once a Publish; to publish copies one pointer a page.
 #ifndef FAIRLEAD_LIBS_STEERING_PAGED_H_
 #define FAIRLEAD_LIBS_STEERING_PAGED_H_
 

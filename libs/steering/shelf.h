@@ -1,5 +1,5 @@
-// A list whose values share what they don't change: a copy costs a pointer an element, and to replace an element leaves all others where they
-// are. Reads like a vector. Plain values; any thread may read.
+// A list whose values share what they don't change: a copy costs a pointer an element, and to replace an element leaves all others where
+// they are. Reads like a vector. Plain values; any thread may read.
 #ifndef FAIRLEAD_LIBS_STEERING_SHELF_H_
 #define FAIRLEAD_LIBS_STEERING_SHELF_H_
 

@@ -76,11 +76,11 @@ absl::StatusOr<ReadRoute> ReadRouteEntry(const std::string& key, const iv1::Admi
   ASSIGN_OR_RETURN(const Prefix prefix, Prefix::Make(address, static_cast<int>(admitted.prefix().length()), "route.prefix"));
   const ReportedRouteKey named = {.session = session, .prefix = prefix, .path_id = admitted.path_id()};
   if (named != route.key) return InvalidField("key", key, absl::StrCat("the entry is about '", RouteKeyText(named), "'"));
-  route.attributes = {.neighbour_as = admitted.neighbour_as(),
-                      .med = admitted.has_med() ? admitted.med() : 0,
-                      .as_path_length = static_cast<uint16_t>(
-                          std::min<uint32_t>(admitted.as_path_length(), std::numeric_limits<uint16_t>::max())),
-                      .demoted = admitted.demoted()};
+  route.attributes = {
+      .neighbour_as = admitted.neighbour_as(),
+      .med = admitted.has_med() ? admitted.med() : 0,
+      .as_path_length = static_cast<uint16_t>(std::min<uint32_t>(admitted.as_path_length(), std::numeric_limits<uint16_t>::max())),
+      .demoted = admitted.demoted()};
   return route;
 }
 

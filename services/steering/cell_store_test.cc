@@ -40,8 +40,8 @@ Entry Session(const std::string& session, const std::string& appliance) {
                          appliance + "' established: true }");
 }
 Entry Route(const std::string& session, const std::string& appliance, const std::string& prefix_fields) {
-  return FromText<Entry>("key: 'route/" + session + "/192.0.2.0/24/0' route { session: 'bgpSessions/" + session + "' appliance: 'appliances/" +
-                         appliance + "' prefix { " + prefix_fields + " } as_path_length: 100000 med: 5 }");
+  return FromText<Entry>("key: 'route/" + session + "/192.0.2.0/24/0' route { session: 'bgpSessions/" + session +
+                         "' appliance: 'appliances/" + appliance + "' prefix { " + prefix_fields + " } as_path_length: 100000 med: 5 }");
 }
 constexpr char kPrefix[] = R"(address: "\300\000\002\000" length: 24)";  // 192.0.2.0/24
 

@@ -62,8 +62,8 @@ ConfigViews ReadConfig(const HeldFeed<registry::v1::ConfigEntry>& config);
 void Fingerprint(ConfigViews& views);
 
 // What of `newest` can be served with ladders that were made for `old`: sites, boxes, links and sessions of the old one, numbered as there,
-// with the newest one's capacities, endpoints and admin states; boxes that it doesn't have, or has elsewhere or as something else, are in no
-// state that serves; sessions that it doesn't have, or has as others, may announce nothing. All else is of the newest.
+// with the newest one's capacities, endpoints and admin states; boxes that it doesn't have, or has elsewhere or as something else, are in
+// no state that serves; sessions that it doesn't have, or has as others, may announce nothing. All else is of the newest.
 ConfigViews KeepTopology(const ConfigViews& old, const ConfigViews& newest);
 
 // Names of companion playlists where they aren't the usual "media.m3u8" beside the file; empty: the file has none.

@@ -84,9 +84,11 @@ TEST(ReadConfig, TheRulesOfLaddersAreTheSameWhateverBefallsBoxesKeysNamesAndCapa
 }
 
 TEST(KeepTopology, OldPlacesWithNewestStatesAndNothingForWhoeverIsWithdrawn) {
-  const std::string drained = "key: 'appliances/oca-1' appliance { name: 'appliances/oca-1' site: 'sites/emb' kind: APPLIANCE_KIND_FLASH "
-                              "admin_state: ADMIN_STATE_DRAINING }";
-  const std::string session = Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' transport_class: TRANSPORT_CLASS_EMBEDDED");
+  const std::string drained =
+      "key: 'appliances/oca-1' appliance { name: 'appliances/oca-1' site: 'sites/emb' kind: APPLIANCE_KIND_FLASH "
+      "admin_state: ADMIN_STATE_DRAINING }";
+  const std::string session =
+      Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' transport_class: TRANSPORT_CLASS_EMBEDDED");
   const ConfigViews old = Config({kPartner, kSite, kBox, session});
   const ConfigViews drains = KeepTopology(old, Config({kPartner, kSite, drained, session}));
   ASSERT_THAT(drains.appliances, SizeIs(1));

@@ -1,6 +1,6 @@
-// Puts into a fleet what the configuration, reports and the guard say of its boxes: the boxes whose condition is another are replaced, all others shared with the
-// fleet before. To each site uplink goes the sum of what its site's boxes send. The use of peering ports and partner agreements isn't reported by
-// anyone yet: they count as empty.
+// Puts into a fleet what the configuration, reports and the guard say of its boxes: the boxes whose condition is another are replaced, all
+// others shared with the fleet before. To each site uplink goes the sum of what its site's boxes send. The use of peering ports and partner
+// agreements isn't reported by anyone yet: they count as empty.
 //
 // Pure; one thread. O(boxes) to look, little more where nothing changed.
 //

@@ -54,8 +54,8 @@ class RouteMerge {
   // All must outlive the merge, or the next Follow.
   void Follow(const CellStores& cells, const SessionOwners& owners, const ConfiguredSessions& configured);
 
-  // Puts the routes of `prefix` into `routes`, their `prefix` unset. Returns how many were left out because their session isn't configured, or
-  // is another box's; what another cell than the session's owner says doesn't count at all.
+  // Puts the routes of `prefix` into `routes`, their `prefix` unset. Returns how many were left out because their session isn't configured,
+  // or is another box's; what another cell than the session's owner says doesn't count at all.
   size_t RoutesOf(const Prefix& prefix, std::vector<RouteView>& routes);
 
  private:

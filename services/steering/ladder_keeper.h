@@ -1,10 +1,10 @@
 // Keeps the ladders at what the cells and the configuration say: takes over the prefixes whose routes changed, and makes all ladders anew,
 // beside those that are served, where the topology or the rules are others.
 //
-// What has just changed comes first and is published at once; what is more than Limits::at_once prefixes waits in a line of its own and is taken
-// over in steps, so that a router's million routes hold up nobody else's. Old ladders serve while new ones are made, with a fleet of the old
-// topology (served()) in which whoever was withdrawn is withdrawn: a box that is gone or drains counts as the newest configuration says,
-// routes of sessions and prefixes that aren't allowed any more are taken out first.
+// What has just changed comes first and is published at once; what is more than Limits::at_once prefixes waits in a line of its own and is
+// taken over in steps, so that a router's million routes hold up nobody else's. Old ladders serve while new ones are made, with a fleet of
+// the old topology (served()) in which whoever was withdrawn is withdrawn: a box that is gone or drains counts as the newest configuration
+// says, routes of sessions and prefixes that aren't allowed any more are taken out first.
 //
 // One thread. All stores and views that are given must outlive the step.
 //

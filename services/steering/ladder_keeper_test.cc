@@ -1,5 +1,5 @@
-// Ladders kept by differences against ladders made of everything: any sequence of announcements, withdrawals, moves between cells, snapshots
-// and configurations must lead to the same table.
+// Ladders kept by differences against ladders made of everything: any sequence of announcements, withdrawals, moves between cells,
+// snapshots and configurations must lead to the same table.
 #include "services/steering/ladder_keeper.h"
 
 #include <algorithm>
@@ -43,7 +43,7 @@ Prefix DrawPrefix(Random& random) {
 // Which of the things that a configuration may have it has.
 struct Plan {
   std::set<size_t> sites;
-  std::set<size_t> boxes;               // Two a site; the last site has a collector besides.
+  std::set<size_t> boxes;  // Two a site; the last site has a collector besides.
   std::set<size_t> sessions;
   std::vector<int> classes = std::vector<int>(kSessions, 1);
   std::vector<bool> narrow = std::vector<bool>(kSessions, false);  // Its allow-list has only half of the prefixes.
@@ -59,13 +59,16 @@ ApplianceId Hearer(size_t session) {
 std::shared_ptr<const ConfigViews> MakeConfig(const Plan& plan) {
   auto config = std::make_shared<ConfigViews>();
   for (const size_t site : plan.sites) {
-    config->sites.push_back({.id = SiteId(absl::StrCat("s", site)), .kind = site >= kSites - 2 ? SiteKind::kIx : SiteKind::kEmbedded,
-                             .at = Coordinates::FromDegrees(40 + 3.0 * static_cast<double>(site), 5), .country = "NL",
+    config->sites.push_back({.id = SiteId(absl::StrCat("s", site)),
+                             .kind = site >= kSites - 2 ? SiteKind::kIx : SiteKind::kEmbedded,
+                             .at = Coordinates::FromDegrees(40 + 3.0 * static_cast<double>(site), 5),
+                             .country = "NL",
                              .open_to_unrouted = site == kSites - 1});
   }
   for (const size_t box : plan.boxes) {
     if (!plan.sites.contains(box / 2)) continue;
-    config->appliances.push_back({.id = ApplianceId(absl::StrCat("b", box)), .site = SiteId(absl::StrCat("s", box / 2)),
+    config->appliances.push_back({.id = ApplianceId(absl::StrCat("b", box)),
+                                  .site = SiteId(absl::StrCat("s", box / 2)),
                                   .kind = ApplianceKind::kStorage,
                                   .admin = plan.draining[box] ? AdminState::kDraining : AdminState::kLive});
   }
@@ -79,7 +82,8 @@ std::shared_ptr<const ConfigViews> MakeConfig(const Plan& plan) {
   half->Insert(Prefix::Parse("80.0.0.0/19").value(), {});
   for (const size_t session : plan.sessions) {
     const bool collected = session >= kSessions - 2;
-    SessionView view = {.id = BgpSessionId(absl::StrCat("x", session)), .partner = PartnerId(absl::StrCat("p", session % 3)),
+    SessionView view = {.id = BgpSessionId(absl::StrCat("x", session)),
+                        .partner = PartnerId(absl::StrCat("p", session % 3)),
                         .transport = static_cast<TransportClass>(plan.classes[session]),
                         .site = SiteId(absl::StrCat("s", collected ? kSites - 1 : session % (2 * kSites) / 2)),
                         .allowed = plan.narrow[session] ? half : all};
@@ -102,7 +106,7 @@ class LadderKeeperTest : public ::testing::TestWithParam<int> {
 
   void SetUp() override {
     small_ = GetParam() % 2 == 1;
-    keeper_ = std::make_unique<LadderKeeper>(small_ ? LadderKeeper::Limits{.at_once = 3, .batch = 2} : LadderKeeper::Limits());
+    keeper_ = std::make_unique<LadderKeeper>(LadderKeeper::Limits{.at_once = small_ ? size_t{3} : size_t{5'000}, .batch = 2});
     for (size_t i = 0; i < kCells; ++i) AddCell();
     for (size_t i = 0; i < kSites; ++i) plan_.sites.insert(i);
     for (size_t i = 0; i < 2 * kSites; ++i) plan_.boxes.insert(i);
@@ -110,12 +114,15 @@ class LadderKeeperTest : public ::testing::TestWithParam<int> {
     for (size_t i = 0; i < kSessions; ++i) plan_.classes[i] = 1 + static_cast<int>(random_.Below(4));
     config_ = MakeConfig(plan_);
   }
-  void AddCell() { cells_.push_back({.store = std::make_shared<CellStore>(generations_, small_ ? 20 : 1'000), .routes = {}, .others = {}}); }
+  void AddCell() {
+    cells_.push_back({.store = std::make_shared<CellStore>(generations_, small_ ? 20 : 1'000), .routes = {}, .others = {}});
+  }
 
   void Give(Cell& cell, std::vector<Entry> entries, bool snapshot = false) {
     ++position_.version;
     ASSERT_TRUE(
-        cell.store->Apply({.snapshot = snapshot, .base = {}, .position = position_, .entries = std::move(entries), .held_entries = 0}).ok());
+        cell.store->Apply({.snapshot = snapshot, .base = {}, .position = position_, .entries = std::move(entries), .held_entries = 0})
+            .ok());
   }
 
   void ChangeRoute(Cell& cell) {
@@ -253,8 +260,10 @@ class LadderKeeperTest : public ::testing::TestWithParam<int> {
           ++merged.foreign;
           continue;
         }
-        merged.routes.push_back({.prefix = ParseRouteKey(key)->prefix, .session = configured->second.index,
-                                 .neighbour_as = entry.route().neighbour_as(), .med = entry.route().med(),
+        merged.routes.push_back({.prefix = ParseRouteKey(key)->prefix,
+                                 .session = configured->second.index,
+                                 .neighbour_as = entry.route().neighbour_as(),
+                                 .med = entry.route().med(),
                                  .as_path_length = static_cast<uint16_t>(entry.route().as_path_length()),
                                  .demoted = entry.route().demoted()});
       }

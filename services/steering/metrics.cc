@@ -57,7 +57,8 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
       table_boxes(m.Gauge("fairlead_steering_table_boxes", "Appliances in the table")),
       table_prefixes(m.Gauge("fairlead_steering_table_prefixes", "Client prefixes in the table")),
       table_ladders(m.Gauge("fairlead_steering_table_ladders", "Distinct ladders in the table")),
-      ladders_waiting(m.Gauge("fairlead_steering_ladders_waiting", "Prefixes whose routes wait to be taken over into ladders; at most all there are")),
+      ladders_waiting(
+          m.Gauge("fairlead_steering_ladders_waiting", "Prefixes whose routes wait to be taken over into ladders; at most all there are")),
       ladder_rebuilds(m.Gauge("fairlead_steering_ladder_rebuilds", "How often all ladders were made anew since the start")),
       table_files(m.Gauge("fairlead_steering_table_files", "Files in the table")),
       routes_left_out(m.Gauge("fairlead_steering_routes_left_out", "Routes of unknown sessions or outside the allow-list")),

@@ -136,8 +136,8 @@ bool TableBuilder::Guard(absl::Duration now, const Built& current, const std::ve
 
 void TableBuilder::BuildFleet() {
   const std::shared_ptr<const ConfigViews>& config = ladders_.served();
-  const bool other_ground = parts_.fleet == nullptr || parts_.fleet->fingerprint() != parts_.ladders->fingerprint() ||
-                            !SameGround(*config, *fleet_config_);
+  const bool other_ground =
+      parts_.fleet == nullptr || parts_.fleet->fingerprint() != parts_.ladders->fingerprint() || !SameGround(*config, *fleet_config_);
   if (other_ground) parts_.fleet = Fleet::Build(config->sites, config->appliances, config->links, ladders_.fleet().get());
   if (other_ground || config != fleet_config_) condition_.Follow(config, *parts_.fleet);
   fleet_config_ = config;

@@ -1,12 +1,13 @@
-// How soon a change is in the answers: from the moment a publisher has accepted it to the first decision that shows it. Real feeds over loopback
-// gRPC into steerd's Sources and TableBuilder, a reader that decides; 5,000 changes of routes a second, with health reports and drains among
-// them; a router that loses 1,000,000 routes; a topology that changes.
+// How soon a change is in the answers: from the moment a publisher has accepted it to the first decision that shows it. Real feeds over
+// loopback gRPC into steerd's Sources and TableBuilder, a reader that decides; 5,000 changes of routes a second, with health reports and
+// drains among them; a router that loses 1,000,000 routes; a topology that changes.
 //
 //   ./run bench publication                  # As much of the whole world as one process holds (see kMostByFeed), some minutes.
 //   ./run bench publication --scale 0.01     # A quick look.
 //
-// All of a publisher, steerd and a reader runs in this process and shares its cores. Above kMostByFeed the cell's store is given its routes in this
-// process instead: a snapshot of 50 million entries takes more memory on its way through a feed than this machine has. It is said in the rows.
+// All of a publisher, steerd and a reader runs in this process and shares its cores. Above kMostByFeed the cell's store is given its routes
+// in this process instead: a snapshot of 50 million entries takes more memory on its way through a feed than this machine has. It is said
+// in the rows.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -47,6 +48,7 @@ using FleetEntries = std::vector<ingest::v1::FleetEntry>;
 
 constexpr double kMostByFeed = 0.05;
 constexpr size_t kChangesASecond = 5'000;
+constexpr auto kInterval = std::chrono::milliseconds(100);  // SteeringServer's.
 constexpr auto kBeat = std::chrono::milliseconds(10);
 constexpr size_t kAPiece = 20'000;  // Entries in one change of a feed: what ingestd publishes at a time.
 
@@ -77,9 +79,7 @@ struct Probe {
 class Steerd {
  public:
   Steerd(const std::string& registry, const std::string& fill)
-      : sources_({.registry = registry, .fill = fill}, clock_),
-        metrics_(registry_),
-        builder_({}, sources_, nullptr, metrics_, serving_) {
+      : sources_({.registry = registry, .fill = fill}, clock_), metrics_(registry_), builder_({}, sources_, nullptr, metrics_, serving_) {
     sources_.StartConfig();
     sources_.StartRest();
   }
@@ -99,7 +99,7 @@ class Steerd {
         longest_ = std::max(longest_.load(), Seconds(SteadyClock::now() - start));
         costliest_ = std::max(costliest_.load(), CpuSeconds() - cpu);
         ticks_ += 1;
-        if (!builder_.busy()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        if (!builder_.busy()) std::this_thread::sleep_for(kInterval);
         idle_ = !builder_.busy();
       }
     });
@@ -134,8 +134,13 @@ class Steerd {
 class Bench {
  public:
   Bench(double scale, Rows& rows)
-      : by_feed_(scale <= kMostByFeed), name_(absl::StrCat(by_feed_ ? "by feed" : "stores given", ", scale ", scale, ": ")), rows_(rows),
-        world_(scale >= 1 ? WorldOptions() : WorldOptions::Scaled(scale)), told_(world_), random_(1), demand_(world_, 2) {}
+      : by_feed_(scale <= kMostByFeed),
+        name_(absl::StrCat(by_feed_ ? "by feed" : "stores given", ", scale ", scale, ": ")),
+        rows_(rows),
+        world_(scale >= 1 ? WorldOptions() : WorldOptions::Scaled(scale)),
+        told_(world_),
+        random_(1),
+        demand_(world_, 2) {}
 
   ~Bench() {
     stop_ = true;
@@ -199,7 +204,8 @@ class Bench {
       Give(std::exchange(piece, {}));
     };
     for (size_t i = 0; i < world_.prefixes().size(); ++i) {
-      for (const WorldRoute& route : world_.route_sets()[world_.set_of_prefix()[i]]) piece.push_back(told_.Route(world_.prefixes()[i], route));
+      for (const WorldRoute& route : world_.route_sets()[world_.set_of_prefix()[i]])
+        piece.push_back(told_.Route(world_.prefixes()[i], route));
       if (i < most_lost_) piece.push_back(told_.LostRoute(world_.prefixes()[i]));
       flush(kAPiece);
     }
@@ -242,7 +248,8 @@ class Bench {
       probe.box = box;
       // From 127/8 on nothing of the world's.
       probe.prefix = Prefix::Of(IpAddress::V4(0x7f000000 + static_cast<uint32_t>(sessions++) * 256), 24);
-      probe.query = {.client = probe.prefix.address(), .file = static_cast<uint32_t>(box % PublicationWorld::kFiles), .spread_key = sessions};
+      probe.query = {
+          .client = probe.prefix.address(), .file = static_cast<uint32_t>(box % PublicationWorld::kFiles), .spread_key = sessions};
       entries.push_back(told_.Route(probe.prefix, {.session = static_cast<uint32_t>(i), .neighbour_as = 1, .as_path_length = 1}));
       routes_of_probes_.push_back(entries.back());
     }
@@ -305,7 +312,8 @@ class Bench {
     std::vector<DecisionQuery> queries(4'096);
     for (size_t i = 0; i < queries.size(); ++i) {
       queries[i] = {.client = demand_.ClientInPrefix(i % 4 == 0 ? AddressFamily::kIpv6 : AddressFamily::kIpv4),
-                    .file = static_cast<uint32_t>(i % PublicationWorld::kFiles), .spread_key = i};
+                    .file = static_cast<uint32_t>(i % PublicationWorld::kFiles),
+                    .spread_key = i};
     }
     std::vector<bool> useful;
     for (const Probe& probe : probes_) useful.push_back(!probe.pending);
@@ -397,8 +405,8 @@ class Bench {
 
   void ReportDecisions(Phase phase, const std::string& when) {
     if (decisions_[phase].empty() || decisions_[kQuiet].empty()) return;
-    Add({absl::StrCat("a decision, ", when, ", beside none: p99"), Quantile(decisions_[phase], 0.99), "us", Quantile(decisions_[kQuiet], 0.99),
-         Goal::kRatioAtMost, 1.25});
+    Add({absl::StrCat("a decision, ", when, ", beside none: p99"), Quantile(decisions_[phase], 0.99), "us",
+         Quantile(decisions_[kQuiet], 0.99), Goal::kRatioAtMost, 1.25});
     Add({absl::StrCat("empty answers, ", when), static_cast<double>(empty_[phase]), "", kNothing, Goal::kValueAtMost, 0});
   }
 
@@ -427,7 +435,8 @@ class Bench {
     }
     Add({absl::StrCat("a router loses ", lost, " routes: told"), Seconds(SteadyClock::now() - start), "s"});
     while (!Gone()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    Add({absl::StrCat("a router loses ", lost, " routes: applied"), Seconds(SteadyClock::now() - start), "s", kNothing, Goal::kValueAtMost, 5});
+    Add({absl::StrCat("a router loses ", lost, " routes: applied"), Seconds(SteadyClock::now() - start), "s", kNothing, Goal::kValueAtMost,
+         5});
     EndPhase();
     AddTicks(steerd_->TakeTicks(), "while they go");
     ReportDecisions(kLoss, "while they go");

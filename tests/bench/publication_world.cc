@@ -74,12 +74,15 @@ std::vector<rv1::ConfigEntry> PublicationWorld::ConfigEntries(const std::string&
   for (const SiteView& site : world_.sites()) {
     entries.push_back(SiteEntry(site));
     if (site.kind == SiteKind::kIx) {
-      entries.push_back(ApplianceEntry(absl::StrCat("appliances/rc-", site.id.value()), site.id, ApplianceKind::kCollector, AdminState::kLive));
+      entries.push_back(
+          ApplianceEntry(absl::StrCat("appliances/rc-", site.id.value()), site.id, ApplianceKind::kCollector, AdminState::kLive));
     }
   }
   for (const ApplianceView& box : world_.appliances()) entries.push_back(Appliance(box, box.admin));
   std::vector<SessionView> sessions = world_.sessions();
-  sessions.push_back({.id = BgpSessionId(kLostSession), .partner = PartnerId("lost"), .transport = TransportClass::kPublicPeering,
+  sessions.push_back({.id = BgpSessionId(kLostSession),
+                      .partner = PartnerId("lost"),
+                      .transport = TransportClass::kPublicPeering,
                       .site = world_.sites().front().id});
   for (const SessionView& session : sessions) {
     if (partners.insert(session.partner).second) entries.push_back(PartnerEntry(session.partner));

@@ -1,5 +1,6 @@
-// The generated world as the feeds tell it: entries for the configuration, the catalogue and one cell. A collector stands at each IX site, since
-// a session of the registry names who hears it. Every box holds all files of one title: what is measured is publication, not holdings.
+// The generated world as the feeds tell it: entries for the configuration, the catalogue and one cell. A collector stands at each IX site,
+// since a session of the registry names who hears it. Every box holds all files of one title: what is measured is publication, not
+// holdings.
 #ifndef FAIRLEAD_TESTS_BENCH_PUBLICATION_WORLD_H_
 #define FAIRLEAD_TESTS_BENCH_PUBLICATION_WORLD_H_
 
