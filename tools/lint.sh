@@ -103,7 +103,7 @@ step_steering() {
 step_threads() {
   mkdir -p "$CACHE" || return 1
   # shellcheck disable=SC2086  # Several flags.
-  bazel --output_base="$CACHE/threadsafety" --max_idle_secs=30 build --config=threadsafety --symlink_prefix=/ --noshow_progress \
+  bazel --output_base="$CACHE/threadsafety" --max_idle_secs=30 build --config=threadsafety --noshow_progress \
     --output_groups=compilation_outputs --disk_cache="$CACHE/disk" ${LINT_BAZEL_FLAGS:-} //libs/... //services/...
 }
 
