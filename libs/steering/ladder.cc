@@ -116,8 +116,9 @@ Contenders GatherCanonical(const Fleet& fleet, absl::Span<const LadderSession> s
 
 void AddRouted(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes, const ClientPlace& place,
                const SteeringPolicy& policy, Builder& builder) {
-  const Contenders all = GatherCanonical(fleet, sessions, routes, place, policy);
-  LadderRanker(policy).Rank(all, [&](absl::Span<uint32_t> rank) {
+  Contenders all = GatherCanonical(fleet, sessions, routes, place, policy);
+  const auto measured = [](const Contender& c) { return c.distance_step; };
+  LadderRanker(policy).Rank(absl::MakeSpan(all), measured, [&](absl::Span<uint32_t> rank) {
     builder.AddRank(all, rank);
     return true;
   });

@@ -36,9 +36,8 @@ size_t CountOf(uint64_t word) {
   return word & 0xffff;
 }
 
-template <typename T>
-void AppendBytes(std::string& key, const T& value) {
-  key.append(reinterpret_cast<const char*>(&value), sizeof(value));
+absl::string_view BytesOfRungs(uint64_t word) {
+  return {reinterpret_cast<const char*>(RungsOf(word)), CountOf(word) * sizeof(Rung)};
 }
 
 }  // namespace
@@ -54,7 +53,7 @@ LadderBook::LadderBook(std::shared_ptr<const Fleet> fleet, std::vector<SessionVi
   maker_ = std::make_unique<LadderMaker>(*fleet_, sessions_->resolved, policy_);
   slots_ = std::make_shared<const LadderTable::Slots>(LadderTable::Slots{fleet_->slots()});
   sets_.Add(std::make_shared<const RouteSet>());
-  set_uses_.push_back(1);
+  set_uses_.push_back({.serial = 0, .uses = 1});
   leaves_.Add({.head = 0, .tail = TailFor(ClientPlace())});
   facts_.Add({});
   if (places == nullptr) return;
@@ -103,7 +102,7 @@ uint32_t LadderBook::InternSet(RouteSet set) {
   if (set.empty()) return 0;
   const auto at = known_sets_.find(set);
   if (at != known_sets_.end()) {
-    ++set_uses_[at->second];
+    ++set_uses_[at->second].uses;
     return at->second;
   }
   uint32_t number = 0;
@@ -112,19 +111,19 @@ uint32_t LadderBook::InternSet(RouteSet set) {
     number = free_sets_.back();
     free_sets_.pop_back();
     sets_.Mutable(number) = shared;
-    set_uses_[number] = 1;
   } else {
     number = static_cast<uint32_t>(sets_.Add(shared));
-    set_uses_.push_back(1);
+    set_uses_.emplace_back();
   }
+  set_uses_[number] = {.serial = ++last_serial_, .uses = 1};
   known_sets_.emplace(std::move(shared), number);
   return number;
 }
 
 void LadderBook::ReleaseSet(uint32_t number) {
-  if (number == 0 || --set_uses_[number] > 0) return;
+  if (number == 0 || --set_uses_[number].uses > 0) return;
   known_sets_.erase(sets_[number]);
-  dropped_sets_.push_back(number);
+  free_sets_.push_back(number);
 }
 
 void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
@@ -198,44 +197,40 @@ uint32_t LadderBook::TailFor(const ClientPlace& place) {
 
 uint64_t LadderBook::InternHead(const std::vector<Rung>& rungs) {
   if (rungs.empty()) return 0;
-  const size_t bytes = rungs.size() * sizeof(Rung);
-  std::vector<Head>& alike = heads_[absl::Hash<absl::string_view>()({reinterpret_cast<const char*>(rungs.data()), bytes})];
-  for (Head& head : alike) {
-    if (CountOf(head.word) == rungs.size() && std::memcmp(RungsOf(head.word), rungs.data(), bytes) == 0) return head.word;
-  }
-  void* const memory = pool_->Take(bytes);
-  std::memcpy(memory, rungs.data(), bytes);
-  alike.push_back({.word = reinterpret_cast<uint64_t>(memory) << 16 | rungs.size()});
-  ++distinct_;
-  return alike.back().word;
+  const absl::string_view bytes(reinterpret_cast<const char*>(rungs.data()), rungs.size() * sizeof(Rung));
+  const uint64_t hash = absl::Hash<absl::string_view>()(bytes);
+  absl::InlinedVector<uint64_t, 1>& alike = words_[hash];
+  const auto known = std::find_if(alike.begin(), alike.end(), [&](uint64_t word) { return BytesOfRungs(word) == bytes; });
+  if (known != alike.end()) return *known;
+  void* const memory = pool_->Take(bytes.size());
+  std::memcpy(memory, bytes.data(), bytes.size());
+  const uint64_t word = reinterpret_cast<uint64_t>(memory) << 16 | rungs.size();
+  alike.push_back(word);
+  heads_[word] = {.hash = hash, .serial = ++last_serial_};
+  return word;
 }
 
-void LadderBook::UseHead(uint64_t word) {
-  if (word == 0) return;
-  const absl::string_view bytes(reinterpret_cast<const char*>(RungsOf(word)), CountOf(word) * sizeof(Rung));
-  for (Head& head : heads_.at(absl::Hash<absl::string_view>()(bytes))) head.uses += head.word == word ? 1 : 0;
+// 0 of none, and of one that is gone.
+uint64_t LadderBook::SerialOf(uint64_t head) const {
+  const auto at = heads_.find(head);
+  return at == heads_.end() ? 0 : at->second.serial;
 }
 
 void LadderBook::ReleaseHead(uint64_t word) {
-  if (word == 0) return;
-  const size_t bytes = CountOf(word) * sizeof(Rung);
-  const auto at = heads_.find(absl::Hash<absl::string_view>()({reinterpret_cast<const char*>(RungsOf(word)), bytes}));
-  for (Head& head : at->second) {
-    if (head.word != word || --head.uses > 0) continue;
-    retiring_.push_back({const_cast<Rung*>(RungsOf(word)), bytes});
-    head = at->second.back();
-    at->second.pop_back();
-    if (at->second.empty()) heads_.erase(at);
-    --distinct_;
-    return;
-  }
+  const auto head = heads_.find(word);
+  if (head == heads_.end() || --head->second.uses > 0) return;
+  const auto alike = words_.find(head->second.hash);
+  alike->second.erase(std::find(alike->second.begin(), alike->second.end(), word));
+  if (alike->second.empty()) words_.erase(alike);
+  heads_.erase(head);
+  retiring_.push_back({const_cast<Rung*>(RungsOf(word)), BytesOfRungs(word).size()});
 }
 
 void LadderBook::PutLadder(uint32_t leaf, const Made& made) {
   const Leaf& before = leaves_[leaf];
   if (before.head == made.head && before.tail == made.tail) return;
   if (before.head != made.head) {
-    UseHead(made.head);
+    if (made.head != 0) ++heads_.at(made.head).uses;
     ReleaseHead(before.head);
   }
   Leaf& now = leaves_.Mutable(leaf);
@@ -243,19 +238,25 @@ void LadderBook::PutLadder(uint32_t leaf, const Made& made) {
   now.tail = made.tail;
 }
 
-LadderBook::Made LadderBook::MakeLadder(const std::vector<Level>& stack) {
-  // Of the lengths only the order counts, and that is the order of the stack.
-  std::string key;
-  AppendBytes(key, stack.size());
-  for (const Level& level : stack) {
-    AppendBytes(key, level.set);
-  }
-  const ClientPlace& known = stack.back().place;
-  AppendBytes(key, known.at);
-  AppendBytes(key, known.source);
-  key.append(known.country);
-  const auto [at, is_new] = made_.try_emplace(std::move(key));
+// What is remembered of the last of `stack`, when that of the one above it is known.
+LadderBook::Made& LadderBook::Remembered(const std::vector<Level>& stack) {
+  const Level& last = stack.back();
+  const Link link = {.above = stack.size() > 1 ? stack[stack.size() - 2].chain : 0, .set = set_uses_[last.set].serial, .place = last.place};
+  const auto [at, is_new] = made_.try_emplace(link);
   if (!is_new) return at->second;
+  const auto before = made_before_.find(link);
+  if (before != made_before_.end()) return at->second = before->second;
+  at->second.chain = ++last_serial_;
+  return at->second;
+}
+
+const LadderBook::Made& LadderBook::LadderOf(const std::vector<Level>& stack) {
+  Made& made = Remembered(stack);
+  if (SerialOf(made.head) != made.head_serial) MakeLadder(stack, made);
+  return made;
+}
+
+void LadderBook::MakeLadder(const std::vector<Level>& stack, Made& made) {
   ++counted_.ladders;
   covering_.clear();
   // The longest first: mostly the order that they will have.
@@ -269,17 +270,10 @@ LadderBook::Made LadderBook::MakeLadder(const std::vector<Level>& stack) {
                            .demoted = route.demoted != 0});
     }
   }
-  const ClientPlace place = maker_->Make(covering_, known, rungs_);
-  at->second = {.head = InternHead(rungs_), .tail = TailFor(place)};
-  UseHead(at->second.head);
-  return at->second;
-}
-
-void LadderBook::Forget() {
-  for (const auto& [key, made] : made_) ReleaseHead(made.head);
-  made_.clear();
-  free_sets_.insert(free_sets_.end(), dropped_sets_.begin(), dropped_sets_.end());
-  dropped_sets_.clear();
+  const ClientPlace place = maker_->Make(covering_, tails_[stack.back().place].place, rungs_);
+  made.head = InternHead(rungs_);
+  made.head_serial = SerialOf(made.head);
+  made.tail = TailFor(place);
 }
 
 // Prefixes come in their order, each right before those it covers: what covers the one at hand is a stack.
@@ -292,17 +286,21 @@ void LadderBook::Rebuild(const Prefix& within) {
       level.place = stack.back().place;
       level.routed_length = stack.back().routed_length;
     }
-    if (const ClientPlace* own = places_.Find(prefix); own != nullptr && own->known()) level.place = *own;
+    if (const ClientPlace* own = places_.Find(prefix); own != nullptr && own->known()) level.place = TailFor(*own);
     if (level.set != 0) level.routed_length = prefix.length();
-    stack.push_back(std::move(level));
+    stack.push_back(level);
   };
   prefixes_.ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
-    if (prefix != within) push(prefix, leaf);
+    if (prefix == within) return;
+    push(prefix, leaf);
+    stack.back().chain = Remembered(stack).chain;
   });
   prefixes_.ForEachWithin(within, [&](const Prefix& prefix, const uint32_t& leaf) {
     ++counted_.leaves;
     push(prefix, leaf);
-    PutLadder(leaf, MakeLadder(stack));
+    const Made& made = LadderOf(stack);
+    stack.back().chain = made.chain;
+    PutLadder(leaf, made);
     const uint32_t above = stack.size() > 1 ? stack[stack.size() - 2].leaf : 0;
     const int16_t routed_length = static_cast<int16_t>(stack.back().routed_length);
     if (facts_[leaf].routed_length != routed_length || facts_[leaf].above != above) {
@@ -311,6 +309,11 @@ void LadderBook::Rebuild(const Prefix& within) {
       facts.above = above;
     }
   });
+}
+
+void LadderBook::Forget() {
+  constexpr size_t kFew = 65'536;
+  if (made_.size() > std::max(kFew, prefixes_.size() / 2)) made_before_ = std::exchange(made_, Ladders());
 }
 
 void LadderBook::FreeUnread() {
@@ -362,7 +365,7 @@ std::shared_ptr<const LadderTable> LadderBook::Publish() {
   table->pool_ = pool_;
   table->fingerprint_ = fleet_->fingerprint();
   table->left_out_ = left_out_;
-  table->distinct_ = distinct_ + 1;  // And that of clients which nothing matches.
+  table->distinct_ = heads_.size() + 1;  // And that of clients which nothing matches.
   // What this table no longer has, the one before may still show.
   if (!retired_.empty()) {
     std::vector<Memory>& memory = retired_.back().memory;

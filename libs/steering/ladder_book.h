@@ -6,9 +6,10 @@
 //   book.Set(prefix, routes);                // All routes of one prefix; none: they are gone.
 //   const auto table = book.Publish();
 //
-// Cost of Publish: the ladders of the changed prefixes and of all prefixes within them, those of equal covering routes made once. Prefixes
+// Cost of Publish: the ladders of the changed prefixes and of all prefixes within them, those of equal covering routes made once and
+// remembered from change to change. Prefixes
 // that come or go change each of the indexes that take turns (index_turns.h). A change of topology, sessions, policy or places needs a
-// new book. Memory: 16 bytes a rung of each distinct ladder, 16 a route of each distinct set, ~150 a prefix and ~75 for each turn.
+// new book. Memory: 16 bytes a rung of each distinct ladder, 16 a route of each distinct set, ~250 a prefix and ~75 for each turn.
 #ifndef FAIRLEAD_LIBS_STEERING_LADDER_BOOK_H_
 #define FAIRLEAD_LIBS_STEERING_LADDER_BOOK_H_
 
@@ -22,7 +23,9 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/hash/hash.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/steering/index_turns.h"
 #include "libs/steering/ladder_maker.h"
@@ -65,15 +68,19 @@ class LadderBook {
   using Leaf = LadderTable::Leaf;
   using Tail = LadderTable::Tail;
 
-  // A head and how many leaves, and values of made_, refer to it.
+  // What is known of a head beside its word.
   struct Head {
-    uint64_t word = 0;
-    size_t uses = 0;
+    uint64_t hash = 0;
+    uint64_t serial = 0;  // Words come back with other rungs, serials don't.
+    size_t uses = 0;      // Leaves that refer to it.
   };
-  // Sets by what is in them.
+  // Sets by what is in them. (Routes have no padding.)
+  static absl::string_view BytesOf(const RouteSet& set) {
+    return {reinterpret_cast<const char*>(set.data()), set.size() * sizeof(PackedRoute)};
+  }
   struct HashOfSet {
     using is_transparent = void;
-    size_t operator()(const RouteSet& set) const { return absl::Hash<RouteSet>()(set); }
+    size_t operator()(const RouteSet& set) const { return absl::Hash<absl::string_view>()(BytesOf(set)); }
     size_t operator()(const std::shared_ptr<const RouteSet>& set) const { return (*this)(*set); }
   };
   struct EqualSets {
@@ -82,7 +89,7 @@ class LadderBook {
     static const RouteSet& Of(const std::shared_ptr<const RouteSet>& set) { return *set; }
     template <typename A, typename B>
     bool operator()(const A& a, const B& b) const {
-      return Of(a) == Of(b);
+      return BytesOf(Of(a)) == BytesOf(Of(b));
     }
   };
   struct Memory {
@@ -98,14 +105,31 @@ class LadderBook {
     Prefix prefix;
     uint32_t leaf = 0;
     uint32_t set = 0;
-    ClientPlace place = {};  // What it inherits or has of its own.
+    uint32_t place = 0;  // What it inherits or has of its own: the tail of that place; 0: not known.
     int routed_length = -1;
+    uint64_t chain = 0;  // Made::chain.
   };
-  // What a ladder is made of: equal keys have equal ladders, whatever the prefixes.
+  // What a ladder is made of: the chain of sets above, one more set, and the place that counts from there on. Equal links have equal
+  // ladders, whatever the prefixes: of their lengths only the order counts.
+  struct Link {
+    uint64_t above = 0;
+    uint64_t set = 0;  // Its serial.
+    uint32_t place = 0;
+
+    friend bool operator==(const Link&, const Link&) = default;
+    template <typename H>
+    friend H AbslHashValue(H h, const Link& link) {
+      return H::combine(std::move(h), link.above, link.set, link.place);
+    }
+  };
+  static constexpr uint64_t kNotMade = ~uint64_t{0};
   struct Made {
+    uint64_t chain = 0;  // A number of its own, of the link and all above it.
     uint64_t head = 0;
+    uint64_t head_serial = kNotMade;
     uint32_t tail = 0;
   };
+  using Ladders = absl::flat_hash_map<Link, Made>;
 
   bool MayAnnounce(uint32_t session, const Prefix& prefix) const;
   uint32_t LeafFor(const Prefix& prefix);
@@ -114,10 +138,12 @@ class LadderBook {
   void ReleaseSet(uint32_t number);
   uint32_t TailFor(const ClientPlace& place);
   uint64_t InternHead(const std::vector<Rung>& rungs);
-  void UseHead(uint64_t word);
+  uint64_t SerialOf(uint64_t head) const;
   void ReleaseHead(uint64_t word);
   void PutLadder(uint32_t leaf, const Made& made);
-  Made MakeLadder(const std::vector<Level>& stack);
+  Made& Remembered(const std::vector<Level>& stack);
+  const Made& LadderOf(const std::vector<Level>& stack);
+  void MakeLadder(const std::vector<Level>& stack, Made& made);
   void Forget();
   void Rebuild(const Prefix& within);
   void FreeUnread();
@@ -137,21 +163,27 @@ class LadderBook {
   PagedBuilder<LadderTable::LeafFacts> facts_;
   std::vector<uint32_t> free_leaves_;
   LadderTable::SetsBuilder sets_;
-  std::vector<uint32_t> set_uses_;
+  struct SetUse {
+    uint64_t serial = 0;  // Numbers come back with other sets, serials don't.
+    size_t uses = 0;
+  };
+  std::vector<SetUse> set_uses_;
   std::vector<uint32_t> free_sets_;
-  std::vector<uint32_t> dropped_sets_;  // Free once made_ doesn't name them any more.
   absl::flat_hash_map<std::shared_ptr<const RouteSet>, uint32_t, HashOfSet, EqualSets> known_sets_;
   PagedBuilder<Tail> tails_;
   absl::flat_hash_map<std::pair<Coordinates, std::pair<std::string, uint8_t>>, uint32_t> known_tails_;
   std::shared_ptr<RowPool> pool_;
-  absl::flat_hash_map<uint64_t, std::vector<Head>> heads_;  // By the hash of their rungs.
-  size_t distinct_ = 0;
+  absl::flat_hash_map<uint64_t, Head> heads_;                              // By their words,
+  absl::flat_hash_map<uint64_t, absl::InlinedVector<uint64_t, 1>> words_;  // and these by the hash of the rungs.
   std::deque<Retired> retired_;
   std::vector<Memory> retiring_;
 
   std::vector<Prefix> dirty_;
-  // Since the last Publish: by the sets and the place that a ladder is made of. Uses its heads.
-  absl::flat_hash_map<std::string, Made> made_;
+  // Ladders made before, of two ages: what is in use moves up, and the older ones go when the younger ones are half as many as the
+  // prefixes. A head that no leaf has any more is gone, whoever remembers it.
+  Ladders made_;
+  Ladders made_before_;
+  uint64_t last_serial_ = 0;  // Of sets, heads and chains.
   std::vector<RouteView> covering_;
   std::vector<Rung> rungs_;
   size_t left_out_ = 0;

@@ -4,13 +4,24 @@
 #include <tuple>
 
 namespace fairlead {
+namespace {
+
+SteeringPolicy Placeless() {
+  SteeringPolicy policy;
+  std::erase(policy.steps, ProximityStep::kDistance);
+  return policy;
+}
+
+}  // namespace
 
 LadderMaker::LadderMaker(const Fleet& fleet, absl::Span<const LadderSession> sessions, const SteeringPolicy& policy)
     : fleet_(fleet),
       sessions_(sessions),
+      placeless_(Placeless()),
       ranker_(policy),
-      usual_ranker_(usual_),
+      placeless_ranker_(placeless_),
       steps_(SquaredChordsOfSteps(policy.distance_step_km)),
+      stand_of_(fleet.boxes().size()),
       stands_(fleet.slots().size()),
       placed_(fleet.slots().size()),
       hearing_(fleet.slots().size()) {
@@ -19,7 +30,10 @@ LadderMaker::LadderMaker(const Fleet& fleet, absl::Span<const LadderSession> ses
     directions_.push_back(DirectionOf(site.view.at));
     for (const Fleet::Block& block : site.blocks) {
       for (uint32_t i = 0; i < block.size; ++i) {
-        if (fleet.slots()[block.first_slot + i] != Fleet::kNone) stands_[block.first_slot] |= static_cast<uint16_t>(1u << i);
+        const uint32_t box = fleet.slots()[block.first_slot + i];
+        if (box == Fleet::kNone) continue;
+        stand_of_[box] = {.first_slot = block.first_slot, .bit = static_cast<uint16_t>(1u << i)};
+        stands_[block.first_slot] |= stand_of_[box].bit;
       }
     }
   }
@@ -30,6 +44,7 @@ ClientPlace LadderMaker::Make(absl::Span<const RouteView> covering, const Client
   for (const RouteView& route : covering) {
     if (route.session >= sessions_.size() || sessions_[route.session].site == Fleet::kNone) continue;
     contenders_.push_back(MakeContender(route, sessions_[route.session]));
+    contenders_.back().distance_step = kNotMeasured;
   }
   ClientPlace place = known;
   if (!known.known()) {
@@ -38,21 +53,11 @@ ClientPlace LadderMaker::Make(absl::Span<const RouteView> covering, const Client
       place = {.at = view.at, .country = view.country, .source = PlaceSource::kHearingSite};
     }
   }
-  if (place.known()) {
-    const Direction from = DirectionOf(place.at);
-    const Contender* before = nullptr;  // The boxes of a site hear the same: mostly it is the site of the one before.
-    for (Contender& c : contenders_) {
-      c.distance_step =
-          before != nullptr && before->site == c.site
-              ? before->distance_step
-              : static_cast<uint32_t>(std::upper_bound(steps_.begin(), steps_.end(), SquaredChord(from, directions_[c.site])) -
-                                      steps_.begin() - 1);
-      before = &c;
-    }
-  }
+  const Direction from = DirectionOf(place.at);
+  const auto measure = [&](const Contender& c) { return place.known() ? StepsTo(c, from) : 0; };
   rungs.clear();
   next_rank_ = 0;
-  ranker_.Rank(contenders_, [&](absl::Span<uint32_t> rank) {
+  ranker_.Rank(absl::MakeSpan(contenders_), measure, [&](absl::Span<uint32_t> rank) {
     AddRank(rank, rungs);
     return rungs.size() < kMaxRungs;
   });
@@ -61,24 +66,36 @@ ClientPlace LadderMaker::Make(absl::Span<const RouteView> covering, const Client
   return place;
 }
 
+uint32_t LadderMaker::StepsTo(const Contender& c, const Direction& from) const {
+  return static_cast<uint32_t>(std::upper_bound(steps_.begin(), steps_.end(), SquaredChord(from, directions_[c.site])) - steps_.begin() -
+                               1);
+}
+
+bool LadderMaker::Hears(const Contender& c) const {
+  return c.box != Fleet::kNone ? stand_of_[c.box].bit != 0 : !fleet_.sites()[c.site].boxes.empty();
+}
+
 // The first site of the best rank that has boxes which hear it.
 uint32_t LadderMaker::HearingSite() {
   uint32_t best = Fleet::kNone;
-  usual_ranker_.Rank(contenders_, [&](absl::Span<uint32_t> rank) {
+  const auto look = [&](absl::Span<const uint32_t> rank) {
     for (const uint32_t i : rank) {
-      const Contender& c = contenders_[i];
-      const bool heard = c.box != Fleet::kNone ? fleet_.boxes()[c.box].slot != Fleet::kNone : !fleet_.sites()[c.site].boxes.empty();
-      if (heard) best = std::min(best, c.site);
+      if (Hears(contenders_[i])) best = std::min(best, contenders_[i].site);
     }
     return best == Fleet::kNone;
-  });
+  };
+  const auto nowhere = [](const Contender&) { return 0u; };
+  // Nearly always the first rank has one; to order the others takes longer.
+  if (look(placeless_ranker_.Best(absl::MakeSpan(contenders_), nowhere))) {
+    placeless_ranker_.Rank(absl::MakeSpan(contenders_), nowhere, look);
+  }
   return best;
 }
 
 // One rank of routes: the boxes of a site that hear them over one link make a rung for each of their blocks.
 void LadderMaker::AddRank(absl::Span<uint32_t> rank, std::vector<Rung>& rungs) {
   const auto exit = [this](uint32_t i) { return std::tie(contenders_[i].site, contenders_[i].link); };
-  std::sort(rank.begin(), rank.end(), [&](uint32_t a, uint32_t b) { return exit(a) < exit(b); });
+  if (rank.size() > 1) std::sort(rank.begin(), rank.end(), [&](uint32_t a, uint32_t b) { return exit(a) < exit(b); });
   const size_t first = rungs.size();
   for (size_t i = 0; i < rank.size(); ++i) {
     Hear(contenders_[rank[i]]);
@@ -92,10 +109,7 @@ void LadderMaker::Hear(const Contender& c) {
     for (const Fleet::Block& block : fleet_.sites()[c.site].blocks) hearing_[block.first_slot] = stands_[block.first_slot];
     return;
   }
-  const uint32_t slot = fleet_.boxes()[c.box].slot;
-  for (const Fleet::Block& block : fleet_.sites()[c.site].blocks) {
-    if (slot - block.first_slot < block.size) hearing_[block.first_slot] |= static_cast<uint16_t>(1u << (slot - block.first_slot));
-  }
+  hearing_[stand_of_[c.box].first_slot] |= stand_of_[c.box].bit;
 }
 
 // Without the boxes that stand at a better rank: a router sends by the best route, so a worse one over another port is not a way out.

@@ -35,6 +35,8 @@ class LadderMaker {
 
  private:
   uint32_t HearingSite();
+  bool Hears(const Contender& c) const;
+  uint32_t StepsTo(const Contender& c, const Direction& from) const;
   void AddRank(absl::Span<uint32_t> rank, std::vector<Rung>& rungs);
   void AddExit(const Contender& lead, std::vector<Rung>& rungs);
   void Hear(const Contender& c);
@@ -43,14 +45,20 @@ class LadderMaker {
 
   const Fleet& fleet_;
   const absl::Span<const LadderSession> sessions_;
-  const SteeringPolicy usual_;
+  const SteeringPolicy placeless_;  // The usual one, as far as it asks for no distances.
   LadderRanker ranker_;
-  LadderRanker usual_ranker_;          // What finds the hearing site doesn't depend on the policy.
+  LadderRanker placeless_ranker_;      // What finds the hearing site doesn't depend on the policy.
   std::vector<Direction> directions_;  // By site.
   std::vector<int64_t> steps_;         // By distance step: SquaredChordsOfSteps.
 
   std::vector<Contender> contenders_;
   uint16_t next_rank_ = 0;
+  // Of a box: where its block begins, and its bit there; none: it has no slot.
+  struct Stand {
+    uint32_t first_slot = 0;
+    uint16_t bit = 0;
+  };
+  std::vector<Stand> stand_of_;
   // By the first slot of a block.
   std::vector<uint16_t> stands_;   // Who is there.
   std::vector<uint16_t> placed_;   // Who stands in a rank that is closed.

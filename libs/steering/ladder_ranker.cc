@@ -10,6 +10,26 @@ namespace {
 // Up to so many the best of each group is looked for in a list.
 constexpr size_t kFewTied = 32;
 
+// A key to sort by and the number of its contender share a word.
+constexpr int kNumberBits = 24;
+constexpr int kKeyBits = 64 - kNumberBits;
+constexpr uint64_t kMostContenders = (uint64_t{1} << kNumberBits) - 1;
+
+// Of KeyOf.
+int BitsOf(ProximityStep step) {
+  switch (step) {
+    case ProximityStep::kPrefixLength:
+    case ProximityStep::kClass:
+      return 8;
+    case ProximityStep::kAsPathLength:
+    case ProximityStep::kDistance:  // At most 20,015 steps.
+      return 16;
+    case ProximityStep::kMed:
+      return 32;
+  }
+  return 32;
+}
+
 bool IsDirect(const Contender& c) {
   return c.transport != TransportClass::kTransit;
 }
@@ -34,7 +54,7 @@ Contender MakeContender(const RouteView& route, const LadderSession& session) {
 LadderRanker::LadderRanker(const SteeringPolicy& policy) : policy_(policy) {}
 
 // Less is better.
-uint32_t LadderRanker::KeyOf(const Contender& c, ProximityStep step) const {
+uint32_t LadderRanker::KeyOf(Contender& c, ProximityStep step) const {
   switch (step) {
     case ProximityStep::kPrefixLength:
       return 128u - c.prefix_length;
@@ -45,6 +65,7 @@ uint32_t LadderRanker::KeyOf(const Contender& c, ProximityStep step) const {
     case ProximityStep::kMed:
       return c.med;
     case ProximityStep::kDistance:
+      if (c.distance_step == kNotMeasured) c.distance_step = (*measure_)(c);
       return c.distance_step;
   }
   return 0;
@@ -67,6 +88,21 @@ bool LadderRanker::IsGrouped(ProximityStep step) const {
 
 // Puts those first that no other of their group beats at `step`; returns how many they are.
 size_t LadderRanker::Eliminate(absl::Span<uint32_t> tied, ProximityStep step) {
+  const uint32_t first = KeyOf(all_[tied.front()], step);
+  uint32_t best = first;
+  bool alike = true;
+  for (const uint32_t i : tied) {
+    const uint32_t key = KeyOf(all_[i], step);
+    alike &= key == first;
+    best = std::min(best, key);
+  }
+  if (alike) return tied.size();
+  if (IsGrouped(step)) return EliminateByGroup(tied, step);
+  const auto end = std::partition(tied.begin(), tied.end(), [&](uint32_t i) { return KeyOf(all_[i], step) == best; });
+  return static_cast<size_t>(end - tied.begin());
+}
+
+size_t LadderRanker::EliminateByGroup(absl::Span<uint32_t> tied, ProximityStep step) {
   if (tied.size() <= kFewTied) {
     best_.clear();
     const auto best_of = [this](uint32_t group) {
@@ -112,49 +148,100 @@ LadderRanker::Steps LadderRanker::Behind(Steps steps, absl::Span<const uint32_t>
   return best == nullptr ? steps.subspan(1) : Steps(best->steps);
 }
 
-// The ranks of `tied`, by these steps. A step with one group sorts; a step with several must be run as an elimination again for every rank,
-// because taking a route out brings back those that it had eliminated.
+// The steps at the head of `steps` whose keys one number holds: each compared among all, none behind which others may take over.
+LadderRanker::Steps LadderRanker::Run(Steps steps) const {
+  int bits = 0;
+  size_t count = 0;
+  while (count < steps.size() && !IsGrouped(steps[count]) && bits + BitsOf(steps[count]) <= kKeyBits) {
+    bits += BitsOf(steps[count]);
+    ++count;
+    if (steps[count - 1] == ProximityStep::kClass && !policy_.class_steps.empty()) break;
+  }
+  return steps.subspan(0, count);
+}
+
+// Sorts by the steps of `run`; `ends` of those with equal keys.
+void LadderRanker::SortBy(Steps run, absl::Span<uint32_t> tied, absl::InlinedVector<uint32_t, 32>& ends) {
+  keyed_.assign(tied.size(), 0);
+  for (const ProximityStep step : run) {
+    const int bits = BitsOf(step);
+    for (size_t i = 0; i < tied.size(); ++i) keyed_[i] = keyed_[i] << bits | KeyOf(all_[tied[i]], step);
+  }
+  for (size_t i = 0; i < tied.size(); ++i) keyed_[i] = keyed_[i] << kNumberBits | tied[i];
+  std::sort(keyed_.begin(), keyed_.end());
+  for (size_t i = 0; i < tied.size(); ++i) {
+    tied[i] = static_cast<uint32_t>(keyed_[i] & kMostContenders);
+    if (i > 0 && keyed_[i] >> kNumberBits != keyed_[i - 1] >> kNumberBits) ends.push_back(static_cast<uint32_t>(i));
+  }
+  ends.push_back(static_cast<uint32_t>(tied.size()));
+}
+
+// The ranks of `tied`, by these steps. Steps with one group sort.
 bool LadderRanker::RankTied(absl::Span<uint32_t> tied, Steps steps, Emit emit) {
   if (steps.empty() || tied.size() == 1) return emit(tied);
-  const ProximityStep step = steps.front();
-  if (!IsGrouped(step)) {
-    keyed_.clear();
-    for (const uint32_t i : tied) keyed_.push_back(uint64_t{KeyOf(all_[i], step)} << 32 | i);
-    std::sort(keyed_.begin(), keyed_.end());
-    for (size_t i = 0; i < tied.size(); ++i) tied[i] = static_cast<uint32_t>(keyed_[i]);
-    for (size_t begin = 0; begin < tied.size();) {
-      size_t end = begin + 1;
-      while (end < tied.size() && KeyOf(all_[tied[end]], step) == KeyOf(all_[tied[begin]], step)) ++end;
-      const absl::Span<uint32_t> part = tied.subspan(begin, end - begin);
-      if (!RankTied(part, Behind(steps, part), emit)) return false;
-      begin = end;
-    }
-    return true;
+  if (IsGrouped(steps.front())) return RankGrouped(tied, steps, emit);
+  const Steps run = Run(steps);
+  const Steps last = steps.subspan(run.size() - 1);
+  absl::InlinedVector<uint32_t, 32> ends;
+  SortBy(run, tied, ends);
+  size_t begin = 0;
+  for (const uint32_t end : ends) {
+    const absl::Span<uint32_t> part = tied.subspan(begin, end - begin);
+    if (!RankTied(part, Behind(last, part), emit)) return false;
+    begin = end;
   }
+  return true;
+}
+
+size_t LadderRanker::EliminateAll(absl::Span<uint32_t> tied, Steps steps) {
+  while (!steps.empty() && tied.size() > 1) {
+    tied = tied.subspan(0, Eliminate(tied, steps.front()));
+    steps = Behind(steps, tied);
+  }
+  return tied.size();
+}
+
+// A step with several groups must be run as an elimination again for every rank, because taking a route out brings back those that it had
+// eliminated.
+bool LadderRanker::RankGrouped(absl::Span<uint32_t> tied, Steps steps, Emit emit) {
   while (!tied.empty()) {
-    size_t winners = Eliminate(tied, step);
+    size_t winners = Eliminate(tied, steps.front());
     if (winners == tied.size()) return RankTied(tied, steps.subspan(1), emit);
-    for (Steps next = steps.subspan(1); !next.empty();) {
-      winners = Eliminate(tied.subspan(0, winners), next.front());
-      next = Behind(next, tied.subspan(0, winners));
-    }
+    winners = EliminateAll(tied.subspan(0, winners), steps.subspan(1));
     if (!emit(tied.subspan(0, winners))) return false;
     tied = tied.subspan(winners);
   }
   return true;
 }
 
-void LadderRanker::Rank(absl::Span<const Contender> all, Emit emit) {
-  all_ = all;
-  const bool direct = std::any_of(all.begin(), all.end(), [](const Contender& c) { return IsDirect(c) && !c.demoted; });
-  const bool with_transit = policy_.more_specific_scope == MoreSpecificScope::kAll || !direct;
+void LadderRanker::Admit(bool demoted) {
+  order_.clear();
+  for (uint32_t i = 0; i < all_.size(); ++i) {
+    if (all_[i].demoted == demoted && (with_transit_ || IsDirect(all_[i]))) order_.push_back(i);
+  }
+}
+
+void LadderRanker::Begin(absl::Span<Contender> all, const Measure& measure) {
+  all_ = all.subspan(0, kMostContenders);
+  measure_ = &measure;
+  const bool direct = std::any_of(all_.begin(), all_.end(), [](const Contender& c) { return IsDirect(c) && !c.demoted; });
+  with_transit_ = policy_.more_specific_scope == MoreSpecificScope::kAll || !direct;
+}
+
+void LadderRanker::Rank(absl::Span<Contender> all, Measure measure, Emit emit) {
+  Begin(all, measure);
   for (const bool demoted : {false, true}) {
-    order_.clear();
-    for (uint32_t i = 0; i < all.size(); ++i) {
-      if (all[i].demoted == demoted && (with_transit || IsDirect(all[i]))) order_.push_back(i);
-    }
+    Admit(demoted);
     if (!order_.empty() && !RankTied(absl::MakeSpan(order_), policy_.steps, emit)) return;
   }
+}
+
+absl::Span<const uint32_t> LadderRanker::Best(absl::Span<Contender> all, Measure measure) {
+  Begin(all, measure);
+  Admit(false);
+  if (order_.empty()) Admit(true);
+  if (order_.empty()) return {};
+  return absl::MakeConstSpan(order_).subspan(0, EliminateAll(absl::MakeSpan(order_), policy_.steps));
 }
 
 }  // namespace fairlead

@@ -2,7 +2,7 @@
 // libs/steering.
 //
 //   LadderRanker ranker(policy);
-//   ranker.Rank(contenders, [&](absl::Span<uint32_t> rank) { Use(rank); return true; });   // Best first; numbers of contenders.
+//   ranker.Rank(contenders, distance, [&](absl::Span<uint32_t> rank) { Use(rank); return true; });   // Best first; numbers of contenders.
 //
 // Keeps its memory from call to call. One thread. O(ranks × routes × steps) at worst, O(routes × log) where no group step splits a tie.
 #ifndef FAIRLEAD_LIBS_STEERING_LADDER_RANKER_H_
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "libs/steering/fleet.h"
@@ -33,12 +34,14 @@ struct Contender {
   uint32_t partner = 0;
   uint32_t neighbour_as = 0;
   uint32_t med = 0;
-  uint32_t distance_step = 0;  // Nothing is known to be nearer than anything else where the place isn't known.
+  uint32_t distance_step = 0;  // kNotMeasured: whoever needs it asks. 0 where the client's place isn't known: nothing is nearer then.
   uint16_t as_path_length = 0;
   uint8_t prefix_length = 0;
   bool demoted = false;
   TransportClass transport = TransportClass::kUnspecified;
 };
+
+inline constexpr uint32_t kNotMeasured = 0xffffffff;
 
 // Without the number of the route and the distance.
 Contender MakeContender(const RouteView& route, const LadderSession& session);
@@ -49,24 +52,39 @@ class LadderRanker {
   explicit LadderRanker(const SteeringPolicy& policy);
 
   // Calls `emit` for each rank until it returns false. It may reorder the numbers that it is given. Transit that may not count is in no
-  // rank.
+  // rank, nor is what stands behind the first 16 million. `measure` is asked for the distance of those that have none when it counts.
   using Emit = absl::FunctionRef<bool(absl::Span<uint32_t>)>;
-  void Rank(absl::Span<const Contender> all, Emit emit);
+  using Measure = absl::FunctionRef<uint32_t(const Contender&)>;
+  void Rank(absl::Span<Contender> all, Measure measure, Emit emit);
+
+  // The first rank alone, in O(contenders × steps).
+  absl::Span<const uint32_t> Best(absl::Span<Contender> all, Measure measure);
 
  private:
   using Steps = absl::Span<const ProximityStep>;
 
+  Steps Run(Steps steps) const;
+  void SortBy(Steps run, absl::Span<uint32_t> tied, absl::InlinedVector<uint32_t, 32>& ends);
+  void Begin(absl::Span<Contender> all, const Measure& measure);
+  // Puts into order_ who counts, of the demoted or of the others.
+  void Admit(bool demoted);
   bool RankTied(absl::Span<uint32_t> tied, Steps steps, Emit emit);
+  bool RankGrouped(absl::Span<uint32_t> tied, Steps steps, Emit emit);
+  // Puts those first that `steps`, one after the other, leave as the best; returns how many they are.
+  size_t EliminateAll(absl::Span<uint32_t> tied, Steps steps);
   size_t Eliminate(absl::Span<uint32_t> tied, ProximityStep step);
+  size_t EliminateByGroup(absl::Span<uint32_t> tied, ProximityStep step);
   Steps Behind(Steps steps, absl::Span<const uint32_t> tied) const;
-  uint32_t KeyOf(const Contender& c, ProximityStep step) const;
+  uint32_t KeyOf(Contender& c, ProximityStep step) const;
   uint32_t GroupOf(const Contender& c, ProximityStep step) const;
   bool IsGrouped(ProximityStep step) const;
 
   const SteeringPolicy& policy_;
-  absl::Span<const Contender> all_;
+  absl::Span<Contender> all_;
+  const Measure* measure_ = nullptr;
+  bool with_transit_ = false;
   std::vector<uint32_t> order_;
-  std::vector<uint64_t> keyed_;                           // (key, number), to be sorted.
+  std::vector<uint64_t> keyed_;                           // Key and number, to be sorted.
   std::vector<std::pair<uint32_t, uint32_t>> best_;       // (group, best key), of few groups,
   absl::flat_hash_map<uint32_t, uint32_t> best_of_many_;  // or of many.
 };

@@ -167,6 +167,8 @@ void CellStore::Index(bool whole, const std::vector<Entry>& entries) {
     reports_.clear();
     holdings_.clear();
     sessions_.clear();
+    ageless_sessions_ = 0;
+    ++session_generation_;
     routes_.Clear();
     ++generations_.reports, ++generations_.holdings, ++generations_.routes;
   }
@@ -188,15 +190,38 @@ void CellStore::Erase(const std::string& key) {
   if (absl::ConsumePrefix(&id, "state/")) {
     reports_.erase(ApplianceId(std::string(id)));
     ++generations_.reports;
+    if (ageless_sessions_ > 0) ++session_generation_;
   } else if (absl::ConsumePrefix(&id, "holdings/")) {
     holdings_.erase(ApplianceId(std::string(id)));
     ++generations_.holdings;
   } else if (absl::StartsWith(key, "session/")) {
-    sessions_.erase(key);
-    ++generations_.routes, ++generations_.reports;
+    EraseSession(key);
   } else if (const absl::StatusOr<ReportedRouteKey> route = ParseRouteKey(key); route.ok() && routes_.Erase(*route)) {
     ++generations_.routes;
   }
+}
+
+// For routes only which cell knows the session, and how new its table is, matters, not its state: a box's routes are those that its cell
+// publishes.
+void CellStore::PutSession(const std::string& key, SessionReport session) {
+  const auto [held, inserted] = sessions_.try_emplace(key);
+  const bool other_age = inserted || held->second.age != session.age;
+  const bool other_state = inserted || held->second.established != session.established;
+  const bool same = !other_age && !other_state && held->second.appliance == session.appliance;
+  if (!inserted && held->second.age == ReportAge()) --ageless_sessions_;
+  if (session.age == ReportAge()) ++ageless_sessions_;
+  held->second = std::move(session);
+  if (other_age) ++generations_.routes;
+  if (other_state) ++generations_.reports;
+  if (!same) ++session_generation_;
+}
+
+void CellStore::EraseSession(const std::string& key) {
+  const auto held = sessions_.find(key);
+  if (held == sessions_.end()) return;
+  if (held->second.age == ReportAge()) --ageless_sessions_;
+  sessions_.erase(held);
+  ++generations_.routes, ++generations_.reports, ++session_generation_;
 }
 
 absl::Status CellStore::Put(const Entry& entry) {
@@ -205,6 +230,7 @@ absl::Status CellStore::Put(const Entry& entry) {
       ASSIGN_OR_RETURN(auto state, ReadState(entry.key(), entry.state()));
       reports_[state.first] = state.second;
       ++generations_.reports;
+      if (ageless_sessions_ > 0) ++session_generation_;
       return absl::OkStatus();
     }
     case Entry::kHoldings: {
@@ -220,12 +246,7 @@ absl::Status CellStore::Put(const Entry& entry) {
     }
     case Entry::kSession: {
       ASSIGN_OR_RETURN(SessionReport session, ReadSession(entry.key(), entry.session()));
-      // For routes only which cell knows the session, and how new its table is, matters, not its state: a box's routes are those that its
-      // cell publishes.
-      const auto [held, inserted] = sessions_.try_emplace(entry.key(), session);
-      if (inserted || held->second.age != session.age) ++generations_.routes;
-      if (inserted || held->second.established != session.established) ++generations_.reports;
-      held->second = std::move(session);
+      PutSession(entry.key(), std::move(session));
       return absl::OkStatus();
     }
     case Entry::VALUE_NOT_SET:

@@ -116,6 +116,9 @@ class CellStore {
     absl::MutexLock lock(&mu_);
     for (const auto& [key, session] : sessions_) visit(session, session.age == ReportAge() ? AgeOf(session.appliance) : session.age);
   }
+  // Raised whenever what ForEachSession visits has changed. Read before the visit, it is at most as new.
+  uint64_t session_generation() const { return session_generation_; }
+
   // ---- Routes ----
 
   // visit(number, const RouteSpeaker&) for each speaker; returns the generation of these numbers.
@@ -165,6 +168,8 @@ class CellStore {
   void ForEachRouteEntry(const std::function<void(const Entry&)>& visit) const ABSL_LOCKS_EXCLUDED(mu_);
   void Erase(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Put(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void PutSession(const std::string& key, SessionReport session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EraseSession(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ReportAge AgeOf(const ApplianceId& appliance) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const auto found = reports_.find(appliance);
     return found == reports_.end() ? ReportAge() : found->second.age;
@@ -176,6 +181,8 @@ class CellStore {
   absl::flat_hash_map<ApplianceId, BoxReport> reports_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<ApplianceId, BoxHoldings> holdings_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, SessionReport> sessions_ ABSL_GUARDED_BY(mu_);  // By the entry's key.
+  size_t ageless_sessions_ ABSL_GUARDED_BY(mu_) = 0;                               // Whose age is that of a report.
+  std::atomic<uint64_t> session_generation_ = 0;
   RouteStore routes_ ABSL_GUARDED_BY(mu_);
   std::atomic<uint64_t> unreadable_ = 0;
 };

@@ -32,7 +32,7 @@ namespace fairlead {
 struct GuardView {
   const ConfigViews& config;
   const absl::flat_hash_map<ApplianceId, BoxReport>& reports;
-  const absl::flat_hash_map<ApplianceId, SessionCount> sessions;
+  const absl::flat_hash_map<ApplianceId, SessionCount>& sessions;
   const std::vector<SourceStatus> cells;
   absl::flat_hash_map<ApplianceId, DataPort> ports = {};
   absl::flat_hash_map<ApplianceId, size_t> failing = {};  // From how many networks players left a box.

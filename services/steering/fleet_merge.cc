@@ -52,6 +52,12 @@ SessionOwners MergeSessions(const CellStores& cells) {
   return owners;
 }
 
+bool SessionWatch::Changed(const std::vector<std::shared_ptr<CellStore>>& cells) {
+  std::vector<std::pair<std::shared_ptr<CellStore>, uint64_t>> now;
+  for (const auto& cell : cells) now.emplace_back(cell, cell->session_generation());
+  return std::exchange(seen_, now) != now;
+}
+
 absl::flat_hash_map<ApplianceId, SessionCount> CountSessions(const CellStores& cells, const SessionOwners& owners) {
   absl::flat_hash_map<ApplianceId, SessionCount> counts;
   for (size_t i = 0; i < cells.size(); ++i) {

@@ -10,7 +10,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -32,6 +34,16 @@ std::vector<HoldingsView> MergeHoldings(const CellStores& cells);
 // Which cell (its index) speaks for each session that any cell knows.
 using SessionOwners = absl::flat_hash_map<BgpSessionId, size_t>;
 SessionOwners MergeSessions(const CellStores& cells);
+
+// Tells whether the sessions of cells have changed, for who keeps what it made of them.
+class SessionWatch {
+ public:
+  // True if they may be others than at the last call, and at the first. To be asked before they are looked at.
+  bool Changed(const std::vector<std::shared_ptr<CellStore>>& cells);
+
+ private:
+  std::vector<std::pair<std::shared_ptr<CellStore>, uint64_t>> seen_ = {{nullptr, 0}};
+};
 
 // How many of the sessions that a box or collector hears are established, by the newest word.
 struct SessionCount {

@@ -71,6 +71,8 @@ void LadderKeeper::Step(const Cells& cells, const Config& newest, const std::fun
 
 // Whose word counts for which session, and of which sessions it is another cell's than before.
 void LadderKeeper::FollowOwners(const Cells& before, Sessions& touched) {
+  if (!watch_.Changed(cells_)) return;
+  now_.merged_by = next_.merged_by = nullptr;
   stores_.clear();
   for (const auto& cell : cells_) stores_.push_back(cell.get());
   SessionOwners owners = MergeSessions(stores_);
@@ -91,6 +93,7 @@ void LadderKeeper::FollowConfig(const Config& newest, Sessions& touched) {
   if (newest->topology == now_.config->topology && newest->ladder_rules == now_.config->ladder_rules) {
     // It may have been told meanwhile of a configuration that allowed less.
     if (now_.effective != now_.config) Allow(now_, newest, touched);
+    now_.merged_by = nullptr;
     now_.config = now_.effective = newest;
     next_ = Edition();
     return;
@@ -166,7 +169,9 @@ void LadderKeeper::Take(Edition& edition, const Prefix& prefix) {
 void LadderKeeper::TakeOver(const std::vector<Prefix>& fresh) {
   for (Edition* edition : {&now_, &next_}) {
     if (edition->book == nullptr) continue;
-    edition->merge.Follow(stores_, owners_, edition->config->session_index);
+    if (std::exchange(edition->merged_by, &edition->config->session_index) != &edition->config->session_index) {
+      edition->merge.Follow(stores_, owners_, edition->config->session_index);
+    }
     TakeOver(*edition, fresh);
   }
 }

@@ -71,7 +71,8 @@ class LadderKeeper {
     std::shared_ptr<const Fleet> fleet;
     std::unique_ptr<LadderBook> book;
     RouteMerge merge;
-    std::vector<Prefix> line;  // To be taken over, from `at` on.
+    const ConfiguredSessions* merged_by = nullptr;  // What `merge` follows, with the owners of the moment; null: nothing yet.
+    std::vector<Prefix> line;                       // To be taken over, from `at` on.
     size_t at = 0;
     absl::flat_hash_map<Prefix, size_t> foreign_of;
     size_t foreign = 0;
@@ -81,7 +82,7 @@ class LadderKeeper {
   using Sessions = absl::flat_hash_set<BgpSessionId>;
 
   void FollowConfig(const Config& newest, Sessions& touched);
-  void FollowOwners(const Cells& cells, Sessions& touched);
+  void FollowOwners(const Cells& before, Sessions& touched);
   std::vector<Prefix> TakeChanges(const Cells& before, const Sessions& touched);
   void Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet, std::vector<Prefix> line);
   // Brings what is served with the edition's ladders to what `newest` allows; adds the sessions of which routes may have to go.
@@ -97,6 +98,7 @@ class LadderKeeper {
   const Limits limits_;
   Cells cells_;
   CellStores stores_;
+  SessionWatch watch_;
   SessionOwners owners_;
   Config newest_;
   Edition now_;

@@ -202,11 +202,13 @@ void SteeringServer::RunBuilder() {
   if (stands_in()) LoadBulk();
   sources_.StartRest();
   bool serving = steerer_->Health().ok();
+  absl::Duration began;
   do {
-    builder_->Tick(clock_.Monotonic());
+    began = clock_.Monotonic();
+    builder_->Tick(began);
     ShowCounters();
     if (!stands_in()) ShowHealth(serving);
-  } while (Wait(builder_->busy() ? absl::ZeroDuration() : options_.build_interval));
+  } while (Wait(builder_->busy() ? absl::ZeroDuration() : RestBehindTick(options_.build_interval, clock_.Monotonic() - began)));
 }
 
 // ---- Saving ----

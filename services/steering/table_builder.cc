@@ -34,6 +34,10 @@ bool SameGround(const ConfigViews& a, const ConfigViews& b) {
 
 }  // namespace
 
+absl::Duration RestBehindTick(absl::Duration every, absl::Duration took) {
+  return std::max(every - took, took / 10);
+}
+
 TableBuilder::TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
                            Published<ServingState>& out, GuardWitnesses witnesses)
     : options_(options),
@@ -124,11 +128,12 @@ bool TableBuilder::Guard(absl::Duration now, const Built& current, const std::ve
   if (!news && now - guarded_at_ < options_.guard_every) return false;
   const CellStores cells = Cells();
   if (news) reports_ = MergeReports(cells);
+  if (session_watch_.Changed(cells_)) sessions_ = CountSessions(cells, MergeSessions(cells));
   guarded_ = current;
   guarded_at_ = now;
   const bool changed = guard_.Step({.config = *config_,
                                     .reports = reports_,
-                                    .sessions = CountSessions(cells, MergeSessions(cells)),
+                                    .sessions = sessions_,
                                     .cells = {statuses.begin() + 2, statuses.end()}},  // Behind the configuration and the catalogue.
                                    now);
   return news || changed || (guard_.has_words() && now - fleet_built_at_ >= options_.guard_words_every);

@@ -11,7 +11,7 @@
 // something new, and at least each `guard_every`.
 //
 //   TableBuilder builder({}, sources, signer.get(), metrics, out);
-//   while (!stopping) { builder.Tick(clock.Monotonic()); if (!builder.busy()) Wait(absl::Milliseconds(100)); }
+//   while (!stopping) { builder.Tick(clock.Monotonic()); if (!builder.busy()) Wait(RestBehindTick(every, took)); }
 #ifndef FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
 #define FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
 
@@ -40,6 +40,9 @@
 #include "services/steering/sources.h"
 
 namespace fairlead {
+
+// How long to rest behind a tick, so that they begin `every` apart. However long they take, others get their share of the core: a tenth.
+absl::Duration RestBehindTick(absl::Duration every, absl::Duration took);
 
 struct TableBuilderOptions {
   absl::Duration cells_wait = absl::Seconds(10);
@@ -121,7 +124,9 @@ class TableBuilder {
 
   FleetGuard guard_;
   absl::flat_hash_map<ApplianceId, BoxReport> reports_;  // Merged.
-  Built guarded_;                                        // What `guard_` has seen.
+  SessionWatch session_watch_;
+  absl::flat_hash_map<ApplianceId, SessionCount> sessions_;  // By box.
+  Built guarded_;                                            // What `guard_` has seen.
   absl::Duration guarded_at_ = -absl::InfiniteDuration();
   absl::Duration fleet_built_at_ = -absl::InfiniteDuration();
 

@@ -48,7 +48,7 @@ using FleetEntries = std::vector<ingest::v1::FleetEntry>;
 
 constexpr double kMostByFeed = 0.05;
 constexpr size_t kChangesASecond = 5'000;
-constexpr auto kInterval = std::chrono::milliseconds(100);  // SteeringServer's.
+constexpr absl::Duration kInterval = absl::Milliseconds(100);  // SteeringServer's.
 constexpr auto kBeat = std::chrono::milliseconds(10);
 constexpr size_t kAPiece = 20'000;  // Entries in one change of a feed: what ingestd publishes at a time.
 
@@ -99,7 +99,8 @@ class Steerd {
         longest_ = std::max(longest_.load(), Seconds(SteadyClock::now() - start));
         costliest_ = std::max(costliest_.load(), CpuSeconds() - cpu);
         ticks_ += 1;
-        if (!builder_.busy()) std::this_thread::sleep_for(kInterval);
+        const absl::Duration took = absl::FromChrono(SteadyClock::now() - start);
+        if (!builder_.busy()) std::this_thread::sleep_for(absl::ToChronoNanoseconds(RestBehindTick(kInterval, took)));
         idle_ = !builder_.busy();
       }
     });
