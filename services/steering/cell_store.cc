@@ -20,7 +20,7 @@ namespace {
 namespace iv1 = ingest::v1;
 
 constexpr absl::string_view kRoute = "route/";
-// How many prefixes are written out under one lock.
+// How many prefixes are visited under one lock.
 constexpr size_t kPrefixesAtOnce = 1'000;
 
 // The key is what a removal will name, so it must be the one that the content says.
@@ -84,22 +84,6 @@ absl::StatusOr<ReadRoute> ReadRouteEntry(const std::string& key, const iv1::Admi
   return route;
 }
 
-iv1::FleetEntry RouteEntry(const ReportedRouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes) {
-  iv1::FleetEntry entry;
-  entry.set_key(RouteKeyText(key));
-  iv1::AdmittedRoute& route = *entry.mutable_route();
-  route.set_session(key.session.name());
-  route.set_appliance(appliance.name());
-  route.mutable_prefix()->set_address(key.prefix.address().ToBytes());
-  route.mutable_prefix()->set_length(static_cast<uint32_t>(key.prefix.length()));
-  route.set_path_id(key.path_id);
-  route.set_as_path_length(attributes.as_path_length);
-  route.set_neighbour_as(attributes.neighbour_as);
-  route.set_med(attributes.med);
-  route.set_demoted(attributes.demoted);
-  return entry;
-}
-
 absl::StatusOr<SessionReport> ReadSession(const std::string& key, const iv1::SessionState& state) {
   SessionReport session;
   ASSIGN_OR_RETURN(session.session, BgpSessionId::ParseName(state.session(), "session.session"));
@@ -139,26 +123,31 @@ absl::Status CellStore::Apply(const FeedChange<Entry>& change) {
 
 std::vector<std::string> CellStore::Keys() const {
   std::vector<std::string> keys = raw_.Keys();
-  ForEachRouteEntry([&](const Entry& entry) { keys.push_back(entry.key()); });
+  const std::vector<Prefix> prefixes = RoutedPrefixes();
+  // Under one lock for so many at a time, so that the feed goes on.
+  for (size_t i = 0; i < prefixes.size(); i += kPrefixesAtOnce) {
+    absl::MutexLock lock(&mu_);
+    for (size_t j = i; j < std::min(prefixes.size(), i + kPrefixesAtOnce); ++j) {
+      routes_.ForEachAt(prefixes[j], [&](uint32_t number, uint32_t path_id, const RouteAttributes&) {
+        keys.push_back(RouteKeyText({.session = routes_.speakers()[number].session, .prefix = prefixes[j], .path_id = path_id}));
+      });
+    }
+  }
   return keys;
 }
 
-void CellStore::ForEachRouteEntry(const std::function<void(const Entry&)>& visit) const {
-  const std::vector<Prefix> prefixes = RoutedPrefixes();
-  std::vector<Entry> entries;
-  for (size_t i = 0; i < prefixes.size(); i += kPrefixesAtOnce) {
-    entries.clear();
-    {
-      absl::MutexLock lock(&mu_);
-      for (size_t j = i; j < std::min(prefixes.size(), i + kPrefixesAtOnce); ++j) {
-        routes_.ForEachAt(prefixes[j], [&](uint32_t number, uint32_t path_id, const RouteAttributes& attributes) {
-          const RouteSpeaker& speaker = routes_.speakers()[number];
-          entries.push_back(RouteEntry({speaker.session, prefixes[j], path_id}, speaker.appliance, attributes));
-        });
-      }
-    }
-    for (const Entry& entry : entries) visit(entry);
+void CellStore::RestoreRoutes(const Prefix& prefix, const std::vector<StoredRoute>& routes) {
+  absl::MutexLock lock(&mu_);
+  for (const StoredRoute& route : routes) {
+    const ReportedRouteKey key = {.session = route.speaker.session, .prefix = prefix, .path_id = route.path_id};
+    if (routes_.Put(key, route.speaker.appliance, route.attributes)) ++generations_.routes;
   }
+}
+
+void CellStore::ForgetBulk() {
+  std::vector<Entry> near;
+  for (const auto& entry : HeldNear().entries) near.push_back(*entry);
+  Restore({}, std::move(near));
 }
 
 void CellStore::Index(bool whole, const std::vector<Entry>& entries) {

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <compare>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -86,15 +85,12 @@ class CellStore {
   void Restore(FeedPosition position, std::vector<Entry> entries) {
     static_cast<void>(Apply({.snapshot = true, .base = {}, .position = position, .entries = std::move(entries), .held_entries = 0}));
   }
-  // For the copy on disk: what is small and changes with every report,
+  // What is small and changes with every report: all but holdings and routes.
   HeldFeed<Entry> HeldNear() const { return raw_.HeldOutside({kHoldings}); }
-  // and the bulk, holdings and routes: visit(const Entry&) for each, at least as new as position() was before. Routes with what steering
-  // needs of them. Goes on in steps, between which the feed does.
-  template <typename Visit>
-  void ForEachBulkEntry(Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
-    for (const auto& entry : raw_.HeldWithin({kHoldings}).entries) visit(*entry);
-    ForEachRouteEntry([&](const Entry& entry) { visit(entry); });
-  }
+  // Holdings and routes are gone, and the position with them: for a copy on disk that turns out not to be usable.
+  void ForgetBulk() ABSL_LOCKS_EXCLUDED(mu_);
+  // All but the routes, as they came.
+  FeedStore<Entry>& entries() { return raw_; }
   std::vector<std::string> Keys() const ABSL_LOCKS_EXCLUDED(mu_);
   FeedPosition position() const { return raw_.position(); }
   uint64_t generation() const { return raw_.generation(); }
@@ -147,6 +143,17 @@ class CellStore {
     absl::MutexLock lock(&mu_);
     return routes_.TakeChanges();
   }
+  // Of another: those that aren't on disk yet; at first, all.
+  RouteChanges TakeUnsavedRoutes() ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return routes_.TakeUnsaved();
+  }
+  std::vector<StoredRoute> RoutesAt(const Prefix& prefix) const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    return routes_.RoutesAt(prefix);
+  }
+  // Puts what a copy on disk had.
+  void RestoreRoutes(const Prefix& prefix, const std::vector<StoredRoute>& routes) ABSL_LOCKS_EXCLUDED(mu_);
   // Those with routes of these sessions count as changed. O(routes).
   void TouchRoutesOf(const absl::flat_hash_set<BgpSessionId>& sessions) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
@@ -165,7 +172,6 @@ class CellStore {
  private:
   static constexpr char kHoldings[] = "holdings/";
   void Index(bool whole, const std::vector<Entry>& entries) ABSL_LOCKS_EXCLUDED(mu_);
-  void ForEachRouteEntry(const std::function<void(const Entry&)>& visit) const ABSL_LOCKS_EXCLUDED(mu_);
   void Erase(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Put(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutSession(const std::string& key, SessionReport session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -108,31 +108,46 @@ TEST(CellStore, ReadsReportsAndSaysWhatMustBeRebuilt) {
   EXPECT_THAT(cell.Keys(), ElementsAre("session/s-2"));
 }
 
-TEST(CellStore, WhatIsNearAndTheBulkAreTogetherAllThatItHolds) {
+TEST(CellStore, WhatIsNearTheHoldingsAndTheRoutesAreTogetherAllThatItHolds) {
   FleetGenerations generations;
   CellStore cell(generations);
   Give(cell, {State("oca-1", 1, 9), HoldingsOf("oca-1", 1, {3}), Session("s-1", "oca-1"), Route("s-1", "oca-1", kPrefix)});
   std::vector<Entry> near;
   for (const auto& entry : cell.HeldNear().entries) near.push_back(*entry);
-  std::vector<Entry> bulk;
-  cell.ForEachBulkEntry([&](const Entry& entry) { bulk.push_back(entry); });
-  const auto keys = [](const std::vector<Entry>& entries) {
-    std::vector<std::string> of;
-    for (const Entry& entry : entries) of.push_back(entry.key());
-    return of;
-  };
-  EXPECT_THAT(keys(near), ElementsAre("session/s-1", "state/oca-1"));
-  EXPECT_THAT(keys(bulk), ElementsAre("holdings/oca-1", ::testing::StartsWith("route/s-1/")));
+  ASSERT_THAT(near, SizeIs(2));
+  EXPECT_EQ(near[0].key(), "session/s-1");
+  EXPECT_EQ(near[1].key(), "state/oca-1");
+  const Prefix prefix = Prefix::Parse("192.0.2.0/24").value();
+  const std::vector<StoredRoute> routes = cell.RoutesAt(prefix);
+  ASSERT_THAT(routes, SizeIs(1));
 
   CellStore restored(generations);
   restored.Restore({}, near);
-  Give(restored, bulk);
+  Give(restored, {*cell.entries().Find("holdings/oca-1")});
+  restored.RestoreRoutes(prefix, routes);
   EXPECT_EQ(restored.Keys(), cell.Keys());
   EXPECT_EQ(restored.unreadable(), 0u);
-  std::vector<Entry> again;
-  restored.ForEachBulkEntry([&](const Entry& entry) { again.push_back(entry); });
-  ASSERT_THAT(again, SizeIs(bulk.size()));
-  for (size_t i = 0; i < bulk.size(); ++i) EXPECT_EQ(again[i].SerializeAsString(), bulk[i].SerializeAsString()) << bulk[i].key();
+  EXPECT_EQ(restored.RoutesAt(prefix)[0].attributes, routes[0].attributes);
+  EXPECT_EQ(restored.RoutesAt(prefix)[0].speaker, routes[0].speaker);
+
+  restored.ForgetBulk();
+  EXPECT_THAT(restored.Keys(), ElementsAre("session/s-1", "state/oca-1"));
+}
+
+TEST(CellStore, WhatIsUnsavedIsAllAtFirstAndThenWhatChanged) {
+  FleetGenerations generations;
+  CellStore cell(generations);
+  Give(cell, {HoldingsOf("oca-1", 1, {3}), Route("s-1", "oca-1", kPrefix)});
+  EXPECT_TRUE(cell.TakeUnsavedRoutes().all);
+  EXPECT_TRUE(cell.entries().TakeChanges().all);
+  EXPECT_THAT(cell.TakeUnsavedRoutes().prefixes, IsEmpty());
+  EXPECT_THAT(cell.entries().TakeChanges().keys, IsEmpty());
+  // To look at a session's routes again changes nothing on disk.
+  cell.TouchRoutesOf({BgpSessionId("s-1")});
+  EXPECT_THAT(cell.TakeUnsavedRoutes().prefixes, IsEmpty());
+  Give(cell, {Session("s-2", "oca-1")}, true);
+  EXPECT_THAT(cell.TakeUnsavedRoutes().prefixes, ElementsAre(Prefix::Parse("192.0.2.0/24").value()));
+  EXPECT_THAT(cell.entries().TakeChanges().keys, ::testing::UnorderedElementsAre("holdings/oca-1", "session/s-2"));
 }
 
 TEST(CellStore, AnUnreadableEntryIsLeftOutAndTakesItsOlderSelfWithIt) {

@@ -18,6 +18,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
@@ -32,16 +33,29 @@ struct HeldFeed {
   std::vector<std::shared_ptr<const Entry>> entries;  // In the order of their keys.
 };
 
+// Keys whose entries may be others than before.
+struct KeyChanges {
+  bool all = false;  // Too many to remember one by one: any may, also one that is gone.
+  std::vector<std::string> keys;
+};
+
 template <typename Entry>
 class FeedStore {
  public:
+  // As many changed keys are remembered one by one.
+  static constexpr size_t kMostChanges = size_t{1} << 20;
+
   // Only entries with keep(const Entry&) are held, if it is given.
   template <typename Keep>
   absl::Status Apply(const FeedChange<Entry>& change, Keep&& keep) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    if (change.snapshot) entries_.clear();
+    if (change.snapshot) {
+      for (const auto& [key, entry] : entries_) Note(key);
+      entries_.clear();
+    }
     for (const Entry& entry : change.entries) {
       if (!keep(entry)) continue;
+      Note(entry.key());
       if (IsRemoval(entry)) {
         entries_.erase(entry.key());
       } else {
@@ -69,16 +83,7 @@ class FeedStore {
     for (const auto& [key, entry] : entries_) held.entries.push_back(entry);
     return held;
   }
-  // The entries whose keys begin with one of `prefixes`, or those whose keys begin with none of them; the others aren't walked over.
-  HeldFeed<Entry> HeldWithin(const std::vector<std::string>& prefixes) const ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
-    HeldFeed<Entry> held{.position = position_, .entries = {}};
-    for (const std::string& prefix : prefixes) {
-      const auto end = Behind(prefix);
-      for (auto at = entries_.lower_bound(prefix); at != end; ++at) held.entries.push_back(at->second);
-    }
-    return held;
-  }
+  // Those whose keys begin with none of `prefixes`; the others aren't walked over.
   HeldFeed<Entry> HeldOutside(const std::vector<std::string>& prefixes) const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     HeldFeed<Entry> held{.position = position_, .entries = {}};
@@ -91,6 +96,19 @@ class FeedStore {
       }
     }
     return held;
+  }
+  // Null: not held.
+  std::shared_ptr<const Entry> Find(const std::string& key) const ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    const auto at = entries_.find(key);
+    return at == entries_.end() ? nullptr : at->second;
+  }
+  // Of one reader: what has changed since it took it last; at first, all. Costs nothing before the first time.
+  KeyChanges TakeChanges() ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    KeyChanges changes = {.all = std::exchange(all_changed_, false), .keys = {changed_.begin(), changed_.end()}};
+    changed_ = {};
+    return changes;
   }
   std::vector<std::string> Keys() const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
@@ -112,6 +130,12 @@ class FeedStore {
  private:
   // The first entry behind those whose keys begin with `prefix`, which ends in a letter or '/'.
   using Entries = absl::btree_map<std::string, std::shared_ptr<const Entry>>;
+  void Note(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (all_changed_) return;
+    changed_.insert(key);
+    all_changed_ = changed_.size() > kMostChanges;
+    if (all_changed_) changed_ = {};
+  }
   typename Entries::const_iterator Behind(std::string prefix) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     ++prefix.back();
     return entries_.lower_bound(prefix);
@@ -121,6 +145,8 @@ class FeedStore {
   Entries entries_ ABSL_GUARDED_BY(mu_);
   FeedPosition position_ ABSL_GUARDED_BY(mu_);
   uint64_t generation_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::flat_hash_set<std::string> changed_ ABSL_GUARDED_BY(mu_);
+  bool all_changed_ ABSL_GUARDED_BY(mu_) = true;
 };
 
 }  // namespace fairlead

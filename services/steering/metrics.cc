@@ -81,6 +81,7 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
       snapshots_written(m.Counter("fairlead_steering_snapshots_written_total", "Last-known-good copies written")),
       snapshot_failures(m.Counter("fairlead_steering_snapshot_failures_total", "Copies that could not be written or read")),
       snapshot_bytes(m.Gauge("fairlead_steering_snapshot_bytes", "Size of the entries in the last copy")),
+      feeds_bytes(m.Gauge("fairlead_steering_feeds_bytes", "Size on disk of the copy of the feeds' bulk: base and log")),
       table_files_written(m.Counter("fairlead_steering_table_files_written_total", "Tables written to disk, to be served from at a start")),
       table_file_failures(m.Counter("fairlead_steering_table_file_failures_total", "Tables on disk that could not be written or read")),
       table_file_bytes(m.Gauge("fairlead_steering_table_file_bytes", "Size of the last table written")),

@@ -76,6 +76,7 @@ struct SteeringMetrics {
   prometheus::Counter& snapshots_written;
   prometheus::Counter& snapshot_failures;
   prometheus::Gauge& snapshot_bytes;
+  prometheus::Gauge& feeds_bytes;
   prometheus::Counter& table_files_written;
   prometheus::Counter& table_file_failures;
   prometheus::Gauge& table_file_bytes;

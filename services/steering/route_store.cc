@@ -34,12 +34,23 @@ RouteStore::Routes::iterator RouteStore::Find(Routes& routes, const BgpSessionId
                       [&](const Route& route) { return route.path_id == path_id && speakers_[route.speaker].session == session; });
 }
 
+void UnseenPrefixes::Note(const Prefix& prefix) {
+  if (all_) return;
+  prefixes_.insert(prefix);
+  if (prefixes_.size() <= most_) return;
+  all_ = true;
+  prefixes_ = {};
+}
+
+RouteChanges UnseenPrefixes::Take() {
+  RouteChanges changes = {.all = std::exchange(all_, false), .prefixes = {prefixes_.begin(), prefixes_.end()}};
+  prefixes_ = {};
+  return changes;
+}
+
 void RouteStore::Note(const Prefix& prefix) {
-  if (all_changed_) return;
-  changed_.insert(prefix);
-  if (changed_.size() <= most_changes_) return;
-  all_changed_ = true;
-  changed_ = {};
+  changed_.Note(prefix);
+  unsaved_.Note(prefix);
 }
 
 bool RouteStore::Put(const ReportedRouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes) {
@@ -95,15 +106,16 @@ void RouteStore::Touch(const absl::flat_hash_set<BgpSessionId>& sessions) {
   std::vector<bool> meant(speakers_.size());
   for (uint32_t speaker = 0; speaker < meant.size(); ++speaker) meant[speaker] = sessions.contains(speakers_[speaker].session);
   for (const auto& [prefix, routes] : routes_) {
-    if (std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return meant[route.speaker]; })) Note(prefix);
+    if (std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return meant[route.speaker]; })) changed_.Note(prefix);
   }
 }
 
-RouteChanges RouteStore::TakeChanges() {
-  RouteChanges changes = {.all = all_changed_, .prefixes = {changed_.begin(), changed_.end()}};
-  changed_ = {};
-  all_changed_ = false;
-  return changes;
+std::vector<StoredRoute> RouteStore::RoutesAt(const Prefix& prefix) const {
+  std::vector<StoredRoute> routes;
+  ForEachAt(prefix, [&](uint32_t speaker, uint32_t path_id, const RouteAttributes& attributes) {
+    routes.push_back({.speaker = speakers_[speaker], .path_id = path_id, .attributes = attributes});
+  });
+  return routes;
 }
 
 std::vector<Prefix> RouteStore::Prefixes() const {

@@ -61,10 +61,31 @@ struct RouteSpeaker {
   }
 };
 
+// A route with who says it.
+struct StoredRoute {
+  RouteSpeaker speaker;
+  uint32_t path_id = 0;
+  RouteAttributes attributes;
+};
+
 // The prefixes whose routes may be others than before.
 struct RouteChanges {
-  bool all = false;  // More than RouteStore::kMostChanges: any prefix may, also one that has no routes any more.
+  bool all = false;  // Too many to remember one by one: any prefix may, also one that has no routes any more.
   std::vector<Prefix> prefixes;
+};
+
+// What one reader hasn't seen yet.
+class UnseenPrefixes {
+ public:
+  // All of them are unseen at first, if so.
+  UnseenPrefixes(size_t most, bool all) : most_(most), all_(all) {}
+  void Note(const Prefix& prefix);
+  RouteChanges Take();
+
+ private:
+  const size_t most_;
+  bool all_;
+  absl::flat_hash_set<Prefix> prefixes_;
 };
 
 // Values by number, each held once and as long as somebody has it.
@@ -116,7 +137,7 @@ class RouteStore {
   // As many changed prefixes are remembered one by one: 32 MB.
   static constexpr size_t kMostChanges = size_t{1} << 20;
 
-  explicit RouteStore(size_t most_changes = kMostChanges) : most_changes_(most_changes) {}
+  explicit RouteStore(size_t most_changes = kMostChanges) : changed_(most_changes, false), unsaved_(most_changes, true) {}
 
   // A route in place of the one with this key. False if it was there, the same.
   bool Put(const ReportedRouteKey& key, const ApplianceId& appliance, const RouteAttributes& attributes);
@@ -125,7 +146,9 @@ class RouteStore {
   void Clear();
   // Counts all prefixes as changed of which one of these has routes. O(routes).
   void Touch(const absl::flat_hash_set<BgpSessionId>& sessions);
-  RouteChanges TakeChanges();
+  // For whoever makes ladders, and for whoever keeps a copy on disk, of which nothing is saved at first.
+  RouteChanges TakeChanges() { return changed_.Take(); }
+  RouteChanges TakeUnsaved() { return unsaved_.Take(); }
 
   // visit(speaker number, path id, const RouteAttributes&), in no order.
   template <typename Visit>
@@ -134,6 +157,7 @@ class RouteStore {
     if (at == routes_.end()) return;
     for (const Route& route : at->second) visit(route.speaker, route.path_id, attributes_[route.attributes]);
   }
+  std::vector<StoredRoute> RoutesAt(const Prefix& prefix) const;
   std::vector<Prefix> Prefixes() const;
   const Interned<RouteSpeaker>& speakers() const { return speakers_; }
   size_t size() const { return size_; }
@@ -150,13 +174,12 @@ class RouteStore {
   Routes::iterator Find(Routes& routes, const BgpSessionId& session, uint32_t path_id) const;
   void Note(const Prefix& prefix);
 
-  const size_t most_changes_;
   absl::flat_hash_map<Prefix, Routes> routes_;
   Interned<RouteSpeaker> speakers_;
   Interned<RouteAttributes> attributes_;
   size_t size_ = 0;
-  absl::flat_hash_set<Prefix> changed_;
-  bool all_changed_ = false;
+  UnseenPrefixes changed_;
+  UnseenPrefixes unsaved_;
 };
 
 }  // namespace fairlead

@@ -73,7 +73,10 @@ absl::Status SteeringServer::Init() {
                                                                               .forwarded_header = options_.forwarded_header,
                                                                               .proxy_hops = options_.proxy_hops,
                                                                               .address_setters = options_.address_setters}));
-  if (!options_.state_dir.empty()) RETURN_IF_ERROR(EnsureFolder("state_dir", options_.state_dir));
+  if (!options_.state_dir.empty()) {
+    RETURN_IF_ERROR(EnsureFolder("state_dir", options_.state_dir));
+    feeds_ = std::make_unique<FeedCheckpoint>(options_.state_dir, sources_, clock_);
+  }
   RETURN_IF_ERROR(OpenKeys());
   // So that what came from disk is served from the first request on.
   if (!options_.snapshot.empty()) {
@@ -134,7 +137,7 @@ absl::Status SteeringServer::Init() {
   builder_thread_ = std::thread([this] { RunBuilder(); });
   if (!options_.state_dir.empty()) {
     saver_thread_ = std::thread([this] { RunSaver(); });
-    bulk_saver_thread_ = std::thread([this] { RunBulkSaver(); });
+    table_saver_thread_ = std::thread([this] { RunTableSaver(); });
   }
   return absl::OkStatus();
 }
@@ -187,8 +190,9 @@ void SteeringServer::Shutdown(absl::Duration grace) {
   if (grpc_ != nullptr) grpc_->Shutdown();
   if (builder_thread_.joinable()) builder_thread_.join();  // It may join the stand-in's.
   if (stand_in_thread_.joinable()) stand_in_thread_.join();
+  if (feeds_ != nullptr) feeds_->Stop();
   if (saver_thread_.joinable()) saver_thread_.join();
-  if (bulk_saver_thread_.joinable()) bulk_saver_thread_.join();
+  if (table_saver_thread_.joinable()) table_saver_thread_.join();
   if (signer_thread_.joinable()) signer_thread_.join();
   if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
 }

@@ -10,6 +10,7 @@
 #ifndef FAIRLEAD_SERVICES_STEERING_SERVER_H_
 #define FAIRLEAD_SERVICES_STEERING_SERVER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -35,6 +36,7 @@
 #include "services/steering/client_failures.h"
 #include "services/steering/content_steering.h"
 #include "services/steering/data_ports.h"
+#include "services/steering/feed_checkpoint.h"
 #include "services/steering/metrics.h"
 #include "services/steering/overload_gate.h"
 #include "services/steering/service.h"
@@ -68,8 +70,8 @@ struct SteeringServerOptions {
   absl::Duration table_save_interval = absl::Minutes(3);
   // A table that is sharply smaller than the one on disk takes its place there, or a stand-in's, only after this time.
   absl::Duration table_hold = absl::Hours(1);
-  // A copy of the feeds' bulk that is smaller than this is written each save_interval, and read before the first answer. A larger one is
-  // written each table_save_interval, and read, and the table built from it, while the table on disk serves.
+  // A copy of the feeds' bulk that is smaller than this is read before the first answer; a larger one, and the table built from it, while
+  // the table on disk serves.
   uint64_t stand_in_from_bytes = uint64_t{64} << 20;
   TableBuilderOptions builder = {};
   DataPortsOptions data_ports = {};
@@ -95,7 +97,7 @@ class SteeringServer {
   // What requests are answered from now.
   std::shared_ptr<const ServingState> state() const { return serving_.Get(); }
   // Writes the copies on disk of what changed since the last ones. Does nothing without state_dir.
-  absl::Status SaveNow() ABSL_LOCKS_EXCLUDED(save_mu_, save_bulk_mu_);
+  absl::Status SaveNow() ABSL_LOCKS_EXCLUDED(save_mu_, save_feeds_mu_, save_table_mu_);
   // Whether the table on disk is what is served from.
   bool stands_in() const ABSL_LOCKS_EXCLUDED(stop_mu_);
   // Ends running calls within `grace`, saves, stops. A second call does nothing.
@@ -106,24 +108,21 @@ class SteeringServer {
   absl::Status Init();
   absl::Status OpenKeys();
   void LoadNear();
-  void LoadBulk() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
+  void LoadBulk() ABSL_LOCKS_EXCLUDED(save_feeds_mu_);
   // The table on disk, if it is worth serving from.
-  void LoadStandIn() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
+  void LoadStandIn() ABSL_LOCKS_EXCLUDED(save_table_mu_);
   absl::Status StartFromFileAlone();
   absl::Status SaveNear() ABSL_LOCKS_EXCLUDED(save_mu_);
-  // The feeds' bulk, and the table made of it.
-  absl::Status SaveBulk() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
-  // The feeds' bulk while it is small enough to be written as often as the rest.
-  absl::Status SaveSmallFeeds() ABSL_LOCKS_EXCLUDED(save_bulk_mu_);
-  absl::Status SaveFeeds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_bulk_mu_);
-  absl::Status SaveTable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(save_bulk_mu_);
+  // What changed of the feeds' bulk.
+  absl::Status SaveFeeds() ABSL_LOCKS_EXCLUDED(save_feeds_mu_);
+  absl::Status SaveTable() ABSL_LOCKS_EXCLUDED(save_table_mu_);
   // Whether a table may take the place of a larger one; says so once if it may not.
   bool MayReplace(const ImageCounts& held, const ImageCounts& offered, std::optional<absl::Duration>& held_since);
   std::optional<TableBuilder::TakenOver> TakeOver(const SteeringTable& table) ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunBuilder() ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunStandIn() ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunSaver() ABSL_LOCKS_EXCLUDED(stop_mu_);
-  void RunBulkSaver() ABSL_LOCKS_EXCLUDED(stop_mu_);
+  void RunTableSaver() ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunSigner() ABSL_LOCKS_EXCLUDED(stop_mu_);
   // False once the server stops.
   bool Wait(absl::Duration time) ABSL_LOCKS_EXCLUDED(stop_mu_);
@@ -151,15 +150,15 @@ class SteeringServer {
   std::thread builder_thread_;
   std::thread stand_in_thread_;
   std::thread saver_thread_;
-  std::thread bulk_saver_thread_;
+  std::thread table_saver_thread_;
   std::thread signer_thread_;
   absl::Mutex save_mu_;
   uint64_t saved_generation_ ABSL_GUARDED_BY(save_mu_) = 0;
   std::shared_ptr<const std::vector<ApplianceId>> saved_gone_ ABSL_GUARDED_BY(save_mu_);
-  absl::Mutex save_bulk_mu_;
-  bool bulk_loaded_ ABSL_GUARDED_BY(save_bulk_mu_) = false;  // Before that, what is on disk is more than what is here.
-  uint64_t saved_bulk_ ABSL_GUARDED_BY(save_bulk_mu_) = 0;
-  uint64_t bulk_bytes_ ABSL_GUARDED_BY(save_bulk_mu_) = 0;  // When it was last written.
+  absl::Mutex save_feeds_mu_;
+  std::unique_ptr<FeedCheckpoint> feeds_ ABSL_PT_GUARDED_BY(save_feeds_mu_);  // Null: nothing is kept.
+  std::atomic<bool> bulk_loaded_ = false;                                     // Before that, what is on disk is more than what is here.
+  absl::Mutex save_table_mu_;
   // What the table file was written of by this run. Not kept alive by that.
   struct SavedTable {
     std::weak_ptr<const LadderTable> ladders;
@@ -169,9 +168,9 @@ class SteeringServer {
       return ladders.lock() == table.ladders && holdings.lock() == table.holdings && catalogue.lock() == table.catalogue;
     }
   };
-  SavedTable saved_table_ ABSL_GUARDED_BY(save_bulk_mu_);
-  std::optional<ImageCounts> on_disk_ ABSL_GUARDED_BY(save_bulk_mu_);  // Of the table file.
-  std::optional<absl::Duration> save_held_since_ ABSL_GUARDED_BY(save_bulk_mu_);
+  SavedTable saved_table_ ABSL_GUARDED_BY(save_table_mu_);
+  std::optional<ImageCounts> on_disk_ ABSL_GUARDED_BY(save_table_mu_);  // Of the table file.
+  std::optional<absl::Duration> save_held_since_ ABSL_GUARDED_BY(save_table_mu_);
   std::optional<absl::Duration> take_over_held_since_;  // The builder's thread.
   mutable absl::Mutex stop_mu_;
   bool stopping_ ABSL_GUARDED_BY(stop_mu_) = false;

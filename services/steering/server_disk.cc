@@ -89,34 +89,31 @@ void SteeringServer::LoadNear() {
 }
 
 void SteeringServer::LoadBulk() {
-  if (options_.state_dir.empty()) return;
-  const LoadedSnapshot loaded = LoadSnapshot(options_.state_dir, kBulkFile);
-  for (const absl::Status& refused : loaded.refused) {
-    metrics_.snapshot_failures.Increment();
-    LogError("copy of the feeds on disk refused", {{"why", refused}});
-  }
-  if (loaded.sections.has_value()) {
-    const absl::Status restored = sources_.RestoreBulk(*loaded.sections);
-    if (restored.ok()) {
-      LogInfo("feeds read from disk", {{"file", loaded.file}, {"sources", loaded.sections->size()}});
-    } else {
-      metrics_.snapshot_failures.Increment();
-      LogError("copy of the feeds on disk refused", {{"file", loaded.file}, {"why", restored}});
-    }
-  }
-  absl::MutexLock lock(&save_bulk_mu_);
+  if (feeds_ == nullptr) return;
+  absl::MutexLock lock(&save_feeds_mu_);
+  const absl::StatusOr<FeedCheckpoint::Restored> restored = feeds_->Restore();
   bulk_loaded_ = true;
-  saved_bulk_ = sources_.bulk_generation();
+  if (!restored.ok()) {
+    metrics_.snapshot_failures.Increment();
+    LogError("copy of the feeds on disk refused", {{"why", restored.status()}});
+    return;
+  }
+  for (const absl::Status& fault : restored->faults) {
+    metrics_.snapshot_failures.Increment();
+    LogError("copy of the feeds on disk was damaged", {{"why", fault}});
+  }
+  metrics_.feeds_bytes.Set(static_cast<double>(feeds_->bytes()));
+  LogInfo("feeds read from disk", {{"entries", restored->entries}, {"prefixes", restored->prefixes}});
 }
 
 void SteeringServer::LoadStandIn() {
   if (options_.state_dir.empty() || SizeOnDisk(options_.state_dir, kTableFile) == 0) return;
   {
-    absl::MutexLock lock(&save_bulk_mu_);
+    absl::MutexLock lock(&save_table_mu_);
     on_disk_ = CountsOnDisk(options_.state_dir);
   }
   // Without a copy of the feeds the table is all there is.
-  const uint64_t bulk = SizeOnDisk(options_.state_dir, kBulkFile);
+  const uint64_t bulk = FeedCheckpoint::BytesOnDisk(options_.state_dir);
   if (bulk > 0 && bulk < options_.stand_in_from_bytes) return;
   LoadedTable loaded = LoadTable(options_.state_dir);
   for (const absl::Status& refused : loaded.refused) {
@@ -128,7 +125,7 @@ void SteeringServer::LoadStandIn() {
           {{"file", loaded.file->path}, {"saved", absl::FormatTime(loaded.file->extras.saved_at)}});
   stand_in_ = std::make_unique<StandIn>(StandIn::Options{.rescan_keys_every = options_.builder.rescan_keys_every}, *std::move(loaded.file),
                                         &sources_, signer_.get(), metrics_, clock_, serving_);
-  absl::MutexLock lock(&save_bulk_mu_);
+  absl::MutexLock lock(&save_table_mu_);
   on_disk_ = stand_in_->counts();  // Which may be the one before.
 }
 
@@ -216,19 +213,20 @@ void SteeringServer::RunBuilder() {
 void SteeringServer::RunSaver() {
   while (Wait(options_.save_interval)) {
     if (const absl::Status saved = SaveNear(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
-    if (const absl::Status saved = SaveSmallFeeds(); !saved.ok()) LogError("feeds on disk not written", {{"why", saved}});
+    if (const absl::Status saved = SaveFeeds(); !saved.ok()) LogError("feeds on disk not written", {{"why", saved}});
   }
 }
 
-void SteeringServer::RunBulkSaver() {
+void SteeringServer::RunTableSaver() {
   while (Wait(options_.table_save_interval)) {
-    if (const absl::Status saved = SaveBulk(); !saved.ok()) LogError("feeds and table on disk not written", {{"why", saved}});
+    if (const absl::Status saved = SaveTable(); !saved.ok()) LogError("table on disk not written", {{"why", saved}});
   }
 }
 
 absl::Status SteeringServer::SaveNow() {
   absl::Status saved = SaveNear();
-  saved.Update(SaveBulk());
+  saved.Update(SaveFeeds());
+  saved.Update(SaveTable());
   return saved;
 }
 
@@ -254,37 +252,19 @@ absl::Status SteeringServer::SaveNear() {
   return absl::OkStatus();
 }
 
-absl::Status SteeringServer::SaveBulk() {
-  if (options_.state_dir.empty()) return absl::OkStatus();
-  absl::MutexLock lock(&save_bulk_mu_);
-  absl::Status saved = SaveFeeds();
-  saved.Update(SaveTable());
-  return saved;
-}
-
-absl::Status SteeringServer::SaveSmallFeeds() {
-  // While a large table is written, what must be fresh doesn't wait for it.
-  if (!save_bulk_mu_.TryLock()) return absl::OkStatus();
-  const absl::Status saved = bulk_bytes_ < options_.stand_in_from_bytes ? SaveFeeds() : absl::OkStatus();
-  save_bulk_mu_.Unlock();
-  return saved;
-}
-
 absl::Status SteeringServer::SaveFeeds() {
-  const uint64_t generation = sources_.bulk_generation();
-  if (!bulk_loaded_ || generation == saved_bulk_) return absl::OkStatus();
-  const std::vector<SnapshotSection> sections = sources_.SaveBulk();
-  if (sections.empty()) return absl::OkStatus();
-  if (const absl::Status written = WriteSnapshot(options_.state_dir, sections, kBulkFile); !written.ok()) {
-    metrics_.snapshot_failures.Increment();
-    return written;
-  }
-  saved_bulk_ = generation;
-  bulk_bytes_ = BytesOf(sections);
-  return absl::OkStatus();
+  if (feeds_ == nullptr || !bulk_loaded_) return absl::OkStatus();
+  absl::MutexLock lock(&save_feeds_mu_);
+  absl::Status saved = feeds_->Save();
+  if (absl::IsResourceExhausted(saved)) saved = absl::OkStatus();  // It goes on behind a compaction, as it should.
+  if (!saved.ok()) metrics_.snapshot_failures.Increment();
+  metrics_.feeds_bytes.Set(static_cast<double>(feeds_->bytes()));
+  return saved;
 }
 
 absl::Status SteeringServer::SaveTable() {
+  if (options_.state_dir.empty()) return absl::OkStatus();
+  absl::MutexLock lock(&save_table_mu_);
   const std::shared_ptr<const ServingState> state = serving_.Get();
   const std::shared_ptr<const SteeringTable> table = state->table;
   if (table == nullptr || !bulk_loaded_ || stands_in()) return absl::OkStatus();

@@ -25,7 +25,11 @@ class ServerTableFileTest : public SteeringServerTest {
  protected:
   std::string TablePath() const { return absl::StrCat(state_dir(), "/", kTableFile); }
   // The table is all there is.
-  void RemoveFeeds() const { std::filesystem::remove(absl::StrCat(state_dir(), "/", kBulkFile)); }
+  void RemoveFeeds() const {
+    for (const auto& file : std::filesystem::directory_iterator(state_dir())) {
+      if (absl::StartsWith(file.path().filename().string(), "feeds.")) std::filesystem::remove(file.path());
+    }
+  }
   SteeringServerOptions StandInOptions() const {
     SteeringServerOptions options = Options();
     options.stand_in_from_bytes = 0;

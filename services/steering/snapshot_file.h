@@ -1,6 +1,5 @@
-// The last-known-good copies of the feeds on disk, from which a steerd serves when everything else is dead. Two of one shape: one of what
-// is small and must be fresh (configuration, the state of boxes and sessions, whom the guard believes gone), and one of the bulk
-// (catalogue, routes, holdings), which is written seldom.
+// The last-known-good copy on disk of what is small and must be fresh of the feeds (configuration, the state of boxes and sessions, whom
+// the guard believes gone), from which a steerd serves when everything else is dead. The bulk has files of its own: feed_checkpoint.h.
 //
 // A file: a line of text with the format's name and version, then a section a feed and one of the guard's (a line of text: name,
 // position, when it was saved, how old it was then, count, size, XXH3 checksum; then the entries, each with its length before it), then a
@@ -41,9 +40,6 @@ absl::StatusOr<std::vector<SnapshotSection>> DecodeSnapshot(absl::string_view by
 // The names inside the folder.
 inline constexpr char kSnapshotFile[] = "steering.snapshot";
 inline constexpr char kPreviousSnapshotFile[] = "steering.snapshot.previous";
-
-// Of the bulk.
-inline constexpr char kBulkFile[] = "steering.feeds";
 
 // UNAVAILABLE naming the file and the system's reason.
 absl::Status WriteSnapshot(const std::string& folder, const std::vector<SnapshotSection>& sections, absl::string_view name = kSnapshotFile);

@@ -62,11 +62,11 @@ Sources::~Sources() {
   Stop();
 }
 
-void Sources::NoteRestored(const SnapshotSection& section) {
+void Sources::NoteRestored(const std::string& source, absl::Time saved_at, absl::Duration age) {
   // Wall time, because nothing else is the same in two runs; a clock that was set back makes it no younger than it was.
-  const absl::Duration since = std::max(absl::ZeroDuration(), clock_.Now() - section.saved_at);
+  const absl::Duration since = std::max(absl::ZeroDuration(), clock_.Now() - saved_at);
   absl::MutexLock lock(&restored_mu_);
-  restored_at_[section.name] = clock_.Monotonic() - since - section.age;
+  restored_at_[source] = clock_.Monotonic() - since - age;
 }
 
 absl::Status Sources::RestoreNear(const std::vector<SnapshotSection>& sections) {
@@ -82,7 +82,7 @@ absl::Status Sources::RestoreNear(const std::vector<SnapshotSection>& sections) 
       ASSIGN_OR_RETURN(cells[id], ParseEntries<iv1::FleetEntry>(section));
     }
   }
-  for (const SnapshotSection& section : sections) NoteRestored(section);
+  for (const SnapshotSection& section : sections) NoteRestored(section.name, section.saved_at, section.age);
   if (!position.nothing()) config_.Restore(position, std::move(config));
   absl::MutexLock lock(&mu_);
   for (auto& [id, entries] : cells) {
@@ -93,35 +93,17 @@ absl::Status Sources::RestoreNear(const std::vector<SnapshotSection>& sections) 
   return absl::OkStatus();
 }
 
-absl::Status Sources::RestoreBulk(const std::vector<SnapshotSection>& sections) {
-  std::vector<cv1::CatalogEntry> catalog;
-  std::map<CellId, FeedChange<iv1::FleetEntry>> cells;
-  for (const SnapshotSection& section : sections) {
-    if (section.name == kCatalog) {
-      ASSIGN_OR_RETURN(catalog, ParseEntries<cv1::CatalogEntry>(section));
-    } else {
-      ASSIGN_OR_RETURN(const CellId id, CellOf(section));
-      FeedChange<iv1::FleetEntry>& change = cells[id];
-      change.position = section.position;
-      ASSIGN_OR_RETURN(change.entries, ParseEntries<iv1::FleetEntry>(section));
-    }
-  }
-  for (const SnapshotSection& section : sections) {
-    if (section.name == kCatalog) {
-      NoteRestored(section);
-      catalog_.Restore(section.position, std::move(catalog));
-    }
-  }
+std::shared_ptr<CellStore> Sources::RestoredCell(const CellId& cell) {
   absl::MutexLock lock(&mu_);
-  for (const auto& [id, change] : cells) {
-    CellFeed& cell = cells_[id];
-    if (cell.store == nullptr) cell.store = std::make_shared<CellStore>(fleet_);
-    RETURN_IF_ERROR(cell.store->Apply(change));
-  }
-  for (const SnapshotSection& section : sections) {
-    if (section.name != kCatalog) NoteRestored(section);
-  }
-  return absl::OkStatus();
+  std::shared_ptr<CellStore>& store = cells_[cell].store;
+  if (store == nullptr) store = std::make_shared<CellStore>(fleet_);
+  return store;
+}
+
+void Sources::ForgetBulk() {
+  catalog_.Restore({}, {});
+  absl::MutexLock lock(&mu_);
+  for (auto& [id, cell] : cells_) cell.store->ForgetBulk();
 }
 
 template <typename Request, typename Response>
@@ -297,19 +279,6 @@ std::vector<SnapshotSection> Sources::SaveNear() const {
   };
   add(StatusOfConfig(), config_.Held());
   for (const auto& [status, store] : CellsWithStatus()) add(status, store->HeldNear());
-  return sections;
-}
-
-std::vector<SnapshotSection> Sources::SaveBulk() const {
-  std::vector<SnapshotSection> sections;
-  const HeldFeed<cv1::CatalogEntry> catalog = catalog_.Held();
-  if (!catalog.position.nothing()) sections.push_back(ToSection(StatusOfCatalog(), catalog, clock_));
-  for (const auto& [status, store] : CellsWithStatus()) {
-    const FeedPosition position = store->position();  // Before the entries, which may be newer.
-    if (position.nothing()) continue;
-    SnapshotSection& section = sections.emplace_back(MakeSection(status, position, clock_));
-    store->ForEachBulkEntry([&section](const iv1::FleetEntry& entry) { section.entries.push_back(entry.SerializeAsString()); });
-  }
   return sections;
 }
 

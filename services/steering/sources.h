@@ -1,10 +1,10 @@
 // The feeds that a steerd follows: the configuration, the catalogue, and one fleet feed a cell, whose list comes from the configuration.
 //
-// StartConfig and Stop from one thread; RestoreBulk, StartRest and FollowCells from the table builder's; everything else from any thread.
+// StartConfig and Stop from one thread; StartRest and FollowCells from the table builder's; everything else from any thread.
 // Nothing here waits for a source: what is held, from a source or from disk, stays in force.
 //
 //   Sources sources({.registry = "127.0.0.1:7001", .fill = "127.0.0.1:7003"}, clock);
-//   sources.RestoreNear(*near.sections); sources.RestoreBulk(*bulk.sections);   // What the last run held.
+//   sources.RestoreNear(*near.sections);   // What the last run held; the bulk by feed_checkpoint.h.
 //   sources.StartConfig(); sources.StartRest();
 #ifndef FAIRLEAD_SERVICES_STEERING_SOURCES_H_
 #define FAIRLEAD_SERVICES_STEERING_SOURCES_H_
@@ -65,9 +65,13 @@ class Sources {
   // Before StartConfig, if at all: what SaveNear gave. A cell is then known, but holds nothing as far as its feed goes. DATA_LOSS, with
   // nothing taken over, if an entry can't be read.
   absl::Status RestoreNear(const std::vector<SnapshotSection>& sections) ABSL_LOCKS_EXCLUDED(mu_);
-  // Before StartRest and the first FollowCells, if at all: what SaveBulk gave, added to that. Feeds go on from where the bulk stood, which
-  // brings what is newer of the rest once more.
-  absl::Status RestoreBulk(const std::vector<SnapshotSection>& sections) ABSL_LOCKS_EXCLUDED(mu_);
+  // Before StartRest and the first FollowCells, if at all: the store of a cell that a copy on disk knows. Feeds go on from where that
+  // stood, which brings what is newer of the rest once more.
+  std::shared_ptr<CellStore> RestoredCell(const CellId& cell) ABSL_LOCKS_EXCLUDED(mu_);
+  // When the copy of a source was saved, and how long ago it had then been confirmed.
+  void NoteRestored(const std::string& source, absl::Time saved_at, absl::Duration age) ABSL_LOCKS_EXCLUDED(restored_mu_);
+  // What came of the bulk is gone again.
+  void ForgetBulk() ABSL_LOCKS_EXCLUDED(mu_);
   // `queue`: see FeedClientOptions; the clients run until Stop. Cells that are followed already start too.
   void StartConfig(grpc::CompletionQueue* queue = nullptr) ABSL_LOCKS_EXCLUDED(mu_);
   // The catalogue. After StartConfig.
@@ -81,6 +85,7 @@ class Sources {
 
   const FeedStore<registry::v1::ConfigEntry>& config() const { return config_; }
   const FeedStore<content::v1::CatalogEntry>& catalog() const { return catalog_; }
+  FeedStore<content::v1::CatalogEntry>& catalog() { return catalog_; }
   const FleetGenerations& fleet() const { return fleet_; }
   // In the order of their ids. They stay usable when a cell is let go of.
   std::vector<std::shared_ptr<CellStore>> cells() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -89,12 +94,11 @@ class Sources {
   std::vector<SourceStatus> Statuses() const ABSL_LOCKS_EXCLUDED(mu_);
   // Grows with every change of any source.
   uint64_t generation() const ABSL_LOCKS_EXCLUDED(mu_);
-  // Grows with every change of what SaveBulk gives.
-  uint64_t bulk_generation() const { return catalog_.generation() + fleet_.routes + fleet_.holdings; }
-  // What is held, for the disk: what is small and must be fresh (configuration, states, sessions), and the bulk (catalogue, routes,
-  // holdings). Sources that never held anything are left out.
+  // What is held of what is small and must be fresh, for the disk: configuration, states, sessions. Sources that never held anything are
+  // left out.
   std::vector<SnapshotSection> SaveNear() const ABSL_LOCKS_EXCLUDED(mu_);
-  std::vector<SnapshotSection> SaveBulk() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Each cell with its status, in the order of their ids.
+  std::vector<std::pair<SourceStatus, std::shared_ptr<CellStore>>> CellsWithStatus() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   using ConfigClient = FeedClient<registry::v1::WatchConfigRequest, registry::v1::WatchConfigResponse>;
@@ -112,12 +116,8 @@ class Sources {
   void StartCell(const CellId& id, CellFeed& cell) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   SourceStatus StatusOf(const std::string& name, FeedPosition position, const FeedClientLoop* client) const
       ABSL_LOCKS_EXCLUDED(restored_mu_);
-  // When the copy of `section` was last confirmed by its source.
-  void NoteRestored(const SnapshotSection& section) ABSL_LOCKS_EXCLUDED(restored_mu_);
   SourceStatus StatusOfConfig() const ABSL_LOCKS_EXCLUDED(mu_);
   SourceStatus StatusOfCatalog() const ABSL_LOCKS_EXCLUDED(mu_);
-  // Each cell with its status, in the order of their ids.
-  std::vector<std::pair<SourceStatus, std::shared_ptr<CellStore>>> CellsWithStatus() const ABSL_LOCKS_EXCLUDED(mu_);
 
   const SourcesOptions options_;
   const Clock& clock_;

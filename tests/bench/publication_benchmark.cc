@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -30,6 +31,7 @@
 #include "libs/metrics/metrics.h"
 #include "libs/steering/decider.h"
 #include "services/steering/fake_sources.h"
+#include "services/steering/feed_checkpoint.h"
 #include "services/steering/metrics.h"
 #include "services/steering/serving_state.h"
 #include "services/steering/sources.h"
@@ -160,6 +162,7 @@ class Bench {
     Report(kChanges, "under 5,000 changes/s");
     Lose();
     Rebuild();
+    SaveToDisk();
     rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     Add({"memory: publisher and generator included, peak", static_cast<double>(usage.ru_maxrss) * 1'024 / 1e9, "GB", kNothing,
@@ -461,6 +464,38 @@ class Bench {
     Report(kRebuild, "while all ladders are made anew");
   }
 
+  // What keeps the copy of the feeds close behind: a first step of all there is, and one of five seconds' changes.
+  void SaveToDisk() {
+    WaitIdle();
+    std::string folder = absl::StrCat(std::filesystem::temp_directory_path().string(), "/fairlead-publication-XXXXXX");
+    if (mkdtemp(folder.data()) == nullptr) return;
+    {
+      FeedCheckpoint checkpoint(folder, steerd_->sources(), clock_);
+      // Nothing to be found: what is held stays.
+      bool well = checkpoint.Restore().ok();
+      Save(checkpoint, "all of the feeds' bulk, to disk", well);
+      Add({"  size", static_cast<double>(FeedCheckpoint::BytesOnDisk(folder)) / 1e6, "MB"});
+      Change(kStarting, std::chrono::seconds(5));
+      const uint64_t before = FeedCheckpoint::BytesOnDisk(folder);
+      Save(checkpoint, "what changed of it in 5 s, to disk", well);
+      Add({"  size", static_cast<double>(FeedCheckpoint::BytesOnDisk(folder) - before) / 1e6, "MB"});
+      Add({"saved without an error", well ? 1.0 : 0.0, "", kNothing, Goal::kValueAtLeast, 1});
+    }
+    std::filesystem::remove_all(folder);
+  }
+
+  // A log that is full waits for its compaction.
+  void Save(FeedCheckpoint& checkpoint, const std::string& what, bool& well) {
+    const Time start = SteadyClock::now();
+    absl::Status saved = checkpoint.Save();
+    while (absl::IsResourceExhausted(saved)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      saved = checkpoint.Save();
+    }
+    well &= saved.ok();
+    Add({what, Seconds(SteadyClock::now() - start), "s"});
+  }
+
   void WaitIdle() {
     const uint64_t ticks = steerd_->ticks() + 3;
     while (steerd_->ticks() < ticks || !steerd_->idle()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -477,6 +512,7 @@ class Bench {
   Demand demand_;
   const size_t most_lost_ = 1'000'000;
   FakeSources sources_;
+  const SystemClock clock_;
   std::unique_ptr<Steerd> steerd_;
   std::shared_ptr<CellStore> cell_;
   std::deque<Probe> probes_;
