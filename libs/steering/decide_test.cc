@@ -397,5 +397,15 @@ TEST_F(DecideTest, ExplainTellsTheGroundEveryVerdictAndTheRunnerUp) {
   EXPECT_THAT(record_.files[0].runner_up, HasSubstr("appliances/lon-1: FULL where the first is FIT"));
 }
 
+// The family moves URLs after the layers have spoken; the record tells of the list as it is answered.
+TEST_F(DecideTest, TheWinnerIsTheFirstUrlsBoxWhereAFamilyComesFirst) {
+  OneEmbeddedBox();
+  Box("emb-1").endpoints = {{AddressFamily::kIpv6, "https", "emb-1.six.example.net", 443}};
+  EXPECT_EQ(Ask(Request()).files[0].candidates[0].appliance, ApplianceId("lon-1"));
+  EXPECT_EQ(record_.files[0].winner,
+            "appliances/lon-1: FIT at rank 1, the first chosen one with IPV4, the family that comes first, of 3 that may serve");
+  EXPECT_EQ(record_.files[0].runner_up, "appliances/emb-1: FIT at rank 0, but without IPV4");
+}
+
 }  // namespace
 }  // namespace fairlead

@@ -138,8 +138,8 @@ struct FileRecord {
   uint32_t file = 0;
   std::string path = {};
   std::vector<CandidateRecord> candidates = {};  // In the order of the ladder.
-  std::string winner = {};                       // A sentence.
-  std::string runner_up = {};                    // The next in line and why it isn't first.
+  std::string winner = {};                       // Whom the first URL leads to, and why; or why there is none. A sentence.
+  std::string runner_up = {};                    // The next in line, or one before it in order, and why it isn't first.
 };
 
 struct MatchedPrefix {

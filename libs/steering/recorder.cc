@@ -94,7 +94,9 @@ LayerVerdict Held(const SteeringTable& table, const Standing& standing, const Fi
 // In the order of the layers. Proximity, admin and holdings are final; health and capacity let a last resort go on.
 std::vector<LayerVerdict> Verdicts(const SteeringTable& table, const Standing& standing, const FileAnswer& file) {
   const ApplianceView& box = table.fleet->boxes()[standing.box].view;
-  std::vector<LayerVerdict> verdicts = {Proximity(box, standing)};
+  std::vector<LayerVerdict> verdicts;
+  verdicts.reserve(static_cast<size_t>(SteeringLayer::kSpread));
+  verdicts.push_back(Proximity(box, standing));
   if (!verdicts.back().passed) return verdicts;
   verdicts.push_back(Admin(box, standing));
   if (!verdicts.back().passed) return verdicts;
@@ -106,17 +108,31 @@ std::vector<LayerVerdict> Verdicts(const SteeringTable& table, const Standing& s
 
 // ---- Winner and runner-up ----
 
-std::string WinnerText(const SteeringTable& table, const DecisionCandidate& winner, size_t of) {
-  return absl::StrCat(table.fleet->boxes()[winner.box].view.id.name(), ": ", ToString(winner.fitness), " at rank ", winner.rank,
-                      ", the best of ", of, " that may serve");
+std::string NameOf(const SteeringTable& table, const DecisionCandidate& candidate) {
+  return table.fleet->boxes()[candidate.box].view.id.name();
 }
 
-std::string RunnerUpText(const SteeringTable& table, const DecisionCandidate& winner, const DecisionCandidate& next) {
-  const std::string name = table.fleet->boxes()[next.box].view.id.name();
-  if (next.fitness != winner.fitness)
-    return absl::StrCat(name, ": ", ToString(next.fitness), " where the first is ", ToString(winner.fitness));
-  if (next.rank != winner.rank) return absl::StrCat(name, ": rank ", next.rank, " where the first has ", winner.rank);
-  return absl::StrCat(name, ": as good, but this session's spread puts the other first");
+// The winner is whom the first URL leads to: the best in order, or the first chosen one that has the family which the client takes first.
+void NameWinner(const SteeringTable& table, const std::vector<DecisionCandidate>& order, const Candidate& first, FileRecord& file) {
+  const auto winner = std::find_if(order.begin(), order.end(),
+                                   [&](const DecisionCandidate& c) { return table.fleet->boxes()[c.box].view.id == first.appliance; });
+  if (winner == order.end()) return;  // The first URL's box is always in the order.
+  const bool best = winner == order.begin();
+  const absl::string_view family = ToString(first.endpoint.family);
+  file.winner = absl::StrCat(NameOf(table, *winner), ": ", ToString(winner->fitness), " at rank ", winner->rank, ", ",
+                             best ? "the best" : absl::StrCat("the first chosen one with ", family, ", the family that comes first,"),
+                             " of ", order.size(), " that may serve");
+  if (order.size() < 2) return;
+  const DecisionCandidate& next = best ? order[1] : order[0];
+  std::string why = ": as good, but this session's spread puts the other first";
+  if (!best) {
+    why = absl::StrCat(": ", ToString(next.fitness), " at rank ", next.rank, ", but without ", family);
+  } else if (next.fitness != winner->fitness) {
+    why = absl::StrCat(": ", ToString(next.fitness), " where the first is ", ToString(winner->fitness));
+  } else if (next.rank != winner->rank) {
+    why = absl::StrCat(": rank ", next.rank, " where the first has ", winner->rank);
+  }
+  file.runner_up = NameOf(table, next) + why;
 }
 
 }  // namespace
@@ -138,6 +154,7 @@ void RecordFile(const SteeringTable& table, const std::vector<Standing>& standin
                 const FileAnswer& answer, Explanation& record) {
   if (record.files.size() == Explanation::kMaxFiles) return;
   FileRecord file = {.file = answer.file, .path = answer.path};
+  file.candidates.reserve(standings.size());
   for (const Standing& standing : standings) {
     const ApplianceView& box = table.fleet->boxes()[standing.box].view;
     CandidateRecord candidate = {
@@ -148,8 +165,11 @@ void RecordFile(const SteeringTable& table, const std::vector<Standing>& standin
     }
     file.candidates.push_back(std::move(candidate));
   }
-  file.winner = order.empty() ? answer.sentence : WinnerText(table, order[0], order.size());
-  if (order.size() > 1) file.runner_up = RunnerUpText(table, order[0], order[1]);
+  if (answer.candidates.empty()) {
+    file.winner = answer.sentence;
+  } else {
+    NameWinner(table, order, answer.candidates.front(), file);
+  }
   record.files.push_back(std::move(file));
 }
 
