@@ -18,9 +18,27 @@ auto CanonicalKey(const RouteView& route, const Contender& c) {
   return std::tie(route.prefix, c.site, c.link, c.session, c.box, c.as_path_length, c.neighbour_as, c.med);
 }
 
-int DistanceTo(const Fleet& fleet, uint32_t site, const ClientPlace& place) {
-  return place.known() ? DistanceKm(place.at, fleet.sites()[site].view.at) : -1;
-}
+// How far the client is from each site, worked out once a site: many routes come in at one.
+class Distances {
+ public:
+  Distances(const Fleet& fleet, const ClientPlace& place)
+      : fleet_(fleet), known_(place.known()), from_(DirectionOf(place.at)), km_(known_ ? fleet.sites().size() : 0, kNotYet) {}
+
+  // -1: nobody knows.
+  int To(uint32_t site) {
+    if (!known_) return -1;
+    if (km_[site] == kNotYet) km_[site] = DistanceKm(from_, DirectionOf(fleet_.sites()[site].view.at));
+    return km_[site];
+  }
+
+ private:
+  static constexpr int kNotYet = -2;
+
+  const Fleet& fleet_;
+  const bool known_;
+  const Direction from_;
+  std::vector<int> km_;
+};
 
 int DistanceStep(int distance_km, const SteeringPolicy& policy) {
   return distance_km < 0 ? 0 : distance_km / policy.distance_step_km;
@@ -29,8 +47,8 @@ int DistanceStep(int distance_km, const SteeringPolicy& policy) {
 // The ladder while it is built: entries in order, and which boxes stand already.
 class Builder {
  public:
-  Builder(const Fleet& fleet, const ClientPlace& place, absl::Span<const RouteView> routes, std::vector<LadderFigures>* figures)
-      : fleet_(fleet), place_(place), routes_(routes), figures_(figures) {}
+  Builder(const Fleet& fleet, Distances& distances, absl::Span<const RouteView> routes, std::vector<LadderFigures>* figures)
+      : fleet_(fleet), distances_(distances), routes_(routes), figures_(figures) {}
 
   // One rank of routes: the boxes of a site that hear them over one link make an entry.
   void AddRank(const Contenders& all, absl::Span<uint32_t> rank) {
@@ -45,8 +63,7 @@ class Builder {
         entry.session = std::min(entry.session, all[i].session);
         AppendHearing(all[i], entry.boxes);
       }
-      Add(std::move(entry),
-          {.route = routes_[lead.route], .transport = lead.transport, .distance_km = DistanceTo(fleet_, lead.site, place_)});
+      Add(std::move(entry), {.route = routes_[lead.route], .transport = lead.transport, .distance_km = distances_.To(lead.site)});
     }
     CloseRank(first);
   }
@@ -55,7 +72,7 @@ class Builder {
     const size_t first = ladder_.entries.size();
     for (const uint32_t site : sites) {
       LadderEntry entry = {.rank = next_rank_, .site = site, .fallback = true, .boxes = fleet_.sites()[site].boxes};
-      Add(std::move(entry), {.distance_km = DistanceTo(fleet_, site, place_)});
+      Add(std::move(entry), {.distance_km = distances_.To(site)});
     }
     CloseRank(first);
   }
@@ -91,7 +108,7 @@ class Builder {
   }
 
   const Fleet& fleet_;
-  const ClientPlace& place_;
+  Distances& distances_;
   const absl::Span<const RouteView> routes_;
   std::vector<LadderFigures>* figures_;
   Ladder ladder_;
@@ -99,24 +116,24 @@ class Builder {
   uint32_t next_rank_ = 0;
 };
 
-Contenders GatherCanonical(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes,
-                           const ClientPlace& place, const SteeringPolicy& policy) {
+Contenders GatherCanonical(absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes, const SteeringPolicy& policy,
+                           Distances& distances) {
   Contenders all;
   for (uint32_t i = 0; i < routes.size(); ++i) {
     const RouteView& route = routes[i];
     if (route.session >= sessions.size() || sessions[route.session].site == Fleet::kNone) continue;
     Contender& c = all.emplace_back(MakeContender(route, sessions[route.session]));
     c.route = i;
-    c.distance_step = static_cast<uint32_t>(DistanceStep(DistanceTo(fleet, c.site, place), policy));
+    c.distance_step = static_cast<uint32_t>(DistanceStep(distances.To(c.site), policy));
   }
   std::sort(all.begin(), all.end(),
             [&](const Contender& a, const Contender& b) { return CanonicalKey(routes[a.route], a) < CanonicalKey(routes[b.route], b); });
   return all;
 }
 
-void AddRouted(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes, const ClientPlace& place,
-               const SteeringPolicy& policy, Builder& builder) {
-  Contenders all = GatherCanonical(fleet, sessions, routes, place, policy);
+void AddRouted(absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes, const SteeringPolicy& policy,
+               Distances& distances, Builder& builder) {
+  Contenders all = GatherCanonical(sessions, routes, policy, distances);
   const auto measured = [](const Contender& c) { return c.distance_step; };
   LadderRanker(policy).Rank(absl::MakeSpan(all), measured, [&](absl::Span<uint32_t> rank) {
     builder.AddRank(all, rank);
@@ -124,12 +141,12 @@ void AddRouted(const Fleet& fleet, absl::Span<const LadderSession> sessions, abs
   });
 }
 
-void AddOpen(const Fleet& fleet, const ClientPlace& place, const SteeringPolicy& policy, Builder& builder) {
+void AddOpen(const Fleet& fleet, const SteeringPolicy& policy, Distances& distances, Builder& builder) {
   std::map<int, std::vector<uint32_t>> open;  // By distance step.
   for (uint32_t site = 0; site < fleet.sites().size(); ++site) {
     const SiteView& view = fleet.sites()[site].view;
     if (view.kind != SiteKind::kIx || !view.open_to_unrouted) continue;
-    open[DistanceStep(DistanceTo(fleet, site, place), policy)].push_back(site);
+    open[DistanceStep(distances.To(site), policy)].push_back(site);
   }
   for (const auto& [step, sites] : open) builder.AddFallbackRank(sites);
 }
@@ -162,15 +179,17 @@ std::vector<LadderSession> ResolveSessions(const Fleet& fleet, absl::Span<const 
 Ladder BuildLadder(const Fleet& fleet, absl::Span<const LadderSession> sessions, absl::Span<const RouteView> routes,
                    const ClientPlace& place, const SteeringPolicy& policy, std::vector<LadderFigures>* figures) {
   if (figures != nullptr) figures->clear();
-  Builder builder(fleet, place, routes, figures);
-  AddRouted(fleet, sessions, routes, place, policy, builder);
-  AddOpen(fleet, place, policy, builder);
+  Distances distances(fleet, place);
+  Builder builder(fleet, distances, routes, figures);
+  AddRouted(sessions, routes, policy, distances, builder);
+  AddOpen(fleet, policy, distances, builder);
   return builder.Take();
 }
 
 Ladder BuildOpenLadder(const Fleet& fleet, const ClientPlace& place, const SteeringPolicy& policy) {
-  Builder builder(fleet, place, {}, nullptr);
-  AddOpen(fleet, place, policy, builder);
+  Distances distances(fleet, place);
+  Builder builder(fleet, distances, {}, nullptr);
+  AddOpen(fleet, policy, distances, builder);
   return builder.Take();
 }
 

@@ -84,10 +84,14 @@ std::vector<int64_t> SquaredChordsOfSteps(int step_km) {
   return steps;
 }
 
-int DistanceKm(const Coordinates& a, const Coordinates& b) {
+int DistanceKm(const Direction& a, const Direction& b) {
   const std::vector<int64_t>& chords = SquaredChords();
-  const auto beyond = std::upper_bound(chords.begin(), chords.end(), SquaredChord(DirectionOf(a), DirectionOf(b)));
+  const auto beyond = std::upper_bound(chords.begin(), chords.end(), SquaredChord(a, b));
   return static_cast<int>(beyond - chords.begin()) - 1;
+}
+
+int DistanceKm(const Coordinates& a, const Coordinates& b) {
+  return DistanceKm(DirectionOf(a), DirectionOf(b));
 }
 
 absl::string_view ToString(PlaceSource source) {

@@ -40,6 +40,7 @@ std::vector<int64_t> SquaredChordsOfSteps(int step_km);
 
 // Great-circle distance in whole kilometres on a sphere of 6,371 km, rounded down; [0, 20015]. O(log 20015) after the first call.
 int DistanceKm(const Coordinates& a, const Coordinates& b);
+int DistanceKm(const Direction& a, const Direction& b);
 
 // Where the idea of a client's place came from, best first.
 enum class PlaceSource : uint8_t {
