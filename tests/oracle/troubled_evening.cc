@@ -48,8 +48,12 @@ uint64_t HashOf(const SteeringRequest& r) {
 
 }  // namespace
 
-TroubledEvening::TroubledEvening(uint32_t seed)
-    : seed_(seed % kSeeds), world_(Options(seed_)), demand_(world_, 100 + seed_), table_(BuildSteeringTable(Inputs()).value()) {}
+TroubledEvening::TroubledEvening(uint32_t seed, Asking asking)
+    : seed_(seed % kSeeds),
+      asking_(asking),
+      world_(Options(seed_)),
+      demand_(world_, 100 + seed_),
+      table_(BuildSteeringTable(Inputs()).value()) {}
 
 SteeringInputs TroubledEvening::Inputs() {
   SeededRandom& random = demand_.random();
@@ -90,7 +94,6 @@ void TroubledEvening::AskForTitle(SteeringRequest& request) {
   request.title = world_.NameOfTitle(random.OneIn(2) ? demand_.Title() : static_cast<uint32_t>(random.Below(world_.titles())));
   if (random.OneIn(50)) request.title = TitleId("no-such-title");
   if (random.OneIn(10)) request.version = random.OneIn(5) ? "v2" : "v1";
-  if (random.OneIn(6)) request.playable_set = random.OneIn(6) ? "no-such-set" : "main";
   if (random.OneIn(5)) return;  // All files.
   for (size_t i = 0; i <= random.Below(2); ++i) request.renditions.push_back(absl::StrCat("r00", random.Below(kFilesATitle)));
   if (random.OneIn(50)) request.renditions.push_back("no-such-rendition");
@@ -105,14 +108,12 @@ void TroubledEvening::AskForPaths(SteeringRequest& request) {
   }
 }
 
-SteeringRequest TroubledEvening::Draw() {
+void TroubledEvening::AddWhatTheApiLacks(SteeringRequest& request) {
   SeededRandom& random = demand_.random();
-  SteeringRequest request = {.client = Client()};
-  random.OneIn(4) ? AskForPaths(request) : AskForTitle(request);
-  request.max_urls = static_cast<int>(random.OneIn(20) ? random.Below(20) : 1 + random.Below(8));  // 0 and more than 16 are clamped.
-  request.max_pathways = static_cast<int>(random.OneIn(10) ? random.Below(6) : 0);
-  request.family_preference = static_cast<FamilyPreference>(random.OneIn(2) ? random.Below(5) : 0);
-  if (random.OneIn(2)) request.session_key = absl::StrCat("session-", random.Below(1'000'000));
+  if (!request.title.empty() && random.OneIn(6)) request.playable_set = random.OneIn(6) ? "no-such-set" : "main";
+  if (random.OneIn(20)) request.max_urls = static_cast<int>(random.Below(20));  // More than 16 are clamped.
+  if (random.OneIn(10)) request.max_pathways = static_cast<int>(random.Below(6));
+  if (random.OneIn(2)) request.family_preference = static_cast<FamilyPreference>(random.Below(5));
   if (random.OneIn(10)) {
     request.place = {.at = {.latitude_microdegrees = static_cast<int32_t>(random.Below(180'000'000)) - 90'000'000,
                             .longitude_microdegrees = static_cast<int32_t>(random.Below(360'000'000)) - 180'000'000},
@@ -120,6 +121,15 @@ SteeringRequest TroubledEvening::Draw() {
                      .source = PlaceSource::kGeofeed};
   }
   if (random.OneIn(8)) request.reported_throughput_bps = random.Below(10'000'000);
+}
+
+SteeringRequest TroubledEvening::Draw() {
+  SeededRandom& random = demand_.random();
+  const bool by_api = asking_ == Asking::kByApi;
+  SteeringRequest request = {.client = Client(), .max_urls = static_cast<int>(random.Below(9)), .max_pathways = 0};
+  !by_api&& random.OneIn(4) ? AskForPaths(request) : AskForTitle(request);
+  if (random.OneIn(2)) request.session_key = absl::StrCat("session-", random.Below(1'000'000));
+  if (!by_api) AddWhatTheApiLacks(request);
   return request;
 }
 

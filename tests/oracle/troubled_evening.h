@@ -25,7 +25,10 @@ class TroubledEvening {
   static constexpr uint32_t kSeeds = 16;
   static constexpr size_t kFilesATitle = 3;
 
-  explicit TroubledEvening(uint32_t seed);
+  // Requests with every option, or only with what a SteerRequest can say, and then within its bounds.
+  enum class Asking : uint8_t { kInEveryWay, kByApi };
+
+  explicit TroubledEvening(uint32_t seed, Asking asking = Asking::kInEveryWay);
 
   const std::shared_ptr<const SteeringTable>& table() const { return table_; }
   // Whether clients that no route covers have somewhere to go: not on every evening.
@@ -35,11 +38,13 @@ class TroubledEvening {
  private:
   SteeringInputs Inputs();
   SteeringRequest Draw();
+  void AddWhatTheApiLacks(SteeringRequest& request);
   IpAddress Client();
   void AskForTitle(SteeringRequest& request);
   void AskForPaths(SteeringRequest& request);
 
   const uint32_t seed_;
+  const Asking asking_;
   const World world_;
   Demand demand_;
   std::shared_ptr<const SteeringTable> table_;
