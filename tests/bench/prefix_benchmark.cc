@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,14 +25,16 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "benchmark/benchmark.h"
 #include "libs/net/ip_address.h"
 #include "libs/net/lpm_table.h"
 #include "libs/net/prefix.h"
+#include "tests/bench/rows.h"
 #include "tests/generator/routes.h"
 
 namespace fairlead {
 namespace {
+
+using Goal = BenchRow::Goal;
 
 constexpr uint64_t kSeed = 42;
 constexpr size_t kAddresses = 1 << 20;
@@ -47,21 +48,10 @@ constexpr uint32_t kTbl8V4 = 1 << 11;
 constexpr uint32_t kTbl8V6 = 1'000'000;
 constexpr int kCheckRounds = 10;  // Of kAddresses, a family: more than 10^7.
 
-double CpuSeconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
 double Seconds(const std::function<void()>& work) {
   const double start = CpuSeconds();
   work();
   return CpuSeconds() - start;
-}
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
 }
 
 // What DPDK's lookup structure uses of what it takes: 2^24 words, and a table of 256 for each /24, /32, /40, … that has a longer prefix.
@@ -72,66 +62,6 @@ size_t DpdkBytes(const std::vector<LpmRoute>& routes) {
   }
   return sizeof(uint32_t) * ((size_t{1} << 24) + 256 * tables.size());
 }
-
-// A figure, what it is measured against, and what was asked.
-struct Row {
-  std::string name;
-  std::string unit;
-  double value;
-  double baseline;  // 0: none.
-  double goal;      // 0: none. Of the ratio if `of_ratio`, else of the value.
-  bool of_ratio;
-  bool at_least;
-
-  bool has_goal() const { return goal != 0; }
-  double ratio() const { return baseline == 0 ? 0 : value / baseline; }
-  bool met() const {
-    const double measured = of_ratio ? ratio() : value;
-    return at_least ? measured >= goal : measured <= goal;
-  }
-};
-
-class Report {
- public:
-  void Add(Row row) {
-    const std::string ratio = row.baseline == 0 ? "–" : Fixed(row.ratio(), 2);
-    const std::string baseline = row.baseline == 0 ? "–" : Fixed(row.baseline, 1);
-    std::string goal = "–";
-    if (row.has_goal()) goal = absl::StrCat(row.at_least ? "≥ " : "≤ ", Fixed(row.goal, row.of_ratio ? 2 : 0), row.of_ratio ? "×" : "");
-    std::printf("%-34s %12s %-10s baseline %10s  ratio %6s  goal %-12s %s\n", row.name.c_str(), Fixed(row.value, 1).c_str(),
-                row.unit.c_str(), baseline.c_str(), ratio.c_str(), goal.c_str(),
-                !row.has_goal() ? ""
-                : row.met()     ? "met"
-                                : "NOT MET");
-    std::fflush(stdout);
-    rows_.push_back(std::move(row));
-  }
-  // As google-benchmark's, so that --json has them.
-  void Register() const {
-    for (const Row& row : rows_) {
-      benchmark::RegisterBenchmark(row.name.c_str(),
-                                   [row](benchmark::State& state) {
-                                     for (auto _ : state) state.SetIterationTime(1e-9);
-                                     state.counters["value"] = row.value;
-                                     if (row.baseline != 0) state.counters["baseline"] = row.baseline;
-                                     if (row.baseline != 0) state.counters["ratio"] = row.ratio();
-                                     if (row.has_goal()) state.counters["goal"] = row.goal;
-                                     if (row.has_goal()) state.counters["met"] = row.met();
-                                     state.SetLabel(row.unit);
-                                   })
-          ->Iterations(1)
-          ->UseManualTime();
-    }
-  }
-
- private:
-  static std::string Fixed(double value, int digits) {
-    std::array<char, 32> text;
-    std::snprintf(text.data(), text.size(), "%.*f", digits, value);
-    return text.data();
-  }
-  std::vector<Row> rows_;
-};
 
 std::vector<LpmRoute> Routes() {
   const char* folder = std::getenv("FAIRLEAD_DATA");
@@ -264,7 +194,7 @@ std::vector<IpAddress> Addresses(const std::string& kind, const std::vector<LpmR
   return addresses;
 }
 
-// What the goals ask of a stream; 0 is nothing.
+// What the goals ask of a stream, if anything.
 struct Wanted {
   std::string kind;
   double bulk4;
@@ -272,10 +202,12 @@ struct Wanted {
   double bulk6;
 };
 const std::array<Wanted, 4> kStreams = {
-    Wanted{"uniform", 1.15, 3, 0}, {"in-prefix", 1.15, 3, 1.5}, {"Zipf", 1, 3, 1.2}, {"sequential", 0, 0, 0}};
+    Wanted{"uniform", 1.15, 3, kNothing}, {"in-prefix", 1.15, 3, 1.5}, {"Zipf", 1, 3, 1.2}, {"sequential", kNothing, kNothing, kNothing}};
 
 class Bench {
  public:
+  explicit Bench(Rows& rows) : rows_(rows) {}
+
   void Run() {
     for (const LpmRoute& route : Routes()) (route.prefix.address().is_v4() ? routes4_ : routes6_).push_back(route);
     Dpdk::Start();
@@ -286,7 +218,6 @@ class Bench {
     Changes(false);
     Changes(true);
     Wrong();
-    report_.Register();
   }
 
  private:
@@ -312,9 +243,9 @@ class Bench {
     if (!table_->Build(all).ok()) std::abort();
     const std::array<double, 4> ms = {1e3 * Median(seconds[0]), 1e3 * Median(seconds[1]), 1e3 * Median(seconds[2]),
                                       1e3 * Median(seconds[3])};
-    report_.Add({"v4 build", "ms", ms[2], ms[0], 0, true, false});
-    report_.Add({"v6 build", "ms", ms[3], ms[1], 0, true, false});
-    report_.Add({"both built", "ms", ms[2] + ms[3], ms[0] + ms[1], 0.5, true, false});
+    rows_.Add({"v4 build", ms[2], "ms", ms[0]});
+    rows_.Add({"v6 build", ms[3], "ms", ms[1]});
+    rows_.Add({"both built", ms[2] + ms[3], "ms", ms[0] + ms[1], Goal::kRatioAtMost, 0.5});
   }
 
   void Size() {
@@ -322,10 +253,10 @@ class Bench {
       const LpmTable::Size size = table_->SizeOf(v6 ? AddressFamily::kIpv6 : AddressFamily::kIpv4);
       const auto per = [&](size_t bytes) { return static_cast<double>(bytes) / static_cast<double>(size.routes); };
       const std::string family = v6 ? "v6 " : "v4 ";
-      report_.Add({family + "size, all of it", "B/prefix", per(size.lookup + size.reserve + size.store), 0, v6 ? 40. : 80., false, false});
-      report_.Add({family + "size, lookup structure", "B/prefix", per(size.lookup + size.reserve), per(DpdkBytes(v6 ? routes6_ : routes4_)),
-                   0, false, false});
-      report_.Add({family + "size, writer's routes", "B/prefix", per(size.store), 0, 0, false, false});
+      rows_.Add({family + "size, all of it", per(size.lookup + size.reserve + size.store), "B/prefix", kNothing, Goal::kValueAtMost,
+                 v6 ? 40. : 80.});
+      rows_.Add({family + "size, lookup structure", per(size.lookup + size.reserve), "B/prefix", per(DpdkBytes(v6 ? routes6_ : routes4_))});
+      rows_.Add({family + "size, writer's routes", per(size.store), "B/prefix"});
     }
   }
 
@@ -375,8 +306,11 @@ class Bench {
     std::array<double, 4> rate;
     for (size_t i = 0; i < work.size(); ++i) rate[i] = 1e-6 * static_cast<double>(kAddresses) / Median(seconds[i]);
     const std::string name = absl::StrCat(v6 ? "v6 " : "v4 ", wanted.kind);
-    report_.Add({name + ", bulk", "M/s", rate[1], rate[0], v6 ? wanted.bulk6 : wanted.bulk4, true, true});
-    report_.Add({name + ", one", "M/s", rate[3], rate[2], v6 ? 0 : wanted.one4, true, true});
+    const auto kind = [](double goal) { return std::isnan(goal) ? Goal::kNone : Goal::kRatioAtLeast; };
+    const double bulk = v6 ? wanted.bulk6 : wanted.bulk4;
+    const double one = v6 ? kNothing : wanted.one4;
+    rows_.Add({name + ", bulk", rate[1], "M/s", rate[0], kind(bulk), bulk});
+    rows_.Add({name + ", one", rate[3], "M/s", rate[2], kind(one), one});
   }
 
   // Withdraws and announces again, as a flapping neighbour does; both sides the same prefixes.
@@ -408,8 +342,8 @@ class Bench {
     }
     const std::string family = v6 ? "v6 " : "v4 ";
     const double changes = static_cast<double>(kChanges);
-    report_.Add({family + "changes", "/s", changes / Median(ours), changes / Median(theirs), 300'000, false, true});
-    report_.Add({family + "slowest of them visible after", "us", 1e6 * slowest, 0, 1000, false, false});
+    rows_.Add({family + "changes", changes / Median(ours), "/s", changes / Median(theirs), Goal::kValueAtLeast, 300'000});
+    rows_.Add({family + "slowest of them visible after", 1e6 * slowest, "us", kNothing, Goal::kValueAtMost, 1000});
   }
 
   void Wrong() {
@@ -429,8 +363,8 @@ class Bench {
            : rte_fib_lookup_bulk(dpdk_->v4(), const_cast<uint32_t*>(stream.v4.data()), theirs.data(), kAddresses);
         for (size_t i = 0; i < kAddresses; ++i) wrong += (found[i].found() ? found[i].leaf() + 1 : 0) != theirs[i];
       }
-      report_.Add({v6 ? "v6 answers unlike DPDK's in 10^7" : "v4 answers unlike DPDK's in 10^7", "", static_cast<double>(wrong), 0, 0.5,
-                   false, false});
+      rows_.Add({v6 ? "v6 answers unlike DPDK's in 10^7" : "v4 answers unlike DPDK's in 10^7", static_cast<double>(wrong), "", kNothing,
+                 Goal::kValueAtMost, 0});
     }
   }
 
@@ -438,16 +372,14 @@ class Bench {
   std::vector<LpmRoute> routes6_;
   std::unique_ptr<Dpdk> dpdk_;
   std::unique_ptr<LpmTable> table_;
-  Report report_;
+  Rows& rows_;
 };
 
 }  // namespace
 }  // namespace fairlead
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  fairlead::Bench().Run();
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  fairlead::Rows rows;
+  fairlead::Bench(rows).Run();
+  return rows.WriteJson(fairlead::JsonFileOf(argc, argv)) ? 0 : 1;
 }

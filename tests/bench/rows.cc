@@ -1,5 +1,7 @@
 #include "tests/bench/rows.h"
 
+#include <errno.h>
+
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -62,11 +64,13 @@ bool Rows::WriteJson(const std::string& path) const {
     const BenchRow& row = rows_[i];
     const std::string verdict = Verdict(row);
     out << (i == 0 ? "\n" : ",\n")
-        << absl::StrFormat(R"(  {"name": "%s", "value": %s, "unit": "%s", "baseline": %s, "ratio": %s, "goal": "%s", "met": %s})", row.name,
-                           number(row.value), row.unit, number(row.baseline), number(Ratio(row)), GoalText(row),
-                           verdict.empty()    ? "null"
-                           : verdict == "met" ? "true"
-                                              : "false");
+        << absl::StrFormat(
+               R"(  {"benchmark": "%s", "name": "%s", "value": %s, "unit": "%s", "baseline": %s, "ratio": %s, "goal": "%s", "met": %s})",
+               program_invocation_short_name, row.name, number(row.value), row.unit, number(row.baseline), number(Ratio(row)),
+               GoalText(row),
+               verdict.empty()    ? "null"
+               : verdict == "met" ? "true"
+                                  : "false");
   }
   out << "\n]\n";
   if (!out.good()) std::fprintf(stderr, "%s can't be written\n", path.c_str());

@@ -1,5 +1,5 @@
 // What a benchmark found, a row a figure with its baseline from the same run and its goal: printed as a table and, if asked for, written as
-// JSON. Medians, and clocks for measuring.
+// JSON, a line a row with the name of the benchmark in it (./run bench steering makes one list of many). Medians, and clocks for measuring.
 //
 //   Rows rows;
 //   rows.Add({"decide v4", 310, "ns", 250, BenchRow::Goal::kRatioAtMost, 1.5});   // Ratio and verdict follow.

@@ -2,8 +2,8 @@
 // which a box holds 50,000 on average. Beside each figure its floor: the cache lines that such a decision must touch, times what a line
 // costs in this run, plus the prefix match.
 //
-//   ./run bench steering                    # Some minutes and 5 GB.
-//   ./run bench steering --scale 0.01       # A world of a hundredth, for a quick look.
+//   ./run bench decision                    # Some minutes and 5 GB.
+//   ./run bench decision --scale 0.01       # A world of a hundredth, for a quick look.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -434,17 +434,18 @@ class Bench {
     const double many = MedianCpu(kTimes, [&] { change(500); });
     rows_.Add({"change: routes of 500 prefixes, published", 1e3 * many, "ms"});
     rows_.Add({"  ladders looked at", static_cast<double>(visited), ""});
-    rows_.Add({"  changes a second", 500 / many, ""});
+    rows_.Add({"  changes a second", 500 / many, "1/s", kNothing, Goal::kValueAtLeast, 5'000});
     const auto come = [&] {
       const Prefix fresh = Prefix::Of(IpAddress::V4(0x01020000 + static_cast<uint32_t>(random.Below(1 << 16))), 32);
       book_->Set(fresh, RoutesOf(world_.route_sets()[0]));
       now = book_->Publish();
     };
-    rows_.Add({"change: a prefix comes while an old table is read, published", 1e3 * MedianCpu(3, come), "ms"});
+    rows_.Add({"change: a prefix comes while an old table is read, published", 1e3 * MedianCpu(3, come), "ms", kNothing, Goal::kValueAtMost,
+               250});
     table_.reset();
     parts_.ladders.reset();
     come();
-    rows_.Add({"change: a prefix comes, published", 1e3 * MedianCpu(7, come), "ms"});
+    rows_.Add({"change: a prefix comes, published", 1e3 * MedianCpu(7, come), "ms", kNothing, Goal::kValueAtMost, 250});
   }
 
   const double scale_;
