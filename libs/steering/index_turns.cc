@@ -14,6 +14,11 @@ bool IndexTurns::BringUp(Turn& turn) const {
   return true;
 }
 
+IndexTurns::Turn IndexTurns::MakeAnew(const PrefixTable<uint32_t>& leaves, size_t all) {
+  ++made_anew_;
+  return {.index = std::make_shared<LeafIndex>(leaves), .has = all};
+}
+
 void IndexTurns::TrimLog() {
   size_t least = trimmed_ + log_.size();
   for (const Turn& turn : turns_) least = std::min(least, turn.has);
@@ -28,6 +33,8 @@ std::shared_ptr<const LeafIndex> IndexTurns::Publish(const PrefixTable<uint32_t>
   // One that lacks more than a tenth of all is no use any more; nor is its place in the log.
   const size_t most = std::max<size_t>(1'024, leaves.size() / 10);
   turns_.erase(std::remove_if(turns_.begin(), turns_.end(), [&](const Turn& turn) { return all - turn.has > most; }), turns_.end());
+  // The first ones come together: whoever loads a table waits longer than for a change.
+  while (trimmed_ == 0 && turns_.size() < kTurns) turns_.push_back(MakeAnew(leaves, all));
   // The oldest that nobody reads.
   const auto free = std::find_if(turns_.begin(), turns_.end(), [](const Turn& turn) { return turn.index.use_count() == 1; });
   Turn next;
@@ -37,10 +44,7 @@ std::shared_ptr<const LeafIndex> IndexTurns::Publish(const PrefixTable<uint32_t>
     turns_.erase(free);
     if (!BringUp(next)) next.index = nullptr;
   }
-  if (next.index == nullptr) {
-    next = {.index = std::make_shared<LeafIndex>(leaves), .has = all};
-    ++made_anew_;
-  }
+  if (next.index == nullptr) next = MakeAnew(leaves, all);
   if (turns_.size() == kTurns) turns_.erase(turns_.begin());
   turns_.push_back(std::move(next));
   TrimLog();

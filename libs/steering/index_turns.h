@@ -3,8 +3,8 @@
 // time.
 //
 // Not thread-safe; what Publish returns is immutable as long as somebody else has it. To publish costs a microsecond for each change that
-// the index whose turn it is lacks. An index is made anew, ~100 ns a prefix, where all kTurns are being read (it is then given up, not
-// kept), or where one lacks so much that it is cheaper.
+// the index whose turn it is lacks. The first time makes all of them, ~100 ns a prefix each; later one is made anew where all kTurns are
+// being read (it is then given up, not kept), or where one lacks so much that it is cheaper.
 #ifndef FAIRLEAD_LIBS_STEERING_INDEX_TURNS_H_
 #define FAIRLEAD_LIBS_STEERING_INDEX_TURNS_H_
 
@@ -43,6 +43,7 @@ class IndexTurns {
     size_t has = 0;  // Of all changes ever.
   };
   bool BringUp(Turn& turn) const;
+  Turn MakeAnew(const PrefixTable<uint32_t>& leaves, size_t all);
   void TrimLog();
 
   std::vector<Turn> turns_;  // The newest last.
