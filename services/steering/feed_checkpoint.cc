@@ -31,7 +31,8 @@ constexpr char kHoldings[] = "holdings/";  // Of the entries' keys.
 constexpr char kCatalogueSource[] = "catalog";
 // A group, and what may wait in memory while the disk fails.
 constexpr size_t kMostGroupBytes = size_t{32} << 20;
-// Compaction holds the log's changes in memory.
+// A base soon, which a spoilt log can be done without; and compaction holds the log's changes in memory.
+constexpr size_t kLeastLogBytes = size_t{1} << 20;
 constexpr size_t kMostLogBytes = size_t{256} << 20;
 constexpr absl::Duration kCompactionCheck = absl::Seconds(1);
 constexpr absl::Duration kCompactionPause = absl::Seconds(30);
@@ -179,6 +180,7 @@ absl::StatusOr<FeedCheckpoint::Restored> FeedCheckpoint::Restore() {
   restored_ = true;
   RETURN_IF_ERROR(Open());
   restored.faults = checkpoint_->faults();
+  restored.cut = checkpoint_->cut();
   if (const absl::Status read = Read(restored); !read.ok()) {
     sources_.ForgetBulk();
     void_on_disk_ = true;
@@ -188,7 +190,9 @@ absl::StatusOr<FeedCheckpoint::Restored> FeedCheckpoint::Restore() {
 }
 
 absl::Status FeedCheckpoint::Open() {
-  ASSIGN_OR_RETURN(checkpoint_, Checkpoint::Open({.folder = folder_, .name = kName, .most_log_bytes = kMostLogBytes}));
+  ASSIGN_OR_RETURN(
+      checkpoint_,
+      Checkpoint::Open({.folder = folder_, .name = kName, .least_log_bytes = kLeastLogBytes, .most_log_bytes = kMostLogBytes}));
   compaction_ = std::thread([this] { RunCompaction(); });
   return absl::OkStatus();
 }

@@ -54,6 +54,9 @@ class FeedCheckpoint {
     size_t entries = 0;  // Of the catalogue and of holdings.
     size_t prefixes = 0;
     std::vector<absl::Status> faults;  // What was found broken, and done without.
+    absl::Status cut;                  // What was cut off the log's end: normal after a crash; OK: nothing.
+
+    bool empty() const { return entries == 0 && prefixes == 0; }
   };
   // FAILED_PRECONDITION if another process has it; UNAVAILABLE if the disk fails; DATA_LOSS if what is there can't be read, and then
   // nothing of it is taken over, and the next Save replaces it.

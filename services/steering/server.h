@@ -108,9 +108,10 @@ class SteeringServer {
   absl::Status Init();
   absl::Status OpenKeys();
   void LoadNear();
-  void LoadBulk() ABSL_LOCKS_EXCLUDED(save_feeds_mu_);
-  // The table on disk, if it is worth serving from.
-  void LoadStandIn() ABSL_LOCKS_EXCLUDED(save_table_mu_);
+  // False if there is nothing of it.
+  bool LoadBulk() ABSL_LOCKS_EXCLUDED(save_feeds_mu_);
+  // The table on disk, if the copy of the bulk has at least `from_bytes`, or nothing.
+  void LoadStandIn(uint64_t from_bytes) ABSL_LOCKS_EXCLUDED(save_table_mu_);
   absl::Status StartFromFileAlone();
   absl::Status SaveNear() ABSL_LOCKS_EXCLUDED(save_mu_);
   // What changed of the feeds' bulk.

@@ -88,25 +88,27 @@ void SteeringServer::LoadNear() {
   saved_generation_ = sources_.generation();
 }
 
-void SteeringServer::LoadBulk() {
-  if (feeds_ == nullptr) return;
+bool SteeringServer::LoadBulk() {
+  if (feeds_ == nullptr) return false;
   absl::MutexLock lock(&save_feeds_mu_);
   const absl::StatusOr<FeedCheckpoint::Restored> restored = feeds_->Restore();
   bulk_loaded_ = true;
   if (!restored.ok()) {
     metrics_.snapshot_failures.Increment();
     LogError("copy of the feeds on disk refused", {{"why", restored.status()}});
-    return;
+    return false;
   }
   for (const absl::Status& fault : restored->faults) {
     metrics_.snapshot_failures.Increment();
     LogError("copy of the feeds on disk was damaged", {{"why", fault}});
   }
+  if (!restored->cut.ok()) LogWarning("copy of the feeds on disk ended within a step: cut back", {{"why", restored->cut}});
   metrics_.feeds_bytes.Set(static_cast<double>(feeds_->bytes()));
   LogInfo("feeds read from disk", {{"entries", restored->entries}, {"prefixes", restored->prefixes}});
+  return !restored->empty();
 }
 
-void SteeringServer::LoadStandIn() {
+void SteeringServer::LoadStandIn(uint64_t from_bytes) {
   if (options_.state_dir.empty() || SizeOnDisk(options_.state_dir, kTableFile) == 0) return;
   {
     absl::MutexLock lock(&save_table_mu_);
@@ -114,7 +116,7 @@ void SteeringServer::LoadStandIn() {
   }
   // Without a copy of the feeds the table is all there is.
   const uint64_t bulk = FeedCheckpoint::BytesOnDisk(options_.state_dir);
-  if (bulk > 0 && bulk < options_.stand_in_from_bytes) return;
+  if (bulk > 0 && bulk < from_bytes) return;
   LoadedTable loaded = LoadTable(options_.state_dir);
   for (const absl::Status& refused : loaded.refused) {
     metrics_.table_file_failures.Increment();
@@ -196,7 +198,7 @@ void SteeringServer::ShowHealth(bool& serving) {
 }
 
 void SteeringServer::RunBuilder() {
-  if (stands_in()) LoadBulk();
+  if (stands_in() && !bulk_loaded_) LoadBulk();
   sources_.StartRest();
   bool serving = steerer_->Health().ok();
   absl::Duration began;

@@ -37,6 +37,27 @@ class ServerTableFileTest : public SteeringServerTest {
   }
 };
 
+TEST_F(ServerTableFileTest, WhereTheCopyOfTheFeedsIsSpoiltTheTableMadeOfThemServes) {
+  StartWithWorld();
+  const std::vector<std::string> boxes = Boxes(kInside);
+  ASSERT_TRUE(server_->SaveNow().ok());
+  const SteeringServerOptions options = Options();
+  server_.reset();
+  sources_->Stop();
+  size_t spoilt = 0;
+  for (const auto& file : std::filesystem::directory_iterator(state_dir())) {
+    if (!absl::StartsWith(file.path().filename().string(), "feeds.log.")) continue;
+    std::fstream log(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    log.seekp(static_cast<std::streamoff>(file.file_size() / 3));
+    log << "spoilt";
+    ++spoilt;
+  }
+  ASSERT_EQ(spoilt, 1u);
+  StartServer(options);
+  EXPECT_TRUE(server_->stands_in());
+  EXPECT_EQ(Boxes(kInside), boxes);
+}
+
 TEST_F(ServerTableFileTest, AnswersFromTheTableAloneAreThoseOfBefore) {
   StartWithWorld();
   const std::vector<std::string> boxes = Boxes(kInside);
