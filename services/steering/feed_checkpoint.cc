@@ -183,6 +183,10 @@ absl::StatusOr<FeedCheckpoint::Restored> FeedCheckpoint::Restore() {
   restored.cut = checkpoint_->cut();
   if (const absl::Status read = Read(restored); !read.ok()) {
     sources_.ForgetBulk();
+    catalogue_ = Entries();
+    cells_.clear();
+    heads_.clear();
+    pending_.Clear();
     void_on_disk_ = true;
     return read;
   }
@@ -408,7 +412,7 @@ void FeedCheckpoint::RunCompaction() {
 void FeedCheckpoint::Stop() {
   {
     absl::MutexLock lock(&mu_);
-    if (std::exchange(stopping_, true)) return;
+    stopping_ = true;
   }
   if (checkpoint_ != nullptr) checkpoint_->Cancel();
   if (compaction_.joinable()) compaction_.join();

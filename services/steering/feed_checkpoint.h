@@ -7,8 +7,7 @@
 // number is given to one speaker and never to another.
 //
 // Nothing here stops steerd: a disk that is full or gone is an error of Save, and what changes meanwhile is remembered in the stores, key
-// by key. Restore before StartRest and the first FollowCells of `sources`, which must outlive it; Save and Restore from one thread at a
-// time, Stop from any.
+// by key. Restore before StartRest and the first FollowCells of `sources`, which must outlive it. Not thread-safe.
 //
 //   FeedCheckpoint checkpoint(state_dir, sources, clock);
 //   const absl::StatusOr<FeedCheckpoint::Restored> restored = checkpoint.Restore();

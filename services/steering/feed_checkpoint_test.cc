@@ -249,6 +249,39 @@ TEST_F(FeedCheckpointTest, WhatCantBeReadIsRefusedWholeAndReplaced) {
   EXPECT_EQ(run_->picture(), saved);
 }
 
+// The last records that are read are the positions: what was read before one that can't be is forgotten with it.
+TEST_F(FeedCheckpointTest, WhereAPositionCantBeReadAllOfThemAreWrittenAgain) {
+  Give("one", {RouteOf("s-1", "192.0.2.0/24", 0, 5)});
+  ASSERT_TRUE(run_->checkpoint().Save().ok());
+  run_.reset();
+  {
+    auto checkpoint = Checkpoint::Open({.folder = folder_, .name = FeedCheckpoint::kName});
+    ASSERT_TRUE(checkpoint.ok());
+    ChangeBatch batch;
+    batch.Set("p/zones/x", "");
+    ASSERT_TRUE((*checkpoint)->Append(batch).ok());
+  }
+  run_ = std::make_unique<OneRun>(folder_);
+  EXPECT_FALSE(run_->checkpoint().Restore().ok());
+  --position_.version;  // The same position again.
+  Give("one", {RouteOf("s-1", "192.0.2.0/24", 0, 5)}, true);
+  ASSERT_TRUE(run_->checkpoint().Save().ok());
+  const Picture saved = run_->picture();
+  Restart();
+  EXPECT_EQ(run_->picture(), saved);
+}
+
+// As at the end of a steerd that couldn't have the files when it began.
+TEST_F(FeedCheckpointTest, ASaveBehindStopMayOpenTheFiles) {
+  auto second = std::make_unique<OneRun>(folder_);
+  EXPECT_EQ(second->checkpoint().Restore().status().code(), absl::StatusCode::kFailedPrecondition);
+  run_.reset();
+  second->checkpoint().Stop();
+  EXPECT_TRUE(second->checkpoint().Save().ok());
+  second.reset();
+  Restart();
+}
+
 TEST_F(FeedCheckpointTest, WhileAnotherProcessHasItNothingIsTakenAndNothingWritten) {
   Give("one", {RouteOf("s-1", "192.0.2.0/24", 0, 5)});
   ASSERT_TRUE(run_->checkpoint().Save().ok());

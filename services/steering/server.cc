@@ -190,9 +190,9 @@ void SteeringServer::Shutdown(absl::Duration grace) {
   if (grpc_ != nullptr) grpc_->Shutdown();
   if (builder_thread_.joinable()) builder_thread_.join();  // It may join the stand-in's.
   if (stand_in_thread_.joinable()) stand_in_thread_.join();
-  if (feeds_ != nullptr) feeds_->Stop();
   if (saver_thread_.joinable()) saver_thread_.join();
   if (table_saver_thread_.joinable()) table_saver_thread_.join();
+  if (feeds_ != nullptr) feeds_->Stop();
   if (signer_thread_.joinable()) signer_thread_.join();
   if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
 }
