@@ -59,7 +59,9 @@ IpAddress Prefix::last() const {
 }
 
 std::string Prefix::ToString() const {
-  return absl::StrCat(address_.ToString(), "/", length_);
+  if (!address_.is_v4()) return absl::StrCat(address_.ToString(), "/", length_);
+  const uint32_t v4 = address_.v4();  // At once: every answer tells one.
+  return absl::StrCat(v4 >> 24, ".", v4 >> 16 & 0xff, ".", v4 >> 8 & 0xff, ".", v4 & 0xff, "/", length_);
 }
 
 }  // namespace fairlead

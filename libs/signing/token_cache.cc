@@ -175,13 +175,17 @@ bool TokenCache::Copy(Slot& slot, const Id& id, std::string& out) {
       slot.facts.load(std::memory_order_acquire) != id.facts) {
     return false;
   }
-  uint64_t text[kTextWords];
+  const size_t begin = out.size();
   const size_t size = slot.size.load(std::memory_order_acquire);
   const size_t words = (size + sizeof(uint64_t) - 1) / sizeof(uint64_t);
-  for (size_t i = 0; i < words; ++i) text[i] = slot.text[i].load(std::memory_order_acquire);
-  if (slot.sequence.load(std::memory_order_acquire) != sequence) return false;
-  out.append(reinterpret_cast<const char*>(text), size);
-  return true;
+  out.resize(begin + words * sizeof(uint64_t));
+  for (size_t i = 0; i < words; ++i) {
+    const uint64_t word = slot.text[i].load(std::memory_order_acquire);
+    std::memcpy(out.data() + begin + i * sizeof(word), &word, sizeof(word));
+  }
+  const bool stood_still = slot.sequence.load(std::memory_order_acquire) == sequence;
+  out.resize(stood_still ? begin + size : begin);
+  return stood_still;
 }
 
 bool TokenCache::Find(const Id& id, std::string& out) const {
@@ -211,7 +215,17 @@ absl::Status TokenCache::Append(const Book& book, const TokenLabel& label, std::
   return SignOnce(book, label, id, out);
 }
 
-void TokenCache::PrefetchSlot(const Id& id) const {
+void TokenCache::FetchTags(const Book& book, absl::Span<const TokenLabel> labels) const {
+  if (!book.title_.session.empty()) return;
+  for (const TokenLabel& label : labels) __builtin_prefetch(&tags_[FirstSlotOf(IdOf(book, label))]);
+}
+
+void TokenCache::FetchTexts(const Book& book, absl::Span<const TokenLabel> labels) const {
+  if (!book.title_.session.empty()) return;
+  for (const TokenLabel& label : labels) FetchText(IdOf(book, label));
+}
+
+void TokenCache::FetchText(const Id& id) const {
   const size_t first = FirstSlotOf(id);
   const uint64_t tag = TagOf(id);
   for (size_t i = first; i < first + kWays; ++i) {
@@ -225,22 +239,13 @@ void TokenCache::PrefetchSlot(const Id& id) const {
 absl::Status TokenCache::AppendAll(const Book& book, absl::Span<const TokenLabel> labels, std::string& out, size_t* ends) {
   const bool shared = book.title_.session.empty();
   uint64_t hits = 0;
-  for (size_t begin = 0; begin < labels.size(); begin += kInTurn) {
-    const absl::Span<const TokenLabel> turn = labels.subspan(begin, kInTurn);
-    std::array<Id, kInTurn> ids;
-    for (size_t i = 0; shared && i < turn.size(); ++i) {
-      ids[i] = IdOf(book, turn[i]);
-      __builtin_prefetch(&tags_[FirstSlotOf(ids[i])]);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (shared && Find(IdOf(book, labels[i]), out)) {
+      ++hits;
+    } else {
+      RETURN_IF_ERROR(Append(book, labels[i], out));
     }
-    for (size_t i = 0; shared && i < turn.size(); ++i) PrefetchSlot(ids[i]);
-    for (size_t i = 0; i < turn.size(); ++i) {
-      if (shared && Find(ids[i], out)) {
-        ++hits;
-      } else {
-        RETURN_IF_ERROR(Append(book, turn[i], out));
-      }
-      ends[begin + i] = out.size();
-    }
+    ends[i] = out.size();
   }
   if (hits > 0) counters().hits.fetch_add(hits, std::memory_order_relaxed);
   return absl::OkStatus();

@@ -121,8 +121,11 @@ class TokenCache {
   Book Open(const TokenTitle& title, absl::string_view key_id, absl::Time now) const;
   // Appends the token's text. Errors are those of TokenSigner::Sign; nothing is cached or appended then.
   absl::Status Append(const Book& book, const TokenLabel& label, std::string& out);
-  // Those of all labels, whose memory is fetched at the same time; ends[i] is where the i-th text ends.
+  // Those of all labels; ends[i] is where the i-th text ends.
   absl::Status AppendAll(const Book& book, absl::Span<const TokenLabel> labels, std::string& out, size_t* ends);
+  // Ask for memory that AppendAll will read, so that it comes in while others are asked for: first where the tokens are, then the tokens.
+  void FetchTags(const Book& book, absl::Span<const TokenLabel> labels) const;
+  void FetchTexts(const Book& book, absl::Span<const TokenLabel> labels) const;
   absl::StatusOr<Token> Get(const TokenRequest& request, absl::string_view key_id, absl::Time now);
 
   // For each token that was asked for again and whose bucket ends within the window, signs its successor. Looks on where the last call
@@ -140,7 +143,6 @@ class TokenCache {
   static constexpr size_t kWays = 8;
   static constexpr size_t kStripes = 64;
   static constexpr size_t kCounters = 16;
-  static constexpr size_t kInTurn = 8;      // Tokens whose memory is fetched at the same time.
   static constexpr size_t kTextWords = 73;  // 584 bytes: ids of 63 letters make 571.
 
   struct Id {
@@ -181,8 +183,7 @@ class TokenCache {
   size_t FirstSlotOf(const Id& id) const;
   Stripe& StripeOf(const Id& id) { return stripes_[FirstSlotOf(id) / kWays % kStripes]; }
   Counters& counters() const;
-  // Fetches the lines that Find will read of a token.
-  void PrefetchSlot(const Id& id) const;
+  void FetchText(const Id& id) const;
   // Appends the text if the token is there.
   bool Find(const Id& id, std::string& out) const;
   static bool Copy(Slot& slot, const Id& id, std::string& out);

@@ -14,18 +14,17 @@ bool IsWanted(const SteeringRequest& request, const PlayableSetView* set, const 
   return request.renditions.empty() || has(request.renditions, file.rendition);
 }
 
-void ListFiles(const Catalogue& catalogue, const SteeringRequest& request, std::vector<ChosenFile>& files) {
+void ListFiles(const Catalogue& catalogue, const SteeringRequest& request, const Wanted& wanted, std::vector<ChosenFile>& files) {
   files.clear();
   if (request.title.empty()) {
     for (const std::string& path : request.paths) files.push_back({.ref = catalogue.FindPath(path)});
     return;
   }
-  const TitleView* title = catalogue.FindTitle(request.title);
-  const VersionView* version = title == nullptr ? nullptr : Catalogue::FindVersion(*title, request.version);
-  const PlayableSetView* set = version == nullptr ? nullptr : Catalogue::FindSet(*version, request.playable_set);
-  if (version == nullptr || (set == nullptr && !request.playable_set.empty())) return;
-  for (const FileView& file : version->files) {
-    if (IsWanted(request, set, file)) files.push_back({.ref = {title, version, &file}});
+  if (wanted.version == nullptr) return;
+  const PlayableSetView* set = request.playable_set.empty() ? nullptr : Catalogue::FindSet(*wanted.version, request.playable_set);
+  if (set == nullptr && !request.playable_set.empty()) return;
+  for (const FileView& file : wanted.version->files) {
+    if (IsWanted(request, set, file)) files.push_back({.ref = {wanted.title, wanted.version, &file}});
   }
 }
 
@@ -50,10 +49,19 @@ void FindLadder(const SteeringTable& table, const SteeringRequest& request, Requ
 
 }  // namespace
 
+Wanted FindWanted(const Catalogue& catalogue, const SteeringRequest& request) {
+  const TitleView* title = request.title.empty() ? nullptr : catalogue.FindTitle(request.title);
+  return {.title = title, .version = title == nullptr ? nullptr : Catalogue::FindVersion(*title, request.version)};
+}
+
 void Choose(const SteeringTable& table, const SteeringRequest& request, WalkTo walk_to, RequestChoice& choice) {
+  Choose(table, request, FindWanted(*table.catalogue, request), walk_to, choice);
+}
+
+void Choose(const SteeringTable& table, const SteeringRequest& request, const Wanted& wanted, WalkTo walk_to, RequestChoice& choice) {
   const Decider decider(table);
   FindLadder(table, request, choice);
-  ListFiles(*table.catalogue, request, choice.files);
+  ListFiles(*table.catalogue, request, wanted, choice.files);
   const bool to_the_end = walk_to == WalkTo::kTheEnd;
   choice.orders.resize(to_the_end ? choice.files.size() : 0);
   DecisionQuery query = {.client = request.client,

@@ -40,6 +40,13 @@ struct RequestChoice {
   DecisionScratch scratch = {};
 };
 
+// What a request asks for, in the catalogue; null where it isn't known.
+struct Wanted {
+  const TitleView* title = nullptr;
+  const VersionView* version = nullptr;
+};
+Wanted FindWanted(const Catalogue& catalogue, const SteeringRequest& request);
+
 // How far the ladder is walked. The choice is the same.
 enum class WalkTo : uint8_t {
   kEnough,  // URLs.
@@ -47,6 +54,8 @@ enum class WalkTo : uint8_t {
 };
 
 void Choose(const SteeringTable& table, const SteeringRequest& request, WalkTo walk_to, RequestChoice& choice);
+// For who has found what the request wants already.
+void Choose(const SteeringTable& table, const SteeringRequest& request, const Wanted& wanted, WalkTo walk_to, RequestChoice& choice);
 
 // Why the file with this index has no URL; empty if it has one.
 std::string WhyNotServable(const SteeringTable& table, const SteeringRequest& request, const RequestChoice& choice, size_t file);

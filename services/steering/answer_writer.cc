@@ -26,15 +26,29 @@ TokenLabel LabelOf(const FileChoice& choice, uint32_t position) {
 
 }  // namespace
 
-size_t AnswerWriter::TokenOf(const ChosenFile& chosen, const TokenLabel& label) {
-  for (size_t i = 0; i < tokens_.size(); ++i) {
-    if (tokens_[i].label == label && tokens_[i].title == chosen.ref.title && tokens_[i].version == chosen.ref.version) return i;
-  }
-  tokens_.push_back({chosen.ref.title, chosen.ref.version, label, 0, 0});
-  return tokens_.size() - 1;
+// Files that follow each other are mostly of one title.
+void AnswerWriter::OpenTitle(const ChosenFile& chosen, const RenderContext& context) {
+  if (!titles_.empty() && titles_.back().version == chosen.ref.version) return;
+  titles_.push_back({.version = chosen.ref.version,
+                     .book = context.tokens.Open({.title = chosen.ref.title->id.value(),
+                                                  .version = chosen.ref.version->version,
+                                                  .session = context.session,
+                                                  .lifetime = context.state.settings.token_lifetime},
+                                                 context.state.key_id, context.now),
+                     .first = labels_.size()});
+  expires_ = static_cast<uint64_t>(absl::ToUnixSeconds(titles_.back().book.expires()));
+}
+
+size_t AnswerWriter::TokenOf(const TokenLabel& label) {
+  const auto of_title = labels_.begin() + static_cast<ptrdiff_t>(titles_.back().first);
+  const auto at = std::find(of_title, labels_.end(), label);
+  const auto index = static_cast<size_t>(at - labels_.begin());
+  if (at == labels_.end()) labels_.push_back(label);
+  return index;
 }
 
 void AnswerWriter::ListFile(const ChosenFile& chosen, const RenderContext& context) {
+  OpenTitle(chosen, context);
   File& file = files_.emplace_back(File{.chosen = &chosen, .first_url = urls_.size(), .urls = chosen.choice.count});
   const absl::string_view path = chosen.ref.file->path;
   const PlaylistPaths& unusual = *context.state.unusual_playlists;
@@ -48,34 +62,41 @@ void AnswerWriter::ListFile(const ChosenFile& chosen, const RenderContext& conte
   for (uint32_t position = 0; position < chosen.choice.count; ++position) {
     const UrlChoice& url = chosen.choice.urls[position];
     urls_.push_back({.choice = &url,
-                     .token = TokenOf(chosen, LabelOf(chosen.choice, position)),
+                     .token = TokenOf(LabelOf(chosen.choice, position)),
                      .lead = context.state.texts->UrlLead(url.box, url.family),
                      .names = context.state.texts->Names(url.box),
                      .cause = chosen.choice.CauseOf(url)});
   }
 }
 
-// The tokens of one title version together: their memory is then fetched at the same time.
-absl::Status AnswerWriter::FetchTokens(const RenderContext& context) {
-  for (size_t begin = 0, end = 0; begin < tokens_.size(); begin = end) {
-    const TitleView& title = *tokens_[begin].title;
-    const VersionView& version = *tokens_[begin].version;
-    labels_.clear();
-    for (; end < tokens_.size() && tokens_[end].version == &version; ++end) labels_.push_back(tokens_[end].label);
-    const TokenCache::Book book = context.tokens.Open({.title = title.id.value(),
-                                                       .version = version.version,
-                                                       .session = context.session,
-                                                       .lifetime = context.state.settings.token_lifetime},
-                                                      context.state.key_id, context.now);
-    expires_ = static_cast<uint64_t>(absl::ToUnixSeconds(book.expires()));
-    size_t at = token_text_.size();
-    ends_.resize(labels_.size());
-    RETURN_IF_ERROR(context.tokens.AppendAll(book, labels_, token_text_, ends_.data()));
-    for (size_t i = begin; i < end; ++i) {
-      tokens_[i].begin = at;
-      tokens_[i].size = ends_[i - begin] - at;
-      at = ends_[i - begin];
-    }
+absl::Status AnswerWriter::List(const RequestChoice& choice, const RenderContext& context) {
+  files_.clear();
+  urls_.clear();
+  titles_.clear();
+  labels_.clear();
+  for (const ChosenFile& file : choice.files) {
+    if (file.ref.file == nullptr) return absl::InternalError("a file was decided on that isn't in the catalogue");
+    ListFile(file, context);
+  }
+  for (size_t title = 0; title < titles_.size(); ++title) context.tokens.FetchTags(titles_[title].book, LabelsOf(title));
+  return absl::OkStatus();
+}
+
+absl::Span<const TokenLabel> AnswerWriter::LabelsOf(size_t title) const {
+  const size_t first = titles_[title].first;
+  const size_t end = title + 1 < titles_.size() ? titles_[title + 1].first : labels_.size();
+  return absl::MakeConstSpan(labels_).subspan(first, end - first);
+}
+
+void AnswerWriter::FetchTokens(const RenderContext& context) const {
+  for (size_t title = 0; title < titles_.size(); ++title) context.tokens.FetchTexts(titles_[title].book, LabelsOf(title));
+}
+
+absl::Status AnswerWriter::ReadTokens(const RenderContext& context) {
+  token_text_.clear();
+  ends_.resize(labels_.size());
+  for (size_t title = 0; title < titles_.size(); ++title) {
+    RETURN_IF_ERROR(context.tokens.AppendAll(titles_[title].book, LabelsOf(title), token_text_, ends_.data() + titles_[title].first));
   }
   return absl::OkStatus();
 }
@@ -87,7 +108,7 @@ void AnswerWriter::MeasureFile(File& file) {
               NumberSize(view.bitrate_bps);
   for (uint32_t position = 0; position < file.urls; ++position) {
     Url& url = urls_[file.first_url + position];
-    const size_t lead = url.lead.size() + tokens_[url.token].size + 1;
+    const size_t lead = url.lead.size() + TokenText(url).size() + 1;
     url.url_size = lead + view.path.size();
     url.playlist_size = playlist_path == 0 ? 0 : lead + playlist_path;
     url.size = BlockSize(url.url_size) + (url.playlist_size == 0 ? 0 : BlockSize(url.playlist_size)) + url.names.size() +
@@ -114,15 +135,7 @@ void AnswerWriter::LookUpVerdict(const SteeringRequest& request, const RequestCh
 }
 
 absl::StatusOr<size_t> AnswerWriter::Measure(const SteeringRequest& request, const RequestChoice& choice, const RenderContext& context) {
-  files_.clear();
-  urls_.clear();
-  tokens_.clear();
-  token_text_.clear();
-  for (const ChosenFile& file : choice.files) {
-    if (file.ref.file == nullptr) return absl::InternalError("a file was decided on that isn't in the catalogue");
-    ListFile(file, context);
-  }
-  RETURN_IF_ERROR(FetchTokens(context));
+  RETURN_IF_ERROR(ReadTokens(context));
   LookUpVerdict(request, choice, *context.state.table);
   LookUpSources(context);
   size_t size = NumberSize(sv1::SteerResponse::VERDICT_NOT_SERVABLE) + StringSize(reason_) + StringSize(detail_) + StringSize(prefix_) +

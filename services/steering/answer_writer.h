@@ -3,9 +3,12 @@
 //
 // First everything is looked up and measured, then it is written once, in the place where it is sent from. A title's tokens are fetched
 // once an answer (its files share them), what depends on the box alone was made with the configuration (AnswerTexts), and the ages of the
-// sources are written once a millisecond. Keeps its memory from answer to answer: one a thread.
+// sources are written once a millisecond. Who makes many answers takes each step for all of them, so that the memory of their tokens comes
+// in at the same time. Keeps its memory from answer to answer: one a thread and answer.
 //
 //   AnswerWriter writer;
+//   RETURN_IF_ERROR(writer.List(choice, context));
+//   writer.FetchTokens(context);
 //   ASSIGN_OR_RETURN(const size_t size, writer.Measure(request, choice, context));
 //   writer.Write(room(size));   // While request, choice and context are as they were.
 #ifndef FAIRLEAD_SERVICES_STEERING_ANSWER_WRITER_H_
@@ -19,6 +22,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "libs/signing/token_cache.h"
 #include "libs/steering/catalogue.h"
 #include "libs/steering/choose.h"
 #include "services/steering/codec.h"
@@ -28,7 +33,11 @@ namespace fairlead {
 
 class AnswerWriter {
  public:
-  // Looks everything up; returns the size of the response. Errors are those of signing.
+  // Lists the URLs and their tokens, and asks where these are.
+  absl::Status List(const RequestChoice& choice, const RenderContext& context);
+  // Asks for the tokens.
+  void FetchTokens(const RenderContext& context) const;
+  // Reads the tokens and looks up all else; returns the size of the response. Errors are those of signing.
   absl::StatusOr<size_t> Measure(const SteeringRequest& request, const RequestChoice& choice, const RenderContext& context);
   // Writes what was measured last.
   void Write(char* to) const;
@@ -53,13 +62,11 @@ class AnswerWriter {
     size_t urls = 0;
     size_t size = 0;  // Of the FileAnswer.
   };
-  // A token of this answer.
-  struct Token {
-    const TitleView* title;
+  // A title version of this answer, and its tokens: those from `first` on, up to the next one's.
+  struct Title {
     const VersionView* version;
-    TokenLabel label;
-    size_t begin;  // In token_text_.
-    size_t size;
+    TokenCache::Book book;
+    size_t first;
   };
   struct AgesOf {
     uint64_t epoch;
@@ -70,14 +77,18 @@ class AnswerWriter {
   };
 
   void ListFile(const ChosenFile& chosen, const RenderContext& context);
-  size_t TokenOf(const ChosenFile& chosen, const TokenLabel& label);
-  absl::Status FetchTokens(const RenderContext& context);
+  void OpenTitle(const ChosenFile& chosen, const RenderContext& context);
+  // Of the last title.
+  size_t TokenOf(const TokenLabel& label);
+  absl::Span<const TokenLabel> LabelsOf(size_t title) const;
+  absl::Status ReadTokens(const RenderContext& context);
   void MeasureFile(File& file);
   void WriteFile(const File& file, WireWriter& out) const;
   void WriteUrl(const File& file, const Url& url, uint32_t position, WireWriter& out) const;
   void LookUpVerdict(const SteeringRequest& request, const RequestChoice& choice, const SteeringTable& table);
   absl::string_view TokenText(const Url& url) const {
-    return absl::string_view(token_text_).substr(tokens_[url.token].begin, tokens_[url.token].size);
+    const size_t begin = url.token == 0 ? 0 : ends_[url.token - 1];
+    return {token_text_.data() + begin, ends_[url.token] - begin};
   }
   // SteerResponse.sources, as bytes.
   void LookUpSources(const RenderContext& context);
@@ -85,8 +96,8 @@ class AnswerWriter {
   // Of the answer that is being written.
   std::vector<File> files_;
   std::vector<Url> urls_;
-  std::vector<Token> tokens_;
-  std::vector<TokenLabel> labels_;  // Of the tokens of one title.
+  std::vector<Title> titles_;
+  std::vector<TokenLabel> labels_;  // Of the tokens.
   std::vector<size_t> ends_;        // Of their texts.
   std::string token_text_;
   uint64_t expires_ = 0;  // Unix seconds: the same for all URLs of an answer.

@@ -1,10 +1,47 @@
 #include "services/steering/byte_buffers.h"
 
 #include <algorithm>
+#include <array>
 
+#include "grpc/support/alloc.h"
 #include "grpcpp/support/proto_buffer_reader.h"
 
 namespace fairlead {
+namespace {
+
+// The blocks that a thread keeps.
+class Blocks {
+ public:
+  static void* Take() { return closed || kept.count_ == 0 ? gpr_malloc(SliceChain::kBlock) : kept.at_[--kept.count_]; }
+  static void Give(void* block) {
+    if (closed || kept.count_ == kept.at_.size()) {
+      gpr_free(block);
+    } else {
+      kept.at_[kept.count_++] = block;
+    }
+  }
+  ~Blocks() {
+    closed = true;
+    while (count_ > 0) gpr_free(at_[--count_]);
+  }
+
+ private:
+  static thread_local Blocks kept;
+  static thread_local bool closed;  // The thread ends.
+
+  std::array<void*, 256> at_;
+  size_t count_ = 0;
+};
+thread_local Blocks Blocks::kept;
+thread_local bool Blocks::closed = false;
+
+grpc_slice NewSlice(size_t size) {
+  if (size > SliceChain::kBlock || size < SliceChain::kBlock / 4) return grpc_slice_malloc(size);
+  void* const block = Blocks::Take();
+  return grpc_slice_new_with_user_data(block, size, &Blocks::Give, block);
+}
+
+}  // namespace
 
 bool ReadMessage(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& message) {
   grpc::Slice slice;
@@ -33,7 +70,7 @@ void SliceChain::Close() {
 char* SliceChain::Room(size_t size) {
   if (!has_open_ || GRPC_SLICE_LENGTH(open_) - used_ < size) {
     Close();
-    open_ = grpc_slice_malloc(std::max(piece_, size));
+    open_ = NewSlice(std::max(piece_, size));
     has_open_ = true;
     used_ = 0;
   }

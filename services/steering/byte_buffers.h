@@ -18,9 +18,10 @@ bool ReadMessage(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& m
 grpc::ByteBuffer MakeByteBuffer(absl::string_view bytes);
 
 // A message that is written where it is sent from: a long one in pieces of 64 KiB, which malloc gives and takes back without the kernel;
-// with pieces of 0 bytes each in one of its own size.
+// a usual one in one piece of kBlock, which the thread that sent it keeps for the next: malloc would take it apart and put it together.
 class SliceChain {
  public:
+  static constexpr size_t kBlock = 4 * 1024;
   static constexpr size_t kPiece = 64 * 1024;
 
   explicit SliceChain(size_t piece = kPiece) : piece_(piece) {}

@@ -100,29 +100,28 @@ void RenderSources(const RenderContext& context, google::protobuf::RepeatedPtrFi
   }
 }
 
-absl::Status CheckInCatalogue(const Catalogue& catalogue, const SteeringRequest& request) {
-  const TitleView* title = catalogue.FindTitle(request.title);
-  if (title == nullptr) return FieldError(absl::StatusCode::kNotFound, "title", request.title.name(), "no such title");
-  const VersionView* version = Catalogue::FindVersion(*title, request.version);
-  if (version == nullptr) {
+absl::Status CheckInCatalogue(const Wanted& wanted, const SteeringRequest& request) {
+  if (wanted.title == nullptr) return FieldError(absl::StatusCode::kNotFound, "title", request.title.name(), "no such title");
+  if (wanted.version == nullptr) {
     return FieldError(absl::StatusCode::kNotFound, "version", request.version, absl::StrCat(request.title.name(), " has no such version"));
   }
+  const VersionView& version = *wanted.version;
   for (const std::string& rendition : request.renditions) {
     const bool known =
-        std::any_of(version->files.begin(), version->files.end(), [&](const FileView& file) { return file.rendition == rendition; });
+        std::any_of(version.files.begin(), version.files.end(), [&](const FileView& file) { return file.rendition == rendition; });
     if (!known) {
       return FieldError(absl::StatusCode::kNotFound, "renditions", rendition,
-                        absl::StrCat("version ", version->version, " of ", request.title.name(), " has no such rendition"));
+                        absl::StrCat("version ", version.version, " of ", request.title.name(), " has no such rendition"));
     }
   }
-  if (request.renditions.empty() && version->files.size() > kMaxFilesAnAnswer) {
+  if (request.renditions.empty() && version.files.size() > kMaxFilesAnAnswer) {
     return InvalidField(
         "renditions", "",
-        absl::StrCat("version ", version->version, " of ", request.title.name(), " has ", version->files.size(), " files, more than ",
+        absl::StrCat("version ", version.version, " of ", request.title.name(), " has ", version.files.size(), " files, more than ",
                      kMaxFilesAnAnswer, " in one answer: name the renditions wanted, at most ", kMaxRenditions));
   }
-  if (version->files.empty()) {
-    return FieldError(absl::StatusCode::kNotFound, "version", version->version, absl::StrCat("of ", request.title.name(), " has no files"));
+  if (version.files.empty()) {
+    return FieldError(absl::StatusCode::kNotFound, "version", version.version, absl::StrCat("of ", request.title.name(), " has no files"));
   }
   return absl::OkStatus();
 }

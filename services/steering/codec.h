@@ -10,7 +10,7 @@
 #include "libs/net/ip_address.h"
 #include "libs/overload/request_class.h"
 #include "libs/signing/token_cache.h"
-#include "libs/steering/catalogue.h"
+#include "libs/steering/choose.h"
 #include "libs/steering/decision.h"
 #include "services/steering/config_views.h"
 #include "services/steering/serving_state.h"
@@ -28,8 +28,8 @@ inline constexpr absl::Duration kNotServableTtl = absl::Seconds(5);
 
 // What it counts as when there are too many.
 RequestClass ClassOf(const steering::v1::SteerRequest& request);
-// NOT_FOUND naming the title, version or rendition that the catalogue doesn't have.
-absl::Status CheckInCatalogue(const Catalogue& catalogue, const SteeringRequest& request);
+// NOT_FOUND naming the title, version or rendition that the catalogue, in which `wanted` was found, doesn't have.
+absl::Status CheckInCatalogue(const Wanted& wanted, const SteeringRequest& request);
 
 // What rendering needs beside the decision. Everything must outlive the call.
 struct RenderContext {

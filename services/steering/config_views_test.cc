@@ -287,11 +287,11 @@ TEST(CheckInCatalogue, ATitleOfTooManyFilesNeedsItsRenditionsNamed) {
   }
   const auto catalogue = Catalogue::Build({{.id = TitleId("big"), .current_version = "v1", .versions = {version}}});
   SteeringRequest request = {.title = TitleId("big")};
-  const absl::Status refused = CheckInCatalogue(*catalogue, request);
+  const absl::Status refused = CheckInCatalogue(FindWanted(*catalogue, request), request);
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(refused.message()), HasSubstr("257 files"));
   request.renditions = {"r1", "r2"};
-  EXPECT_TRUE(CheckInCatalogue(*catalogue, request).ok());
+  EXPECT_TRUE(CheckInCatalogue(FindWanted(*catalogue, request), request).ok());
 }
 
 TEST(ReadCatalog, RemembersPlaylistsOnlyWhereTheyAreUnusual) {

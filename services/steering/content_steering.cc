@@ -191,10 +191,10 @@ absl::StatusOr<HttpResponse> ContentSteering::Playlist(const HttpRequest& reques
   ASSIGN_OR_RETURN(const IpAddress client, ClientAddress(CallerOf(request), addresses_, asked.client_address()));
   ASSIGN_OR_RETURN(SteeringRequest wanted, ParseSteerRequest(asked, client, state->settings.default_max_urls));
   RETURN_IF_ERROR(Ready(*state));
-  RETURN_IF_ERROR(CheckInCatalogue(*state->table->catalogue, wanted));
+  const Wanted found = FindWanted(*state->table->catalogue, wanted);
+  RETURN_IF_ERROR(CheckInCatalogue(found, wanted));
   AskForPathways(wanted);
-  // A session stays with the version that it began with.
-  wanted.version = Catalogue::FindVersion(*state->table->catalogue->FindTitle(wanted.title), wanted.version)->version;
+  wanted.version = found.version->version;  // A session stays with the version that it began with.
   SteeringAnswer answer = Decide(*state->table, wanted);
   Multivariant playlist;
   ASSIGN_OR_RETURN(playlist.tracks, TracksOf(*state, wanted, answer));

@@ -117,10 +117,10 @@ void SteeringMetrics::SetSource(const std::string& source, double age_seconds, b
   all.Gauge("fairlead_steering_source_connected", "1 while its stream is up", labels).Set(connected ? 1 : 0);
 }
 
-void SteeringTally::Took(double seconds) {
+void SteeringTally::Took(double seconds, size_t answers) {
   buckets_.resize(kDecisionBounds.size() + 1);
-  const auto bound = std::lower_bound(kDecisionBounds.begin(), kDecisionBounds.end(), seconds);
-  ++buckets_[static_cast<size_t>(bound - kDecisionBounds.begin())];
+  const auto bound = std::lower_bound(kDecisionBounds.begin(), kDecisionBounds.end(), seconds / static_cast<double>(answers));
+  buckets_[static_cast<size_t>(bound - kDecisionBounds.begin())] += static_cast<double>(answers);
   seconds_ += seconds;
 }
 

@@ -104,7 +104,8 @@ class SteeringTally {
   void CountServed(MissCause cause) { ++served_[static_cast<size_t>(cause)]; }
   void CountNotServable(NotServable reason) { ++not_servable_[static_cast<size_t>(reason)]; }
   void CountRefused() { ++refused_; }
-  void Took(double seconds);
+  // So many answers, in all.
+  void Took(double seconds, size_t answers);
   void Flush();
 
  private:

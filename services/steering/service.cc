@@ -27,7 +27,7 @@ constexpr int kArmedSteer = 128;
 constexpr int kArmedExplain = 4;
 constexpr int kArmedStreams = 16;
 
-constexpr size_t kUsualAnswer = 4'096;  // Bytes of an answer, mostly less.
+constexpr size_t kUsualAnswer = SliceChain::kBlock;  // Bytes of an answer, mostly less.
 
 // What `arrive` read.
 template <typename Message>

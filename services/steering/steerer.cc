@@ -1,5 +1,6 @@
 #include "services/steering/steerer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -24,7 +25,9 @@ double SecondsOf(SteadyClock::duration duration) {
 }
 
 // Of an answer: the cause of its first URL, or why there is none.
-void Count(const RequestChoice& choice, SteeringTally& tally) {
+void Count(const Answering& one, SteeringTally& tally) {
+  if (!one.status.ok()) return tally.CountRefused();
+  const RequestChoice& choice = one.choice;
   for (const ChosenFile& file : choice.files) {
     if (file.choice.not_servable != NotServable::kServable) return tally.CountNotServable(file.choice.not_servable);
   }
@@ -48,13 +51,18 @@ size_t WriteError(const absl::Status& status, WireRoom room) {
   return size;
 }
 
-size_t WriteResult(const AnswerWriter& answer, size_t answer_size, WireRoom room) {
-  const size_t size = BlockSize(BlockSize(answer_size));
+size_t WriteResult(const Answering& one, WireRoom room) {
+  const size_t size = BlockSize(BlockSize(one.size));
   WireWriter out(room(size));
-  out.Block(sv1::SteerStreamResponse::kResultsFieldNumber, BlockSize(answer_size));
-  out.Block(sv1::SteerResult::kResponseFieldNumber, answer_size);
-  answer.Write(out.at());
+  out.Block(sv1::SteerStreamResponse::kResultsFieldNumber, BlockSize(one.size));
+  out.Block(sv1::SteerResult::kResponseFieldNumber, one.size);
+  one.writer.Write(out.at());
   return size;
+}
+
+absl::Status TooLong() {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the answers before this one fill a message (", kMaxBatchBytes, " bytes); ask in smaller batches"));
 }
 
 // Room in a string.
@@ -90,49 +98,58 @@ absl::Status Steerer::TakeBudget(const Caller& caller, uint32_t cost, absl::Dura
   return gate_.TakeBudget(absl::HashOf(origin), cost, now);
 }
 
-RenderContext Steerer::ContextOf(const Moment& moment, const sv1::SteerRequest& request) const {
-  return {.state = moment.state,
-          .tokens = *tokens_,
-          .now = moment.now,
-          .monotonic = moment.monotonic,
-          .session = request.bind_session() ? absl::string_view(request.session_id()) : absl::string_view()};
+RenderContext Steerer::ContextOf(const Moment& moment, const Answering& one) const {
+  return {.state = moment.state, .tokens = *tokens_, .now = moment.now, .monotonic = moment.monotonic, .session = one.session};
 }
 
-absl::StatusOr<size_t> Steerer::Prepare(const Moment& moment, const Caller& caller, const sv1::SteerRequest& request, WalkTo walk_to,
-                                        AnswerScratch& scratch) const {
+absl::Status Steerer::Understand(const Moment& moment, const Caller& caller, const sv1::SteerRequest& request, Answering& one) const {
   ASSIGN_OR_RETURN(const IpAddress client, ClientAddress(caller, addresses_, request.client_address()));
-  RETURN_IF_ERROR(ParseSteerRequest(request, client, moment.state.settings.default_max_urls, scratch.request));
+  RETURN_IF_ERROR(ParseSteerRequest(request, client, moment.state.settings.default_max_urls, one.request));
   RETURN_IF_ERROR(Ready(moment.state));
-  const SteeringTable& table = *moment.state.table;
-  RETURN_IF_ERROR(CheckInCatalogue(*table.catalogue, scratch.request));
-  Choose(table, scratch.request, walk_to, scratch.choice);
-  return scratch.writer.Measure(scratch.request, scratch.choice, ContextOf(moment, request));
+  one.session = request.bind_session() ? absl::string_view(request.session_id()) : absl::string_view();
+  one.wanted.title = moment.state.table->catalogue->FindTitle(one.request.title);
+  __builtin_prefetch(one.wanted.title);
+  return absl::OkStatus();
 }
 
-absl::StatusOr<size_t> Steerer::PrepareAndCount(const Moment& moment, const Caller& caller, const sv1::SteerRequest& request,
-                                                AnswerScratch& scratch) const {
-  absl::StatusOr<size_t> size = Prepare(moment, caller, request, WalkTo::kEnough, scratch);
-  if (size.ok()) {
-    Count(scratch.choice, scratch.tally);
-  } else {
-    scratch.tally.CountRefused();
-  }
-  return size;
+// Each step for all: what the next one reads was asked for by the one before.
+void Steerer::Prepare(const Moment& moment, WalkTo walk_to, absl::Span<Answering> turn) const {
+  const auto each = [&](auto&& step) {
+    for (Answering& one : turn) {
+      if (one.status.ok()) step(one);
+    }
+  };
+  each([&](Answering& one) {
+    one.wanted.version = one.wanted.title == nullptr ? nullptr : Catalogue::FindVersion(*one.wanted.title, one.request.version);
+    one.status = CheckInCatalogue(one.wanted, one.request);
+  });
+  each([&](Answering& one) {
+    Choose(*moment.state.table, one.request, one.wanted, walk_to, one.choice);
+    one.status = one.writer.List(one.choice, ContextOf(moment, one));
+  });
+  each([&](Answering& one) { one.writer.FetchTokens(ContextOf(moment, one)); });
+  each([&](Answering& one) {
+    absl::StatusOr<size_t> size = one.writer.Measure(one.request, one.choice, ContextOf(moment, one));
+    one.status = size.status();
+    one.size = size.value_or(0);
+  });
 }
 
 absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& request, AnswerScratch& scratch, WireRoom room) const {
   const auto start = SteadyClock::now();
   const std::shared_ptr<const ServingState> state = serving_.Get();
   const Moment moment = NowWith(*state);
-  absl::Status status = TakeBudget(caller, 1, moment.monotonic);
-  if (status.ok()) {
-    const absl::StatusOr<size_t> size = PrepareAndCount(moment, caller, request, scratch);
-    status = size.status();
-    if (size.ok()) scratch.writer.Write(room(*size));
+  Answering& one = scratch.turn.front();
+  one.status = TakeBudget(caller, 1, moment.monotonic);
+  if (one.status.ok()) {
+    one.status = Understand(moment, caller, request, one);
+    Prepare(moment, WalkTo::kEnough, {&one, 1});
+    Count(one, scratch.tally);
+    if (one.status.ok()) one.writer.Write(room(one.size));
   }
   metrics_.decision_seconds.Observe(SecondsOf(SteadyClock::now() - start));
   scratch.tally.Flush();
-  return status;
+  return one.status;
 }
 
 absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& request, sv1::SteerResponse& response) const {
@@ -155,23 +172,23 @@ absl::Status Steerer::SteerBatch(const Caller& caller, const sv1::SteerStreamReq
   if (refusal.ok() && count > 0) refusal = TakeBudget(caller, static_cast<uint32_t>(count), moment.monotonic);
   WireWriter(room(NumberSize(request.id()))).Number(sv1::SteerStreamResponse::kIdFieldNumber, request.id());
   size_t bytes = 0;
-  auto last = SteadyClock::now();
-  for (const sv1::SteerRequest& one : request.requests()) {
-    if (bytes >= kMaxBatchBytes) {
-      bytes += WriteError(absl::ResourceExhaustedError(absl::StrCat("the answers before this one fill a message (", kMaxBatchBytes,
-                                                                    " bytes); ask in smaller batches")),
-                          room);
-      continue;
+  for (int begin = 0; begin < count; begin += AnswerScratch::kInTurn) {
+    const auto start = SteadyClock::now();
+    const absl::Span<Answering> turn = absl::MakeSpan(scratch.turn).first(std::min(AnswerScratch::kInTurn, count - begin));
+    for (size_t i = 0; i < turn.size(); ++i) {
+      turn[i].status = refusal.ok() ? Understand(moment, caller, request.requests(begin + static_cast<int>(i)), turn[i]) : refusal;
     }
-    if (!refusal.ok()) {
-      bytes += WriteError(refusal, room);
-      continue;
+    Prepare(moment, WalkTo::kEnough, turn);
+    for (Answering& one : turn) {
+      if (refusal.ok()) {
+        Count(one, scratch.tally);
+      } else {
+        one.status = refusal;
+      }
+      bytes += one.status.ok() ? WriteResult(one, room) : WriteError(one.status, room);
+      if (refusal.ok() && bytes >= kMaxBatchBytes) refusal = TooLong();
     }
-    const absl::StatusOr<size_t> size = PrepareAndCount(moment, caller, one, scratch);
-    bytes += size.ok() ? WriteResult(scratch.writer, *size, room) : WriteError(size.status(), room);
-    const auto now = SteadyClock::now();
-    scratch.tally.Took(SecondsOf(now - last));
-    last = now;
+    scratch.tally.Took(SecondsOf(SteadyClock::now() - start), turn.size());
   }
   scratch.tally.Flush();
   return absl::OkStatus();
@@ -181,14 +198,16 @@ absl::Status Steerer::Explain(const Caller& caller, const sv1::ExplainRequest& r
   metrics_.explains.Increment();
   const std::shared_ptr<const ServingState> state = serving_.Get();
   const Moment moment = NowWith(*state);
-  AnswerScratch scratch(metrics_);
-  ASSIGN_OR_RETURN(const size_t size, Prepare(moment, caller, request.request(), WalkTo::kTheEnd, scratch));
-  std::string bytes(size, '\0');
-  scratch.writer.Write(bytes.data());
+  Answering one;
+  RETURN_IF_ERROR(Understand(moment, caller, request.request(), one));
+  Prepare(moment, WalkTo::kTheEnd, {&one, 1});
+  RETURN_IF_ERROR(one.status);
+  std::string bytes(one.size, '\0');
+  one.writer.Write(bytes.data());
   RETURN_IF_ERROR(ReadBack(bytes, *response.mutable_answer()));
   Explanation record;
-  const SteeringAnswer answer = PutInWords(*state->table, scratch.request, scratch.choice, &record);
-  RenderExplanation(record, answer, ContextOf(moment, request.request()), response);
+  const SteeringAnswer answer = PutInWords(*state->table, one.request, one.choice, &record);
+  RenderExplanation(record, answer, ContextOf(moment, one), response);
   return absl::OkStatus();
 }
 

@@ -10,13 +10,16 @@
 #ifndef FAIRLEAD_SERVICES_STEERING_STEERER_H_
 #define FAIRLEAD_SERVICES_STEERING_STEERER_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "fairlead/steering/v1/steering_service.pb.h"
 #include "libs/base/clock.h"
 #include "libs/base/published.h"
@@ -32,12 +35,23 @@
 
 namespace fairlead {
 
-// What a thread keeps from answer to answer, so that it needn't be made each time. One thread at a time.
-struct AnswerScratch {
-  explicit AnswerScratch(SteeringMetrics& metrics) : tally(metrics) {}
+// A request on its way to its answer.
+struct Answering {
+  absl::Status status;  // Not OK: the answer is this, and nothing else counts.
   SteeringRequest request;
+  Wanted wanted;
   RequestChoice choice;
   AnswerWriter writer;
+  absl::string_view session;  // As in RenderContext.
+  size_t size = 0;            // Of the answer.
+};
+
+// What a thread keeps from answer to answer, so that it needn't be made each time. One thread at a time.
+struct AnswerScratch {
+  static constexpr int kInTurn = 8;  // Requests that take each step together, so that their memory comes in at the same time.
+
+  explicit AnswerScratch(SteeringMetrics& metrics) : tally(metrics) {}
+  std::array<Answering, kInTurn> turn;
   SteeringTally tally;
 };
 
@@ -72,13 +86,10 @@ class Steerer {
   };
   Moment NowWith(const ServingState& state) const { return {state, clock_.Now(), clock_.Monotonic()}; }
 
-  RenderContext ContextOf(const Moment& moment, const steering::v1::SteerRequest& request) const;
-  // Decides and measures: the size of what scratch.writer will write.
-  absl::StatusOr<size_t> Prepare(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request, WalkTo walk_to,
-                                 AnswerScratch& scratch) const;
-  // The same, and counts what came of it.
-  absl::StatusOr<size_t> PrepareAndCount(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request,
-                                         AnswerScratch& scratch) const;
+  RenderContext ContextOf(const Moment& moment, const Answering& one) const;
+  absl::Status Understand(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request, Answering& one) const;
+  // Decides and measures: what each one's writer will write, if its status is OK.
+  void Prepare(const Moment& moment, WalkTo walk_to, absl::Span<Answering> turn) const;
   absl::Status TakeBudget(const Caller& caller, uint32_t cost, absl::Duration now) const;
   static absl::Status Ready(const ServingState& state);
 

@@ -9,6 +9,7 @@
 #ifndef FAIRLEAD_SERVICES_STEERING_WIRE_H_
 #define FAIRLEAD_SERVICES_STEERING_WIRE_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -18,10 +19,9 @@
 
 namespace fairlead {
 
+// Seven bits a byte: bits / 7 rounded up, as protobuf itself works it out.
 constexpr size_t VarintSize(uint64_t value) {
-  size_t size = 1;
-  for (; value >= 0x80; value >>= 7) ++size;
-  return size;
+  return (static_cast<size_t>(std::bit_width(value | 1)) * 9 + 64) / 64;
 }
 constexpr size_t NumberSize(uint64_t value) {
   return value == 0 ? 0 : 1 + VarintSize(value);

@@ -104,6 +104,8 @@ class AnswerBytesTest : public testing::Test {
 
   std::string Written(const SteeringRequest& request, WalkTo walk_to) {
     Choose(*state_.table, request, walk_to, choice_);
+    EXPECT_TRUE(writer_.List(choice_, Context()).ok());
+    writer_.FetchTokens(Context());
     const absl::StatusOr<size_t> size = writer_.Measure(request, choice_, Context());
     EXPECT_TRUE(size.ok()) << size.status();
     std::string bytes(size.value_or(0) + 8, '#');

@@ -162,7 +162,10 @@ void AddTokens(Rows& rows) {
   const std::vector<TokenLabel> labels = {{.position = 0}, {.position = 1}, {.position = 2}};
   size_t ends[3];
   const auto answer = [&](const std::string& title) {
-    if (!cache.AppendAll(cache.Open({.title = title, .version = "v1"}, "k-1", now), labels, text, ends).ok()) std::abort();
+    const TokenCache::Book book = cache.Open({.title = title, .version = "v1"}, "k-1", now);
+    cache.FetchTags(book, labels);
+    cache.FetchTexts(book, labels);
+    if (!cache.AppendAll(book, labels, text, ends).ok()) std::abort();
     text.clear();
   };
   // The first answers of 4,000 titles, and what three signatures cost by themselves meanwhile.
