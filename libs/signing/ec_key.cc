@@ -123,14 +123,18 @@ absl::StatusOr<EcPrivateKey> EcPrivateKey::FromPem(absl::string_view pem) {
   KeyPtr key = Own(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassphrase, nullptr));
   if (key == nullptr) return absl::InvalidArgumentError(absl::StrCat("not a readable private key: ", LastError()));
   RETURN_IF_ERROR(CheckCurve(key.get()));
-  return EcPrivateKey(std::move(key));
+  const std::shared_ptr<EVP_MD_CTX> begun(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  if (begun == nullptr || EVP_DigestSignInit(begun.get(), nullptr, EVP_sha256(), nullptr, key.get()) != 1) {
+    return absl::InternalError(absl::StrCat("signing: ", LastError()));
+  }
+  return EcPrivateKey(std::move(key), begun);
 }
 
 absl::StatusOr<std::string> EcPrivateKey::Sign(absl::string_view message) const {
   const ContextPtr context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   const unsigned char* data = reinterpret_cast<const unsigned char*>(message.data());
   size_t size = 0;
-  if (context == nullptr || EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key_.get()) != 1 ||
+  if (context == nullptr || EVP_MD_CTX_copy_ex(context.get(), begun_.get()) != 1 ||
       EVP_DigestSign(context.get(), nullptr, &size, data, message.size()) != 1) {
     return absl::InternalError(absl::StrCat("signing: ", LastError()));
   }

@@ -16,8 +16,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-// OpenSSL's EVP_PKEY, so that its headers stay out of ours.
+// OpenSSL's EVP_PKEY and EVP_MD_CTX, so that its headers stay out of ours.
 struct evp_pkey_st;
+struct evp_md_ctx_st;
 
 namespace fairlead {
 
@@ -32,8 +33,11 @@ class EcPrivateKey {
   absl::StatusOr<std::string> PublicPem() const;
 
  private:
-  explicit EcPrivateKey(std::shared_ptr<evp_pkey_st> key) : key_(std::move(key)) {}
+  EcPrivateKey(std::shared_ptr<evp_pkey_st> key, std::shared_ptr<const evp_md_ctx_st> begun)
+      : key_(std::move(key)), begun_(std::move(begun)) {}
   std::shared_ptr<evp_pkey_st> key_;
+  // A signature of nothing yet, of which each is a copy: to begin one anew takes OpenSSL 3 an eighth of the time that it takes to sign.
+  std::shared_ptr<const evp_md_ctx_st> begun_;
 };
 
 class EcPublicKey {

@@ -47,18 +47,22 @@ size_t AnswerWriter::TokenOf(const TokenLabel& label) {
   return index;
 }
 
-void AnswerWriter::ListFile(const ChosenFile& chosen, const RenderContext& context) {
-  OpenTitle(chosen, context);
-  File& file = files_.emplace_back(File{.chosen = &chosen, .first_url = urls_.size(), .urls = chosen.choice.count});
-  const absl::string_view path = chosen.ref.file->path;
-  const PlaylistPaths& unusual = *context.state.unusual_playlists;
-  const auto named = unusual.empty() ? unusual.end() : unusual.find(chosen.ref.file->number);
+void AnswerWriter::LookUpPlaylist(const PlaylistPaths& unusual, File& file) {
+  const FileView& view = *file.chosen->ref.file;
+  const absl::string_view path = view.path;
+  const auto named = unusual.empty() ? unusual.end() : unusual.find(view.number);
   if (named != unusual.end()) {
     file.playlist_folder = named->second;
   } else {
     file.playlist_folder = path.substr(0, path.rfind('/') + 1);  // Nothing, from npos + 1 = 0, if there is no folder.
     file.playlist_name = kPlaylistFileName;
   }
+}
+
+void AnswerWriter::ListFile(const ChosenFile& chosen, const RenderContext& context) {
+  OpenTitle(chosen, context);
+  File& file = files_.emplace_back(File{.chosen = &chosen, .first_url = urls_.size(), .urls = chosen.choice.count});
+  if (context.playlists) LookUpPlaylist(*context.state.unusual_playlists, file);
   for (uint32_t position = 0; position < chosen.choice.count; ++position) {
     const UrlChoice& url = chosen.choice.urls[position];
     urls_.push_back({.choice = &url,

@@ -76,6 +76,7 @@ class AnswerWriter {
     friend bool operator==(const AgesOf&, const AgesOf&) = default;
   };
 
+  static void LookUpPlaylist(const PlaylistPaths& unusual, File& file);
   void ListFile(const ChosenFile& chosen, const RenderContext& context);
   void OpenTitle(const ChosenFile& chosen, const RenderContext& context);
   // Of the last title.

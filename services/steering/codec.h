@@ -38,6 +38,7 @@ struct RenderContext {
   absl::Time now;                  // Wall time, for tokens.
   absl::Duration monotonic;        // For ages.
   absl::string_view session = {};  // That URLs are bound to; empty: shared ones.
+  bool playlists = true;           // Whether their URLs are told.
 };
 // The answer itself: answer_writer.h. How old what it rests on is:
 void RenderSources(const RenderContext& context, google::protobuf::RepeatedPtrField<steering::v1::SourceAge>& sources);

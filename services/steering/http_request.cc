@@ -173,13 +173,13 @@ absl::Status SetParameter(const std::string& name, const std::string& value, sv1
     sv1::RequestClass request_class = sv1::REQUEST_CLASS_UNSPECIFIED;
     if (!sv1::RequestClass_Parse(value, &request_class)) return InvalidField(name, value, "no such class, see steering_service.proto");
     request.set_request_class(request_class);
-  } else if (name == "bind_session") {
+  } else if (name == "bind_session" || name == "omit_playlist_urls") {
     if (value != "true" && value != "false") return InvalidField(name, value, "must be true or false");
-    request.set_bind_session(value == "true");
+    name == "bind_session" ? request.set_bind_session(value == "true") : request.set_omit_playlist_urls(value == "true");
   } else {
-    return InvalidField(
-        NameOf(name), value,
-        "no such parameter; known are client_address, title, version, renditions, max_urls, session_id, request_class, bind_session");
+    return InvalidField(NameOf(name), value,
+                        "no such parameter; known are client_address, title, version, renditions, max_urls, session_id, request_class, "
+                        "bind_session, omit_playlist_urls");
   }
   return absl::OkStatus();
 }

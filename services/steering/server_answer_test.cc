@@ -56,6 +56,30 @@ TEST_F(SteeringServerTest, AClientInsideAPartnerIsSentToItsEmbeddedBoxesFirstByU
   }
 }
 
+TEST_F(SteeringServerTest, WhoAsksForNoPlaylistsGetsTheSameAnswerWithoutThem) {
+  StartWithWorld();
+  sv1::SteerRequest request = Request(kInside);
+  sv1::SteerResponse with = MustSteer(request);
+  request.set_omit_playlist_urls(true);
+  sv1::SteerResponse without = MustSteer(request);
+  size_t urls = 0;
+  for (sv1::FileAnswer& file : *with.mutable_files()) {
+    for (sv1::RankedUrl& url : *file.mutable_urls()) {
+      EXPECT_NE(url.playlist_url(), "");
+      url.clear_playlist_url();
+      ++urls;
+    }
+  }
+  EXPECT_GT(urls, 0u);
+  with.clear_sources();  // Their ages differ.
+  without.clear_sources();
+  EXPECT_EQ(with.DebugString(), without.DebugString());
+  const HttpResponse http = Http("GET", "/v1/steer?title=titles/movie&client_address=198.51.100.7&omit_playlist_urls=true");
+  EXPECT_EQ(http.status, 200) << http.body;
+  EXPECT_THAT(http.body, ::testing::AllOf(HasSubstr("URISigningPackage"), Not(HasSubstr("media.m3u8"))));
+  EXPECT_EQ(Http("GET", "/v1/steer?title=titles/movie&client_address=198.51.100.7&omit_playlist_urls=yes").status, 400);
+}
+
 TEST_F(SteeringServerTest, AnIpv6ClientGetsBracketedIpv6UrlsFirst) {
   StartWithWorld();
   const sv1::SteerResponse response = MustSteer(Request("2001:db8:100::5"));

@@ -99,7 +99,12 @@ absl::Status Steerer::TakeBudget(const Caller& caller, uint32_t cost, absl::Dura
 }
 
 RenderContext Steerer::ContextOf(const Moment& moment, const Answering& one) const {
-  return {.state = moment.state, .tokens = *tokens_, .now = moment.now, .monotonic = moment.monotonic, .session = one.session};
+  return {.state = moment.state,
+          .tokens = *tokens_,
+          .now = moment.now,
+          .monotonic = moment.monotonic,
+          .session = one.session,
+          .playlists = one.playlists};
 }
 
 absl::Status Steerer::Understand(const Moment& moment, const Caller& caller, const sv1::SteerRequest& request, Answering& one) const {
@@ -107,6 +112,7 @@ absl::Status Steerer::Understand(const Moment& moment, const Caller& caller, con
   RETURN_IF_ERROR(ParseSteerRequest(request, client, moment.state.settings.default_max_urls, one.request));
   RETURN_IF_ERROR(Ready(moment.state));
   one.session = request.bind_session() ? absl::string_view(request.session_id()) : absl::string_view();
+  one.playlists = !request.omit_playlist_urls();
   one.wanted.title = moment.state.table->catalogue->FindTitle(one.request.title);
   __builtin_prefetch(one.wanted.title);
   return absl::OkStatus();

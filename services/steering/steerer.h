@@ -42,8 +42,9 @@ struct Answering {
   Wanted wanted;
   RequestChoice choice;
   AnswerWriter writer;
-  absl::string_view session;  // As in RenderContext.
-  size_t size = 0;            // Of the answer.
+  absl::string_view session;  // As in RenderContext, both.
+  bool playlists = true;
+  size_t size = 0;  // Of the answer.
 };
 
 // What a thread keeps from answer to answer, so that it needn't be made each time. One thread at a time.
