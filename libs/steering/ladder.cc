@@ -124,6 +124,7 @@ Contenders GatherCanonical(absl::Span<const LadderSession> sessions, absl::Span<
     if (route.session >= sessions.size() || sessions[route.session].site == Fleet::kNone) continue;
     Contender& c = all.emplace_back(MakeContender(route, sessions[route.session]));
     c.route = i;
+    c.prefix_length = static_cast<uint8_t>(route.prefix.length());
     c.distance_step = static_cast<uint32_t>(DistanceStep(distances.To(c.site), policy));
   }
   std::sort(all.begin(), all.end(),

@@ -29,6 +29,16 @@ std::vector<SessionView> SortSessions(std::vector<SessionView> sessions, std::ve
   return sorted;
 }
 
+bool InOrder(const PackedRoute& a, const PackedRoute& b) {
+  if (a.session != b.session) return a.session < b.session;  // Nearly always.
+  return std::tie(a.as_path_length, a.neighbour_as, a.med, a.demoted) < std::tie(b.as_path_length, b.neighbour_as, b.med, b.demoted);
+}
+
+// (Routes have no padding.)
+absl::string_view BytesOf(const RouteSet& set) {
+  return {reinterpret_cast<const char*>(set.data()), set.size() * sizeof(PackedRoute)};
+}
+
 const Rung* RungsOf(uint64_t word) {
   return reinterpret_cast<const Rung*>(word >> 16);
 }
@@ -98,37 +108,49 @@ void LadderBook::DropIfBare(const Prefix& prefix) {
   free_leaves_.push_back(leaf);
 }
 
-uint32_t LadderBook::InternSet(RouteSet set) {
+uint32_t LadderBook::InternSet(const RouteSet& set) {
   if (set.empty()) return 0;
-  const auto at = known_sets_.find(set);
-  if (at != known_sets_.end()) {
-    ++set_uses_[at->second].uses;
-    return at->second;
+  const absl::string_view bytes = BytesOf(set);
+  const uint64_t hash = absl::Hash<absl::string_view>()(bytes);
+  absl::InlinedVector<uint32_t, 2>& alike = known_sets_[hash];
+  for (const uint32_t number : alike) {
+    if (BytesOf(*sets_[number]) != bytes) continue;
+    ++set_uses_[number].uses;
+    return number;
   }
   uint32_t number = 0;
-  auto shared = std::make_shared<const RouteSet>(std::move(set));
+  auto shared = std::make_shared<const RouteSet>(set);
+  const bool direct = std::any_of(shared->begin(), shared->end(), [this](const PackedRoute& route) { return maker_->IsDirect(route); });
   if (!free_sets_.empty()) {
     number = free_sets_.back();
     free_sets_.pop_back();
-    sets_.Mutable(number) = shared;
+    sets_.Mutable(number) = std::move(shared);
   } else {
-    number = static_cast<uint32_t>(sets_.Add(shared));
+    number = static_cast<uint32_t>(sets_.Add(std::move(shared)));
     set_uses_.emplace_back();
   }
-  set_uses_[number] = {.serial = ++last_serial_, .uses = 1};
-  known_sets_.emplace(std::move(shared), number);
+  set_uses_[number] = {.serial = ++last_serial_, .hash = hash, .uses = 1, .direct = direct};
+  alike.push_back(number);
   return number;
 }
 
 void LadderBook::ReleaseSet(uint32_t number) {
   if (number == 0 || --set_uses_[number].uses > 0) return;
-  known_sets_.erase(sets_[number]);
+  const auto alike = known_sets_.find(set_uses_[number].hash);
+  alike->second.erase(std::find(alike->second.begin(), alike->second.end(), number));
+  if (alike->second.empty()) known_sets_.erase(alike);
+  set_uses_[number].ranked = {};
   free_sets_.push_back(number);
 }
 
+const RankedRoutes& LadderBook::RankedOf(uint32_t set, bool with_transit) {
+  std::unique_ptr<const RankedRoutes>& ranked = set_uses_[set].ranked[with_transit ? 1 : 0];
+  if (ranked == nullptr) ranked = std::make_unique<const RankedRoutes>(maker_->Rank(*sets_[set], with_transit));
+  return *ranked;
+}
+
 void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
-  RouteSet set;
-  set.reserve(routes.size());
+  set_.clear();
   size_t left_out = 0;
   for (const RouteView& route : routes) {
     const uint32_t session = route.session < moved_.size() ? moved_[route.session] : Fleet::kNone;
@@ -136,16 +158,13 @@ void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
       ++left_out;
       continue;
     }
-    set.push_back({.session = session,
-                   .neighbour_as = route.neighbour_as,
-                   .med = route.med,
-                   .as_path_length = route.as_path_length,
-                   .demoted = static_cast<uint16_t>(route.demoted ? 1 : 0)});
+    set_.push_back({.session = session,
+                    .neighbour_as = route.neighbour_as,
+                    .med = route.med,
+                    .as_path_length = route.as_path_length,
+                    .demoted = static_cast<uint16_t>(route.demoted ? 1 : 0)});
   }
-  std::sort(set.begin(), set.end(), [](const PackedRoute& a, const PackedRoute& b) {
-    return std::tie(a.session, a.as_path_length, a.neighbour_as, a.med, a.demoted) <
-           std::tie(b.session, b.as_path_length, b.neighbour_as, b.med, b.demoted);
-  });
+  std::sort(set_.begin(), set_.end(), InOrder);
   if (const auto known = left_out_of_.find(prefix); known != left_out_of_.end()) {
     left_out_ -= known->second;
     left_out_of_.erase(known);
@@ -154,14 +173,15 @@ void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
   left_out_ += left_out;
 
   const uint32_t* at = prefixes_.Find(prefix);
-  if (at == nullptr && set.empty()) return;
-  const uint32_t number = InternSet(std::move(set));
-  const uint32_t leaf = LeafFor(prefix);
+  if (at == nullptr && set_.empty()) return;
+  const uint32_t number = InternSet(set_);
+  const uint32_t leaf = at != nullptr ? *at : LeafFor(prefix);
   const uint32_t before = facts_[leaf].set;
   ReleaseSet(before);
   if (before == number) return;
   facts_.Mutable(leaf).set = number;
   dirty_.push_back(prefix);
+  if (number == 0) emptied_.push_back(prefix);
 }
 
 void LadderBook::SetAll(const std::vector<RouteView>& routes) {
@@ -259,16 +279,12 @@ const LadderBook::Made& LadderBook::LadderOf(const std::vector<Level>& stack) {
 void LadderBook::MakeLadder(const std::vector<Level>& stack, Made& made) {
   ++counted_.ladders;
   covering_.clear();
-  // The longest first: mostly the order that they will have.
+  const bool direct = std::any_of(stack.begin(), stack.end(), [this](const Level& level) { return set_uses_[level.set].direct; });
   for (auto level = stack.rbegin(); level != stack.rend(); ++level) {
-    for (const PackedRoute& route : *sets_[level->set]) {
-      covering_.push_back({.prefix = level->prefix,
-                           .session = route.session,
-                           .neighbour_as = route.neighbour_as,
-                           .med = route.med,
-                           .as_path_length = route.as_path_length,
-                           .demoted = route.demoted != 0});
-    }
+    if (level->set == 0) continue;
+    covering_.push_back({.prefix_length = level->prefix.length(),
+                         .routes = sets_[level->set].get(),
+                         .ranked = maker_->ranks_ahead() ? &RankedOf(level->set, !direct) : nullptr});
   }
   const ClientPlace place = maker_->Make(covering_, tails_[stack.back().place].place, rungs_);
   made.head = InternHead(rungs_);
@@ -326,7 +342,8 @@ void LadderBook::FreeUnread() {
 
 void LadderBook::Settle() {
   std::sort(dirty_.begin(), dirty_.end());
-  for (const Prefix& prefix : dirty_) DropIfBare(prefix);
+  for (const Prefix& prefix : emptied_) DropIfBare(prefix);
+  emptied_.clear();
   const Prefix* last = nullptr;  // What it covers has been rebuilt with it.
   for (const Prefix& prefix : dirty_) {
     if (last != nullptr && last->Covers(prefix)) continue;

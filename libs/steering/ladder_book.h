@@ -7,12 +7,13 @@
 //   const auto table = book.Publish();
 //
 // Cost of Publish: the ladders of the changed prefixes and of all prefixes within them, those of equal covering routes made once and
-// remembered from change to change. Prefixes
-// that come or go change each of the indexes that take turns (index_turns.h). A change of topology, sessions, policy or places needs a
-// new book. Memory: 16 bytes a rung of each distinct ladder, 16 a route of each distinct set, ~250 a prefix and ~75 for each turn.
+// remembered from change to change, of routes that were ranked once for each distinct set. Prefixes that come or go change each of the
+// indexes that take turns (index_turns.h). A change of topology, sessions, policy or places needs a new book. Memory: 16 bytes a rung of
+// each distinct ladder, 16 a route of each distinct set and about as much again for it ranked, ~250 a prefix and ~75 for each turn.
 #ifndef FAIRLEAD_LIBS_STEERING_LADDER_BOOK_H_
 #define FAIRLEAD_LIBS_STEERING_LADDER_BOOK_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -24,12 +25,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
-#include "absl/hash/hash.h"
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/steering/index_turns.h"
 #include "libs/steering/ladder_maker.h"
 #include "libs/steering/ladder_table.h"
+#include "libs/steering/route_set.h"
 
 namespace fairlead {
 
@@ -74,24 +74,6 @@ class LadderBook {
     uint64_t serial = 0;  // Words come back with other rungs, serials don't.
     size_t uses = 0;      // Leaves that refer to it.
   };
-  // Sets by what is in them. (Routes have no padding.)
-  static absl::string_view BytesOf(const RouteSet& set) {
-    return {reinterpret_cast<const char*>(set.data()), set.size() * sizeof(PackedRoute)};
-  }
-  struct HashOfSet {
-    using is_transparent = void;
-    size_t operator()(const RouteSet& set) const { return absl::Hash<absl::string_view>()(BytesOf(set)); }
-    size_t operator()(const std::shared_ptr<const RouteSet>& set) const { return (*this)(*set); }
-  };
-  struct EqualSets {
-    using is_transparent = void;
-    static const RouteSet& Of(const RouteSet& set) { return set; }
-    static const RouteSet& Of(const std::shared_ptr<const RouteSet>& set) { return *set; }
-    template <typename A, typename B>
-    bool operator()(const A& a, const B& b) const {
-      return BytesOf(Of(a)) == BytesOf(Of(b));
-    }
-  };
   struct Memory {
     void* at;
     size_t bytes;
@@ -134,8 +116,9 @@ class LadderBook {
   bool MayAnnounce(uint32_t session, const Prefix& prefix) const;
   uint32_t LeafFor(const Prefix& prefix);
   void DropIfBare(const Prefix& prefix);
-  uint32_t InternSet(RouteSet set);
+  uint32_t InternSet(const RouteSet& set);
   void ReleaseSet(uint32_t number);
+  const RankedRoutes& RankedOf(uint32_t set, bool with_transit);
   uint32_t TailFor(const ClientPlace& place);
   uint64_t InternHead(const std::vector<Rung>& rungs);
   uint64_t SerialOf(uint64_t head) const;
@@ -165,11 +148,15 @@ class LadderBook {
   LadderTable::SetsBuilder sets_;
   struct SetUse {
     uint64_t serial = 0;  // Numbers come back with other sets, serials don't.
+    uint64_t hash = 0;
     size_t uses = 0;
+    bool direct = false;  // Some route of it is neither demoted nor transit.
+    // Without transit and with it; null: not asked for yet.
+    std::array<std::unique_ptr<const RankedRoutes>, 2> ranked = {};
   };
   std::vector<SetUse> set_uses_;
   std::vector<uint32_t> free_sets_;
-  absl::flat_hash_map<std::shared_ptr<const RouteSet>, uint32_t, HashOfSet, EqualSets> known_sets_;
+  absl::flat_hash_map<uint64_t, absl::InlinedVector<uint32_t, 2>> known_sets_;  // By the hash of their routes.
   PagedBuilder<Tail> tails_;
   absl::flat_hash_map<std::pair<Coordinates, std::pair<std::string, uint8_t>>, uint32_t> known_tails_;
   std::shared_ptr<RowPool> pool_;
@@ -179,12 +166,14 @@ class LadderBook {
   std::vector<Memory> retiring_;
 
   std::vector<Prefix> dirty_;
+  std::vector<Prefix> emptied_;  // Of these, those that lost their last route.
   // Ladders made before, of two ages: what is in use moves up, and the older ones go when the younger ones are half as many as the
   // prefixes. A head that no leaf has any more is gone, whoever remembers it.
   Ladders made_;
   Ladders made_before_;
   uint64_t last_serial_ = 0;  // Of sets, heads and chains.
-  std::vector<RouteView> covering_;
+  RouteSet set_;
+  std::vector<CoveringRoutes> covering_;
   std::vector<Rung> rungs_;
   size_t left_out_ = 0;
   absl::flat_hash_map<Prefix, size_t> left_out_of_;

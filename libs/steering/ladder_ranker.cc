@@ -36,21 +36,6 @@ bool IsDirect(const Contender& c) {
 
 }  // namespace
 
-Contender MakeContender(const RouteView& route, const LadderSession& session) {
-  return {.partner_hash = session.partner_hash,
-          .session = route.session,
-          .site = session.site,
-          .link = session.link,
-          .box = session.box,
-          .partner = session.partner,
-          .neighbour_as = route.neighbour_as,
-          .med = route.med,
-          .as_path_length = route.as_path_length,
-          .prefix_length = static_cast<uint8_t>(route.prefix.length()),
-          .demoted = route.demoted,
-          .transport = session.transport};
-}
-
 LadderRanker::LadderRanker(const SteeringPolicy& policy) : policy_(policy) {}
 
 // Less is better.
@@ -201,17 +186,53 @@ size_t LadderRanker::EliminateAll(absl::Span<uint32_t> tied, Steps steps) {
   return tied.size();
 }
 
-// A step with several groups must be run as an elimination again for every rank, because taking a route out brings back those that it had
-// eliminated.
+// Of each group those with the best key left are in the running, and taking them out brings in the next: no elimination over all of them
+// again for every rank.
 bool LadderRanker::RankGrouped(absl::Span<uint32_t> tied, Steps steps, Emit emit) {
-  while (!tied.empty()) {
-    size_t winners = Eliminate(tied, steps.front());
-    if (winners == tied.size()) return RankTied(tied, steps.subspan(1), emit);
-    winners = EliminateAll(tied.subspan(0, winners), steps.subspan(1));
-    if (!emit(tied.subspan(0, winners))) return false;
-    tied = tied.subspan(winners);
+  size_t waiting = tied.size() - FindLevels(tied, steps.front());
+  while (waiting > 0) {
+    const absl::Span<uint32_t> best = absl::MakeSpan(running_).subspan(0, EliminateAll(absl::MakeSpan(running_), steps.subspan(1)));
+    entering_.clear();
+    for (const uint32_t i : best) {
+      const uint32_t level = level_of_[i];
+      if (--levels_[level].left == 0 && level + 1 < levels_.size() && !levels_[level + 1].first) entering_.push_back(level + 1);
+    }
+    const size_t taken = best.size();
+    if (!emit(best)) return false;
+    running_.erase(running_.begin(), running_.begin() + static_cast<ptrdiff_t>(taken));
+    for (const uint32_t level : entering_) {
+      waiting -= levels_[level].left;
+      Enter(levels_[level]);
+    }
   }
-  return true;
+  const auto end = std::copy(running_.begin(), running_.end(), tied.begin());
+  return RankTied(tied.subspan(0, static_cast<size_t>(end - tied.begin())), steps.subspan(1), emit);
+}
+
+// Puts those of `tied` that no other of their group beats at `step` into running_; returns how many they are.
+size_t LadderRanker::FindLevels(absl::Span<const uint32_t> tied, ProximityStep step) {
+  grouped_.clear();
+  for (const uint32_t i : tied) grouped_.emplace_back(uint64_t{GroupOf(all_[i], step)} << 32 | KeyOf(all_[i], step), i);
+  std::sort(grouped_.begin(), grouped_.end());
+  levels_.clear();
+  level_of_.resize(all_.size());
+  for (size_t i = 0; i < grouped_.size(); ++i) {
+    const uint64_t key = grouped_[i].first;
+    if (i == 0 || grouped_[i - 1].first != key) {
+      levels_.push_back({.begin = static_cast<uint32_t>(i), .first = i == 0 || grouped_[i - 1].first >> 32 != key >> 32});
+    }
+    ++levels_.back().left;
+    level_of_[grouped_[i].second] = static_cast<uint32_t>(levels_.size() - 1);
+  }
+  running_.clear();
+  for (const Level& level : levels_) {
+    if (level.first) Enter(level);
+  }
+  return running_.size();
+}
+
+void LadderRanker::Enter(const Level& level) {
+  for (uint32_t i = level.begin; i < level.begin + level.left; ++i) running_.push_back(grouped_[i].second);
 }
 
 void LadderRanker::Admit(bool demoted) {
@@ -241,6 +262,46 @@ absl::Span<const uint32_t> LadderRanker::Best(absl::Span<Contender> all, Measure
   Admit(false);
   if (order_.empty()) Admit(true);
   if (order_.empty()) return {};
+  return absl::MakeConstSpan(order_).subspan(0, EliminateAll(absl::MakeSpan(order_), policy_.steps));
+}
+
+void LadderRanker::RankAhead(absl::Span<Contender> all, bool demoted, bool with_transit, EmitTied emit) {
+  all_ = all.subspan(0, kMostContenders);
+  with_transit_ = with_transit;
+  Admit(demoted);
+  if (!order_.empty()) RankTiedAhead(absl::MakeSpan(order_), policy_.steps, emit);
+}
+
+// As RankTied, up to where it can't be told.
+void LadderRanker::RankTiedAhead(absl::Span<uint32_t> tied, Steps steps, EmitTied emit) {
+  if (steps.empty() || tied.size() == 1 || steps.front() == ProximityStep::kDistance) return emit(tied, steps);
+  if (IsGrouped(steps.front())) {
+    if (Eliminate(tied, steps.front()) < tied.size()) return emit(tied, steps);
+    return RankTiedAhead(tied, steps.subspan(1), emit);
+  }
+  Steps run = Run(steps);
+  run = run.subspan(0, static_cast<size_t>(std::find(run.begin(), run.end(), ProximityStep::kDistance) - run.begin()));
+  const Steps last = steps.subspan(run.size() - 1);
+  absl::InlinedVector<uint32_t, 32> ends;
+  SortBy(run, tied, ends);
+  size_t begin = 0;
+  for (const uint32_t end : ends) {
+    const absl::Span<uint32_t> part = tied.subspan(begin, end - begin);
+    RankTiedAhead(part, Behind(last, part), emit);
+    begin = end;
+  }
+}
+
+bool LadderRanker::RankLeft(absl::Span<Contender> all, absl::Span<uint32_t> tied, Steps left, Measure measure, Emit emit) {
+  all_ = all;
+  measure_ = &measure;
+  return RankTied(tied, left, emit);
+}
+
+absl::Span<const uint32_t> LadderRanker::BestAhead(absl::Span<Contender> all, bool demoted, bool with_transit) {
+  all_ = all.subspan(0, kMostContenders);
+  with_transit_ = with_transit;
+  Admit(demoted);
   return absl::MakeConstSpan(order_).subspan(0, EliminateAll(absl::MakeSpan(order_), policy_.steps));
 }
 

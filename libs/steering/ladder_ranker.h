@@ -43,8 +43,21 @@ struct Contender {
 
 inline constexpr uint32_t kNotMeasured = 0xffffffff;
 
-// Without the number of the route and the distance.
-Contender MakeContender(const RouteView& route, const LadderSession& session);
+// Without the number of the route, the length of its prefix and the distance. `Route`: a RouteView or a PackedRoute.
+template <typename Route>
+Contender MakeContender(const Route& route, const LadderSession& session) {
+  return {.partner_hash = session.partner_hash,
+          .session = route.session,
+          .site = session.site,
+          .link = session.link,
+          .box = session.box,
+          .partner = session.partner,
+          .neighbour_as = route.neighbour_as,
+          .med = route.med,
+          .as_path_length = route.as_path_length,
+          .demoted = route.demoted != 0,
+          .transport = session.transport};
+}
 
 class LadderRanker {
  public:
@@ -60,9 +73,17 @@ class LadderRanker {
   // The first rank alone, in O(contenders × steps).
   absl::Span<const uint32_t> Best(absl::Span<Contender> all, Measure measure);
 
- private:
+  // The same, in two parts, for routes of one prefix: what can be told of the demoted or the others before anybody knows where the client
+  // is and what else covers it, and the rest. `emit` is called, the best first, for each lot that stays tied, with the steps that are left:
+  // those from a distance on, or from one that parts the lot by groups.
   using Steps = absl::Span<const ProximityStep>;
+  using EmitTied = absl::FunctionRef<void(absl::Span<uint32_t> tied, Steps left)>;
+  void RankAhead(absl::Span<Contender> all, bool demoted, bool with_transit, EmitTied emit);
+  bool RankLeft(absl::Span<Contender> all, absl::Span<uint32_t> tied, Steps left, Measure measure, Emit emit);
+  // The first rank of the demoted or the others. The policy must not ask for distances.
+  absl::Span<const uint32_t> BestAhead(absl::Span<Contender> all, bool demoted, bool with_transit);
 
+ private:
   Steps Run(Steps steps) const;
   void SortBy(Steps run, absl::Span<uint32_t> tied, absl::InlinedVector<uint32_t, 32>& ends);
   void Begin(absl::Span<Contender> all, const Measure& measure);
@@ -70,6 +91,7 @@ class LadderRanker {
   void Admit(bool demoted);
   bool RankTied(absl::Span<uint32_t> tied, Steps steps, Emit emit);
   bool RankGrouped(absl::Span<uint32_t> tied, Steps steps, Emit emit);
+  void RankTiedAhead(absl::Span<uint32_t> tied, Steps steps, EmitTied emit);
   // Puts those first that `steps`, one after the other, leave as the best; returns how many they are.
   size_t EliminateAll(absl::Span<uint32_t> tied, Steps steps);
   size_t Eliminate(absl::Span<uint32_t> tied, ProximityStep step);
@@ -78,6 +100,7 @@ class LadderRanker {
   uint32_t KeyOf(Contender& c, ProximityStep step) const;
   uint32_t GroupOf(const Contender& c, ProximityStep step) const;
   bool IsGrouped(ProximityStep step) const;
+  size_t FindLevels(absl::Span<const uint32_t> tied, ProximityStep step);
 
   const SteeringPolicy& policy_;
   absl::Span<Contender> all_;
@@ -87,6 +110,18 @@ class LadderRanker {
   std::vector<uint64_t> keyed_;                           // Key and number, to be sorted.
   std::vector<std::pair<uint32_t, uint32_t>> best_;       // (group, best key), of few groups,
   absl::flat_hash_map<uint32_t, uint32_t> best_of_many_;  // or of many.
+  // Of RankGrouped: those of one group with one key.
+  struct Level {
+    uint32_t begin = 0;  // In grouped_.
+    uint32_t left = 0;   // Not in any rank yet.
+    bool first = false;  // Of its group.
+  };
+  void Enter(const Level& level);
+  std::vector<std::pair<uint64_t, uint32_t>> grouped_;  // Group and key, and number.
+  std::vector<Level> levels_;
+  std::vector<uint32_t> level_of_;  // By number.
+  std::vector<uint32_t> running_;
+  std::vector<uint32_t> entering_;
 };
 
 }  // namespace fairlead

@@ -25,6 +25,7 @@
 #include "libs/steering/paged.h"
 #include "libs/steering/place.h"
 #include "libs/steering/policy.h"
+#include "libs/steering/route_set.h"
 #include "libs/steering/row_pool.h"
 #include "libs/steering/rung.h"
 #include "libs/steering/views.h"
@@ -33,22 +34,6 @@ namespace fairlead {
 
 // Places by client prefix: the caller merges geofeeds and the location database, each with its source.
 using PlaceTable = PrefixTable<ClientPlace>;
-
-// A route of a known prefix: what RouteView tells, in 16 bytes.
-struct PackedRoute {
-  uint32_t session = 0;
-  uint32_t neighbour_as = 0;
-  uint32_t med = 0;
-  uint16_t as_path_length = 0;
-  uint16_t demoted = 0;
-
-  friend auto operator<=>(const PackedRoute&, const PackedRoute&) = default;
-  template <typename H>
-  friend H AbslHashValue(H h, const PackedRoute& r) {
-    return H::combine(std::move(h), r.session, r.neighbour_as, r.med, r.as_path_length, r.demoted);
-  }
-};
-using RouteSet = std::vector<PackedRoute>;  // Sorted.
 
 class LadderTable {
  public:

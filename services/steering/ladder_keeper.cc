@@ -184,8 +184,10 @@ void LadderKeeper::TakeOver(Edition& edition, const std::vector<Prefix>& fresh) 
   // Where much waits already, what came since is mostly the same prefixes again.
   edition.line.erase(edition.line.begin(), edition.line.begin() + static_cast<ptrdiff_t>(edition.at));
   edition.at = 0;
+  const ptrdiff_t waiting = static_cast<ptrdiff_t>(edition.line.size());
   edition.line.insert(edition.line.end(), fresh.begin(), fresh.end());
-  SortUnique(edition.line);
+  std::inplace_merge(edition.line.begin(), edition.line.begin() + waiting, edition.line.end());
+  edition.line.erase(std::unique(edition.line.begin(), edition.line.end()), edition.line.end());
 }
 
 bool LadderKeeper::WorkOffLine(Edition& edition, const std::function<bool()>& out_of_time) {

@@ -13,7 +13,9 @@
 #include "libs/net/prefix.h"
 #include "libs/net/prefix_table.h"
 #include "libs/steering/ladder.h"
+#include "libs/steering/ladder_book.h"
 #include "libs/steering/ladder_table.h"
+#include "libs/steering/rung.h"
 #include "tests/generator/routes.h"
 #include "tests/oracle/full_table.h"
 #include "tests/oracle/random_fleet.h"
@@ -297,6 +299,138 @@ TEST(LadderOracle, OnAFullTableEachClientGetsTheLadderOfItsCoveringRoutesInEvery
     }
   }
   EXPECT_GE(deepest, 3u) << "some client must stand under several covering prefixes";
+}
+
+// Routes that come and go, and a table that is kept by differences, on one policy.
+class ChangingRoutes {
+ public:
+  ChangingRoutes(SeededRandom& random, const SteeringPolicy& policy) : random_(random), in_(RandomFleet(random, 2 + random.Below(8), 50)) {
+    auto everything = std::make_shared<PrefixTable<std::monostate>>();
+    for (const char* all : {"0.0.0.0/0", "::/0"}) everything->Insert(Prefix::Parse(all).value(), {});
+    for (SessionView& session : in_.sessions) session.allowed = everything;
+    in_.policy = policy;
+    for (const RouteView& route : in_.routes) Add(route);
+    fleet_ = Fleet::Build(in_.sites, in_.appliances, in_.links);
+    sessions_ = ResolveSessions(*fleet_, in_.sessions);
+    book_ = std::make_unique<LadderBook>(fleet_, in_.sessions, nullptr, in_.policy);
+    for (const auto& [prefix, routes] : routes_) book_->Set(prefix, routes);
+  }
+
+  // A session goes or comes back, a route goes, comes, or is another.
+  void Change() {
+    const uint32_t session = static_cast<uint32_t>(random_.Below(in_.sessions.size()));
+    RouteView route = in_.routes[random_.Below(in_.routes.size())];
+    switch (random_.Below(4)) {
+      case 0:
+        for (auto& [prefix, routes] : routes_) {
+          if (std::erase_if(routes, [&](const RouteView& each) { return each.session == session; }) > 0) book_->Set(prefix, routes);
+        }
+        break;
+      case 1:
+        for (const RouteView& each : in_.routes) {
+          if (each.session == session) Add(each);
+        }
+        for (const auto& [prefix, routes] : routes_) book_->Set(prefix, routes);
+        break;
+      case 2:
+        if (routes_[route.prefix].empty()) break;
+        routes_[route.prefix].erase(routes_[route.prefix].begin());
+        book_->Set(route.prefix, routes_[route.prefix]);
+        break;
+      default:
+        route.med = static_cast<uint32_t>(random_.Below(3));
+        route.demoted = random_.OneIn(4);
+        Add(route);
+        book_->Set(route.prefix, routes_[route.prefix]);
+    }
+  }
+
+  // Rung for rung, with all flags, the ladder that all routes of the chain give when they are ranked together.
+  void Check() {
+    const auto table = book_->Publish();
+    ASSERT_EQ(table->distinct_ladders(), LadderTable::Build(*fleet_, in_.sessions, Flat(), nullptr, in_.policy)->distinct_ladders());
+    for (const auto& [prefix, own] : routes_) {
+      const IpAddress client = prefix.address();
+      std::vector<RouteView> covering;
+      for (const auto& [other, routes] : routes_) {
+        if (other.Contains(client)) covering.insert(covering.end(), routes.begin(), routes.end());
+      }
+      const LadderTable::Found found = table->Find(client);
+      ASSERT_EQ(found.place, HearingPlace(covering));
+      Ladder expected = BuildLadder(*fleet_, sessions_, covering, found.place, in_.policy);
+      std::erase_if(expected.entries, [](const LadderEntry& entry) { return entry.fallback; });
+      const LadderRef head = table->LadderOf(table->LeafOf(client));
+      ASSERT_EQ(std::vector<Rung>(head.head, head.head + head.head_size), MakeRungs(*fleet_, expected)) << client;
+      rungs_seen_ += head.head_size;
+    }
+  }
+  size_t rungs_seen() const { return rungs_seen_; }
+
+ private:
+  // In place of the same session's of the same length: it may have several.
+  void Add(const RouteView& route) {
+    std::vector<RouteView>& routes = routes_[route.prefix];
+    std::erase_if(routes,
+                  [&](const RouteView& other) { return other.session == route.session && other.as_path_length == route.as_path_length; });
+    routes.push_back(route);
+  }
+  std::vector<RouteView> Flat() const {
+    std::vector<RouteView> all;
+    for (const auto& [prefix, routes] : routes_) all.insert(all.end(), routes.begin(), routes.end());
+    return all;
+  }
+  ClientPlace HearingPlace(const std::vector<RouteView>& covering) const {
+    SteeringPolicy usual;
+    std::erase(usual.steps, ProximityStep::kDistance);
+    const Ladder ladder = BuildLadder(*fleet_, sessions_, covering, {}, usual);
+    if (ladder.entries.empty() || ladder.entries.front().fallback) return {};
+    const SiteView& site = fleet_->sites()[ladder.entries.front().site].view;
+    return {.at = site.at, .country = site.country, .source = PlaceSource::kHearingSite};
+  }
+
+  SeededRandom& random_;
+  SteeringInputs in_;
+  std::map<Prefix, std::vector<RouteView>> routes_;
+  std::shared_ptr<const Fleet> fleet_;
+  std::vector<LadderSession> sessions_;
+  std::unique_ptr<LadderBook> book_;
+  size_t rungs_seen_ = 0;
+};
+
+// Mostly one whose routes are ranked prefix by prefix; with steps of classes and partners.
+SteeringPolicy AnyPolicy(SeededRandom& random) {
+  SteeringPolicy policy = RandomPolicy(random);
+  if (random.OneIn(4)) return policy;
+  std::erase(policy.steps, ProximityStep::kPrefixLength);
+  policy.steps.insert(policy.steps.begin(), ProximityStep::kPrefixLength);
+  policy.more_specific_scope = MoreSpecificScope::kPeering;
+  const auto parting = std::find(policy.steps.begin(), policy.steps.end(), ProximityStep::kClass);
+  if (parting == policy.steps.end() || random.OneIn(2)) return policy;
+  std::vector<ProximityStep> behind(parting + 1, policy.steps.end());
+  Shuffle(behind, random);
+  policy.class_steps.push_back({.transport = TransportClass::kPublicPeering, .steps = behind});
+  Shuffle(behind, random);
+  if (!behind.empty()) behind.pop_back();
+  policy.class_steps.push_back(
+      {.transport = static_cast<TransportClass>(1 + random.Below(4)), .partner = PartnerId("p1"), .steps = behind});
+  return policy;
+}
+
+TEST(LadderOracle, WhateverIsLostOrComesEachLadderIsTheOneOfAllItsRoutesRankedTogether) {
+  SeededRandom random(6);
+  size_t rungs_seen = 0;
+  for (int round = 0; round < 400; ++round) {
+    const SteeringPolicy policy = AnyPolicy(random);
+    ASSERT_TRUE(ValidatePolicy(policy).ok());
+    ChangingRoutes routes(random, policy);
+    for (int step = 0; step < 12; ++step) {
+      routes.Check();
+      if (testing::Test::HasFatalFailure()) FAIL() << "round " << round << " step " << step;
+      for (uint64_t changes = 1 + random.Below(4); changes > 0; --changes) routes.Change();
+    }
+    rungs_seen += routes.rungs_seen();
+  }
+  EXPECT_GT(rungs_seen, 100'000u) << "the worlds must not be trivial";
 }
 
 }  // namespace
