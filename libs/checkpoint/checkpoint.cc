@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/record_file.h"
 
@@ -26,6 +27,16 @@ constexpr absl::string_view kFormat = "fairlead checkpoint 1";
 
 absl::Status Fault(const std::string& path, const absl::Status& why) {
   return absl::Status(why.code(), absl::StrCat(path, ": ", why.message()));
+}
+
+// Of a base: every key once, in order.
+absl::Status CheckEntries(absl::string_view block, std::string& last_key) {
+  bool in_order = true;
+  RETURN_IF_ERROR(ForEachChange(block, [&](const Change& entry) {
+    in_order = in_order && entry.kind == Change::Kind::kSet && (last_key.empty() || last_key < entry.key);
+    last_key.assign(entry.key.data(), entry.key.size());
+  }));
+  return in_order ? absl::OkStatus() : absl::DataLossError(absl::StrCat("its entries aren't in order at ", Quoted(last_key)));
 }
 
 // What the logs say, as the last change of each key.
@@ -165,11 +176,13 @@ absl::StatusOr<uint64_t> Checkpoint::CheckBase(uint64_t serial) const {
   ASSIGN_OR_RETURN(RecordReader reader, RecordReader::Open(BasePath(serial), serial));
   ASSIGN_OR_RETURN(const std::string line, reader.ReadLine());
   if (line != BaseLine(serial)) return absl::DataLossError("its first line isn't that of this base");
+  std::string last_key;
   while (true) {
     const absl::StatusOr<Record> record = reader.Next();
     if (absl::IsOutOfRange(record.status())) return absl::DataLossError(absl::StrCat("it is cut at ", reader.offset()));
     if (!record.ok()) return record.status();
     if (record->kind == RecordKind::kEnd) break;
+    RETURN_IF_ERROR(CheckEntries(record->payload, last_key));
   }
   const uint64_t bytes = reader.offset();
   if (!absl::IsOutOfRange(reader.Next().status())) return absl::DataLossError("there is something behind its end");
@@ -189,10 +202,8 @@ absl::StatusOr<Checkpoint::Log> Checkpoint::ScanLog(uint64_t serial, uint64_t& b
   while (true) {
     const absl::StatusOr<Record> record = reader.Next();
     if (absl::IsOutOfRange(record.status())) break;
-    if (!record.ok()) {
-      fault = record.status();
-      return log;
-    }
+    fault = record.ok() ? ForEachChange(record->payload, [](const Change&) {}) : record.status();
+    if (!fault.ok()) return log;
     if (record->kind == RecordKind::kGroup) log.bytes = reader.offset();
   }
   if (log.bytes < reader.offset()) fault = absl::DataLossError(absl::StrCat("its last group, from ", log.bytes, ", is cut"));

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -75,13 +76,15 @@ absl::StatusOr<FileReader> FileReader::Open(const std::string& path) {
 }
 
 absl::Status FileReader::Fill(size_t count) {
-  constexpr size_t kStep = size_t{1} << 20;
+  constexpr size_t kLeastStep = 4'096;
+  constexpr size_t kMostStep = size_t{1} << 20;  // Of a small file less: the room is cleared first.
   if (buffer_.size() - begin_ >= count) return absl::OkStatus();
+  const size_t step = std::clamp<size_t>(file_.Size().value_or(kMostStep), kLeastStep, kMostStep);
   buffer_.erase(0, std::exchange(begin_, 0));
   while (buffer_.size() < count && !at_end_) {
     const size_t before = buffer_.size();
-    buffer_.resize(before + kStep);
-    const ssize_t got = read(file_.fd(), buffer_.data() + before, kStep);
+    buffer_.resize(before + step);
+    const ssize_t got = read(file_.fd(), buffer_.data() + before, step);
     buffer_.resize(before + static_cast<size_t>(got > 0 ? got : 0));
     if (got < 0 && errno != EINTR) return FileError("read", file_.path());
     at_end_ = got == 0;

@@ -136,12 +136,14 @@ std::vector<std::string> CellStore::Keys() const {
   return keys;
 }
 
-void CellStore::RestoreRoutes(const Prefix& prefix, const std::vector<StoredRoute>& routes) {
+size_t CellStore::RestoreRoutes(const Prefix& prefix, const std::vector<StoredRoute>& routes) {
   absl::MutexLock lock(&mu_);
+  const size_t before = routes_.size();
   for (const StoredRoute& route : routes) {
     const ReportedRouteKey key = {.session = route.speaker.session, .prefix = prefix, .path_id = route.path_id};
     if (routes_.Put(key, route.speaker.appliance, route.attributes)) ++generations_.routes;
   }
+  return routes_.size() - before;
 }
 
 void CellStore::ForgetBulk() {

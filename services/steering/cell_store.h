@@ -152,8 +152,8 @@ class CellStore {
     absl::MutexLock lock(&mu_);
     return routes_.RoutesAt(prefix);
   }
-  // Puts what a copy on disk had.
-  void RestoreRoutes(const Prefix& prefix, const std::vector<StoredRoute>& routes) ABSL_LOCKS_EXCLUDED(mu_);
+  // Puts what a copy on disk had; returns how many of them weren't there before.
+  size_t RestoreRoutes(const Prefix& prefix, const std::vector<StoredRoute>& routes) ABSL_LOCKS_EXCLUDED(mu_);
   // Those with routes of these sessions count as changed. O(routes).
   void TouchRoutesOf(const absl::flat_hash_set<BgpSessionId>& sessions) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);

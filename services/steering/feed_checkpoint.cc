@@ -29,6 +29,8 @@ constexpr char kHoldingsKeys[] = "h/";
 constexpr char kRoutes[] = "r/";
 constexpr char kHoldings[] = "holdings/";  // Of the entries' keys.
 constexpr char kCatalogueSource[] = "catalog";
+// Numbers are never given twice; what goes beyond wasn't given by Save.
+constexpr uint32_t kMostSpeakers = uint32_t{1} << 31;
 // A group, and what may wait in memory while the disk fails.
 constexpr size_t kMostGroupBytes = size_t{32} << 20;
 // A base soon, which a spoilt log can be done without; and compaction holds the log's changes in memory.
@@ -47,35 +49,31 @@ std::string KeyOf(const Prefix& prefix) {
 }
 
 absl::StatusOr<Prefix> PrefixOf(absl::string_view key) {
-  if (key.empty()) return absl::DataLossError("a prefix of no bytes");
+  if (key.empty()) return absl::InvalidArgumentError("a prefix of no bytes");
   ASSIGN_OR_RETURN(const IpAddress address, IpAddress::FromBytes(key.substr(0, key.size() - 1)));
-  return Prefix::Make(address, static_cast<uint8_t>(key.back()));
+  ASSIGN_OR_RETURN(const Prefix prefix, Prefix::Make(address, static_cast<uint8_t>(key.back())));
+  if (KeyOf(prefix) != key) return absl::InvalidArgumentError("an IPv4-mapped prefix");
+  return prefix;
 }
 
 absl::Status Unreadable(absl::string_view key) {
   return absl::DataLossError(absl::StrCat("the record of ", Quoted(key), " can't be read"));
 }
 
-// From the records of one checkpoint into the stores, in the order of their keys.
+// From the records of one checkpoint into the stores, in the order of their keys. Takes what Save writes and nothing else: a record that
+// isn't kept as it stands (a removal, a key in another form) would count as on disk, and never be put right.
 class Reader {
  public:
   explicit Reader(Sources& sources) : sources_(sources) {}
 
-  absl::Status Take(absl::string_view key, absl::string_view value) {
-    absl::string_view rest = key;
-    if (absl::ConsumePrefix(&rest, kCatalogue)) return TakeCatalogue(rest, value);
-    if (absl::ConsumePrefix(&rest, kHead)) return TakeHead(rest, value);
-    if (!absl::ConsumePrefix(&rest, "f/")) return Unreadable(key);
-    const size_t slash = rest.find('/');
-    if (slash == absl::string_view::npos) return Unreadable(key);
-    RETURN_IF_ERROR(TurnTo(rest.substr(0, slash)));
-    rest.remove_prefix(slash + 1);
-    if (absl::ConsumePrefix(&rest, kSpeakers)) return TakeSpeaker(rest, value);
-    if (absl::ConsumePrefix(&rest, kHoldingsKeys)) return TakeHoldings(rest, value);
-    if (absl::ConsumePrefix(&rest, kRoutes)) return TakeRoutes(rest, value);
-    return Unreadable(key);
-  }
+  absl::Status Take(absl::string_view key, absl::string_view value) { return Read(key, value) ? absl::OkStatus() : Unreadable(key); }
 
+  // How far a source reaches, when that was saved, and how long it had then not been heard.
+  struct Head {
+    FeedPosition position;
+    absl::Time saved_at;
+    absl::Duration age;
+  };
   struct Cell {
     std::shared_ptr<CellStore> store;
     absl::flat_hash_set<std::string> holdings;
@@ -85,57 +83,80 @@ class Reader {
   };
   std::map<std::string, Cell>& cells() { return cells_; }
   std::vector<cv1::CatalogEntry>& catalogue() { return catalogue_; }
-  const std::map<std::string, sv1::FeedHead>& heads() const { return heads_; }
+  const std::map<std::string, Head>& heads() const { return heads_; }
 
  private:
-  absl::Status TurnTo(absl::string_view id) {
-    if (at_ != nullptr && absl::StripPrefix(at_name_, "cells/") == id) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const CellId cell, CellId::Parse(id, "cell"));
-    at_name_ = cell.name();
+  bool Read(absl::string_view key, absl::string_view value) {
+    if (absl::ConsumePrefix(&key, kCatalogue)) return ReadCatalogue(key, value);
+    if (absl::ConsumePrefix(&key, kHead)) return ReadHead(key, value);
+    if (!absl::ConsumePrefix(&key, "f/")) return false;
+    const size_t slash = key.find('/');
+    if (slash == absl::string_view::npos || !TurnTo(key.substr(0, slash))) return false;
+    key.remove_prefix(slash + 1);
+    if (absl::ConsumePrefix(&key, kSpeakers)) return ReadSpeaker(key, value);
+    if (absl::ConsumePrefix(&key, kHoldingsKeys)) return ReadHoldings(key, value);
+    return absl::ConsumePrefix(&key, kRoutes) && ReadRoutes(key, value);
+  }
+
+  bool TurnTo(absl::string_view id) {
+    if (at_ != nullptr && absl::StripPrefix(at_name_, "cells/") == id) return true;
+    const absl::StatusOr<CellId> cell = CellId::Parse(id, "cell");
+    if (!cell.ok()) return false;
+    at_name_ = cell->name();
     at_ = &cells_[at_name_];
-    at_->store = sources_.RestoredCell(cell);
-    return absl::OkStatus();
+    at_->store = sources_.RestoredCell(*cell);
+    return true;
   }
 
-  absl::Status TakeCatalogue(absl::string_view key, absl::string_view value) {
+  bool ReadCatalogue(absl::string_view key, absl::string_view value) {
     cv1::CatalogEntry& entry = catalogue_.emplace_back();
-    return entry.ParseFromString(std::string(value)) && entry.key() == key ? absl::OkStatus() : Unreadable(key);
+    return entry.ParseFromString(std::string(value)) && entry.key() == key && !IsRemoval(entry);
   }
 
-  absl::Status TakeHead(absl::string_view source, absl::string_view value) {
-    return heads_[std::string(source)].ParseFromString(std::string(value)) ? absl::OkStatus() : Unreadable(source);
+  bool ReadHead(absl::string_view source, absl::string_view value) {
+    sv1::FeedHead head;
+    if (!head.ParseFromString(std::string(value)) || head.age_ms() < 0) return false;
+    const FeedPosition position = {head.position().epoch(), head.position().version()};
+    heads_[std::string(source)] = {.position = position,
+                                   .saved_at = absl::FromUnixMillis(head.saved_time_ms()),
+                                   .age = head.has_age_ms() ? absl::Milliseconds(head.age_ms()) : absl::InfiniteDuration()};
+    return !position.nothing() && (source == kCatalogueSource || CellId::ParseName(source, "source").ok());
   }
 
-  absl::Status TakeSpeaker(absl::string_view key, absl::string_view value) {
+  bool ReadSpeaker(absl::string_view key, absl::string_view value) {
     sv1::SpeakerRecord record;
     uint32_t number = 0;
-    if (!absl::SimpleAtoi(key, &number) || !record.ParseFromString(std::string(value))) return Unreadable(key);
-    ASSIGN_OR_RETURN(BgpSessionId session, BgpSessionId::Parse(record.session(), "session"));
-    ASSIGN_OR_RETURN(ApplianceId appliance, ApplianceId::Parse(record.appliance(), "appliance"));
-    at_->speakers[number] = {.session = std::move(session), .appliance = std::move(appliance)};
-    return absl::OkStatus();
+    if (!absl::SimpleAtoi(key, &number) || absl::StrCat(number) != key || number > kMostSpeakers) return false;
+    if (!record.ParseFromString(std::string(value))) return false;
+    absl::StatusOr<BgpSessionId> session = BgpSessionId::Parse(record.session(), "session");
+    absl::StatusOr<ApplianceId> appliance = ApplianceId::Parse(record.appliance(), "appliance");
+    if (!session.ok() || !appliance.ok()) return false;
+    at_->speakers[number] = {.session = *std::move(session), .appliance = *std::move(appliance)};
+    return true;
   }
 
-  absl::Status TakeHoldings(absl::string_view key, absl::string_view value) {
+  // One that the store leaves out as unreadable stays on disk as it came, as it does in the store.
+  bool ReadHoldings(absl::string_view key, absl::string_view value) {
     iv1::FleetEntry entry;
-    if (!entry.ParseFromString(std::string(value)) || entry.key() != key) return Unreadable(key);
+    if (!entry.ParseFromString(std::string(value)) || entry.key() != key || IsRemoval(entry)) return false;
+    if (!absl::StartsWith(key, kHoldings)) return false;
     at_->holdings.insert(entry.key());
-    return at_->store->Apply({.snapshot = false, .base = {}, .position = {}, .entries = {std::move(entry)}, .held_entries = 0});
+    return at_->store->Apply({.snapshot = false, .base = {}, .position = {}, .entries = {std::move(entry)}, .held_entries = 0}).ok();
   }
 
-  absl::Status TakeRoutes(absl::string_view key, absl::string_view value) {
-    ASSIGN_OR_RETURN(const Prefix prefix, PrefixOf(key));
+  bool ReadRoutes(absl::string_view key, absl::string_view value) {
+    const absl::StatusOr<Prefix> prefix = PrefixOf(key);
     sv1::PrefixRecord record;
-    if (!record.ParseFromString(std::string(value))) return Unreadable(prefix.ToString());
+    if (!prefix.ok() || !record.ParseFromString(std::string(value))) return false;
     const int count = record.speakers_size();
     for (const int other :
          {record.path_ids_size(), record.as_path_lengths_size(), record.neighbour_as_size(), record.meds_size(), record.demoted_size()}) {
-      if (other != count) return Unreadable(prefix.ToString());
+      if (other != count) return false;
     }
     routes_.clear();
     for (int i = 0; i < count; ++i) {
       const auto speaker = at_->speakers.find(record.speakers(i));
-      if (speaker == at_->speakers.end()) return Unreadable(prefix.ToString());
+      if (speaker == at_->speakers.end()) return false;
       at_->speaking.insert(record.speakers(i));
       routes_.push_back({.speaker = speaker->second,
                          .path_id = record.path_ids(i),
@@ -144,9 +165,8 @@ class Reader {
                                         .as_path_length = static_cast<uint16_t>(std::min<uint32_t>(record.as_path_lengths(i), 0xffff)),
                                         .demoted = record.demoted(i)}});
     }
-    at_->store->RestoreRoutes(prefix, routes_);
-    at_->prefixes.insert(prefix);
-    return absl::OkStatus();
+    at_->prefixes.insert(*prefix);
+    return count > 0 && at_->store->RestoreRoutes(*prefix, routes_) == routes_.size();
   }
 
   Sources& sources_;
@@ -154,7 +174,7 @@ class Reader {
   Cell* at_ = nullptr;
   std::string at_name_;
   std::vector<cv1::CatalogEntry> catalogue_;
-  std::map<std::string, sv1::FeedHead> heads_;
+  std::map<std::string, Head> heads_;
   std::vector<StoredRoute> routes_;
 };
 
@@ -209,7 +229,6 @@ absl::Status FeedCheckpoint::Read(Restored& restored) {
   }));
   RETURN_IF_ERROR(taken);
   for (const cv1::CatalogEntry& entry : reader.catalogue()) catalogue_.on_disk.insert(entry.key());
-  restored.entries = reader.catalogue().size();
   for (auto& [name, read] : reader.cells()) {
     Cell& cell = cells_[name];
     restored.entries += read.holdings.size();
@@ -227,18 +246,17 @@ absl::Status FeedCheckpoint::Read(Restored& restored) {
     }
   }
   for (const auto& [source, head] : reader.heads()) {
-    const FeedPosition position = {head.position().epoch(), head.position().version()};
-    heads_[source] = position;
+    heads_[source] = head.position;
     if (source == kCatalogueSource) {
-      sources_.catalog().Restore(position, std::move(reader.catalogue()));
+      restored.entries += reader.catalogue().size();
+      sources_.catalog().Restore(head.position, std::move(reader.catalogue()));
     } else {
       // One of which nothing but the position is known has told that there is nothing.
       ASSIGN_OR_RETURN(const CellId cell, CellId::ParseName(source, "source"));
       RETURN_IF_ERROR(
-          sources_.RestoredCell(cell)->Apply({.snapshot = false, .base = {}, .position = position, .entries = {}, .held_entries = 0}));
+          sources_.RestoredCell(cell)->Apply({.snapshot = false, .base = {}, .position = head.position, .entries = {}, .held_entries = 0}));
     }
-    sources_.NoteRestored(source, absl::FromUnixMillis(head.saved_time_ms()),
-                          head.has_age_ms() ? absl::Milliseconds(head.age_ms()) : absl::InfiniteDuration());
+    sources_.NoteRestored(source, head.saved_at, head.age);
   }
   // What is held is what is on disk.
   if (heads_.contains(kCatalogueSource)) sources_.catalog().TakeChanges();

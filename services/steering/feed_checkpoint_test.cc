@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -14,9 +13,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "libs/clock/system_clock.h"
 #include "libs/net/ip_address.h"
 #include "libs/net/prefix.h"
+#include "services/steering/feed_checkpoint_run.h"
 
 namespace fairlead {
 namespace {
@@ -25,45 +24,6 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Entry = ingest::v1::FleetEntry;
-
-// All that the bulk of some sources is, as text.
-using Picture = std::map<std::string, std::string>;
-
-Picture PictureOf(Sources& sources) {
-  Picture picture;
-  for (const auto& entry : sources.catalog().Held().entries) picture["catalogue " + entry->key()] = entry->SerializeAsString();
-  for (const auto& [status, store] : sources.CellsWithStatus()) {
-    picture["position of " + status.source] = status.position.ToString();
-    for (const std::string& key : store->entries().Keys()) {
-      if (absl::StartsWith(key, "holdings/")) picture[status.source + " " + key] = store->entries().Find(key)->SerializeAsString();
-    }
-    for (const Prefix& prefix : store->RoutedPrefixes()) {
-      for (const StoredRoute& route : store->RoutesAt(prefix)) {
-        const RouteAttributes& said = route.attributes;
-        picture[absl::StrCat(status.source, " ", prefix.ToString(), " ", route.speaker.session.value(), " ", route.path_id)] = absl::StrCat(
-            route.speaker.appliance.value(), " ", said.as_path_length, " ", said.neighbour_as, " ", said.med, " ", said.demoted ? 1 : 0);
-      }
-    }
-  }
-  picture["position of the catalogue"] = sources.catalog().position().ToString();
-  return picture;
-}
-
-// One run of a steerd: its sources, without the feeds, and what it keeps of them.
-class OneRun {
- public:
-  explicit OneRun(const std::string& folder) : sources_({}, clock_), checkpoint_(folder, sources_, clock_) {}
-
-  Sources& sources() { return sources_; }
-  FeedCheckpoint& checkpoint() { return checkpoint_; }
-  CellStore& cell(const std::string& id) { return *sources_.RestoredCell(CellId(id)); }
-  Picture picture() { return PictureOf(sources_); }
-
- private:
-  const SystemClock clock_;
-  Sources sources_;
-  FeedCheckpoint checkpoint_;
-};
 
 class FeedCheckpointTest : public ::testing::Test {
  protected:
@@ -80,7 +40,7 @@ class FeedCheckpointTest : public ::testing::Test {
   // As after a kill: nothing is saved once more.
   void Restart() {
     run_.reset();
-    run_ = std::make_unique<OneRun>(folder_);
+    run_ = std::make_unique<FeedCheckpointRun>(folder_);
     const auto restored = run_->checkpoint().Restore();
     ASSERT_TRUE(restored.ok()) << restored.status();
     EXPECT_THAT(restored->faults, IsEmpty());
@@ -134,7 +94,7 @@ class FeedCheckpointTest : public ::testing::Test {
   }
 
   std::string folder_;
-  std::unique_ptr<OneRun> run_;
+  std::unique_ptr<FeedCheckpointRun> run_;
   FeedPosition position_ = {3, 0};
 };
 
@@ -144,7 +104,7 @@ TEST_F(FeedCheckpointTest, ARestartFindsWhatTheLastSaveHadAndNothingElse) {
   Give("two", {RouteOf("s-1", "192.0.2.0/24", 0, 9)});
   GiveTitle("a", "a");
   ASSERT_TRUE(run_->checkpoint().Save().ok());
-  const Picture saved = run_->picture();
+  const BulkPicture saved = run_->picture();
   EXPECT_EQ(saved.size(), 9u);
   Give("one", {Removed(RouteOf("s-1", "192.0.2.0/24", 0, 5))});
   Restart();
@@ -156,7 +116,7 @@ TEST_F(FeedCheckpointTest, ARestartFindsWhatTheLastSaveHadAndNothingElse) {
   Give("one", {Removed(RouteOf("s-1", "2001:db8::/32", 0, 1)), Removed(HoldingsOf("oca-1", 4))});
   GiveTitle("a", "");
   ASSERT_TRUE(run_->checkpoint().Save().ok());
-  const Picture fewer = run_->picture();
+  const BulkPicture fewer = run_->picture();
   Restart();
   EXPECT_EQ(run_->picture(), fewer);
 }
@@ -167,7 +127,7 @@ TEST_F(FeedCheckpointTest, WhoeverSaysARouteIsNeverTakenForAnother) {
   // In memory the next speaker gets the number of the one that went.
   Give("one", {Removed(RouteOf("s-1", "192.0.2.0/24", 0, 5)), RouteOf("s-9", "198.51.100.0/24", 0, 5)});
   ASSERT_TRUE(run_->checkpoint().Save().ok());
-  const Picture saved = run_->picture();
+  const BulkPicture saved = run_->picture();
   for (int i = 0; i < 2; ++i) {  // After the first, numbers that nobody has any more are forgotten.
     Restart();
     EXPECT_EQ(run_->picture(), saved);
@@ -182,7 +142,7 @@ TEST_F(FeedCheckpointTest, ACellThatIsLetGoOfGoesFromTheDisk) {
   ASSERT_TRUE(run_->checkpoint().Save().ok());
   run_->sources().FollowCells({{.id = CellId("two"), .address = "127.0.0.1:1"}});
   ASSERT_TRUE(run_->checkpoint().Save().ok());
-  const Picture saved = run_->picture();
+  const BulkPicture saved = run_->picture();
   Restart();
   EXPECT_EQ(run_->picture(), saved);
 }
@@ -191,7 +151,7 @@ TEST_F(FeedCheckpointTest, ACellThatIsLetGoOfGoesFromTheDisk) {
 TEST_F(FeedCheckpointTest, WhateverHappensWhatIsFoundIsWhatOneSaveHad) {
   std::mt19937 random(7);
   const auto below = [&](uint32_t n) { return random() % n; };
-  std::vector<Picture> saves = {run_->picture()};
+  std::vector<BulkPicture> saves = {run_->picture()};
   for (int step = 0; step < 2'000; ++step) {
     const std::string cell = below(4) == 0 ? "two" : "one";
     std::vector<Entry> entries;
@@ -216,7 +176,7 @@ TEST_F(FeedCheckpointTest, WhateverHappensWhatIsFoundIsWhatOneSaveHad) {
       std::filesystem::resize_file(file.path(), size - std::min<uint64_t>(size / 2, below(3'000)));
     }
     Restart();
-    const Picture found = run_->picture();
+    const BulkPicture found = run_->picture();
     if (cut) {
       ASSERT_THAT(saves, Contains(found)) << "step " << step;
     } else {
@@ -237,14 +197,14 @@ TEST_F(FeedCheckpointTest, WhatCantBeReadIsRefusedWholeAndReplaced) {
     batch.Set("q/of-a-later-version", "x");
     ASSERT_TRUE((*checkpoint)->Append(batch).ok());
   }
-  run_ = std::make_unique<OneRun>(folder_);
+  run_ = std::make_unique<FeedCheckpointRun>(folder_);
   const auto restored = run_->checkpoint().Restore();
   ASSERT_EQ(restored.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(restored.status().message()), HasSubstr("q/of-a-later-version"));
   EXPECT_EQ(run_->cell("one").routes(), 0u);
   Give("one", {RouteOf("s-2", "198.51.100.0/24", 0, 5)}, true);
   ASSERT_TRUE(run_->checkpoint().Save().ok());
-  const Picture saved = run_->picture();
+  const BulkPicture saved = run_->picture();
   Restart();
   EXPECT_EQ(run_->picture(), saved);
 }
@@ -261,19 +221,19 @@ TEST_F(FeedCheckpointTest, WhereAPositionCantBeReadAllOfThemAreWrittenAgain) {
     batch.Set("p/zones/x", "");
     ASSERT_TRUE((*checkpoint)->Append(batch).ok());
   }
-  run_ = std::make_unique<OneRun>(folder_);
+  run_ = std::make_unique<FeedCheckpointRun>(folder_);
   EXPECT_FALSE(run_->checkpoint().Restore().ok());
   --position_.version;  // The same position again.
   Give("one", {RouteOf("s-1", "192.0.2.0/24", 0, 5)}, true);
   ASSERT_TRUE(run_->checkpoint().Save().ok());
-  const Picture saved = run_->picture();
+  const BulkPicture saved = run_->picture();
   Restart();
   EXPECT_EQ(run_->picture(), saved);
 }
 
 // As at the end of a steerd that couldn't have the files when it began.
 TEST_F(FeedCheckpointTest, ASaveBehindStopMayOpenTheFiles) {
-  auto second = std::make_unique<OneRun>(folder_);
+  auto second = std::make_unique<FeedCheckpointRun>(folder_);
   EXPECT_EQ(second->checkpoint().Restore().status().code(), absl::StatusCode::kFailedPrecondition);
   run_.reset();
   second->checkpoint().Stop();
@@ -285,9 +245,9 @@ TEST_F(FeedCheckpointTest, ASaveBehindStopMayOpenTheFiles) {
 TEST_F(FeedCheckpointTest, WhileAnotherProcessHasItNothingIsTakenAndNothingWritten) {
   Give("one", {RouteOf("s-1", "192.0.2.0/24", 0, 5)});
   ASSERT_TRUE(run_->checkpoint().Save().ok());
-  const Picture saved = run_->picture();
+  const BulkPicture saved = run_->picture();
   {
-    OneRun second(folder_);
+    FeedCheckpointRun second(folder_);
     EXPECT_EQ(second.checkpoint().Restore().status().code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_EQ(second.checkpoint().Save().code(), absl::StatusCode::kFailedPrecondition);
   }
@@ -326,7 +286,7 @@ TEST_F(FeedCheckpointTest, WhatADiskRefusesIsWrittenLater) {
   Give("one", {RouteOf("s-2", "192.0.2.0/24", 0, 5)});
   const absl::Time patience = absl::Now() + absl::Seconds(60);
   while (!run_->checkpoint().Save().ok()) ASSERT_LT(absl::Now(), patience);
-  const Picture now = run_->picture();
+  const BulkPicture now = run_->picture();
   Restart();
   EXPECT_EQ(run_->picture(), now);
 }

@@ -39,6 +39,10 @@ std::string Number(double value) {
   return std::isnan(value) ? "" : absl::StrFormat(std::abs(value) >= 1'000 ? "%.0f" : "%.3g", value);
 }
 
+std::string ValueText(const BenchRow& row) {
+  return std::isnan(row.value) && !std::isnan(row.watched) ? absl::StrCat("not in ", Number(row.watched)) : Number(row.value);
+}
+
 std::string GoalText(const BenchRow& row) {
   if (row.kind == Goal::kNone) return "";
   return absl::StrCat(AtLeast(row) ? ">= " : "<= ", OfRatio(row) ? absl::StrFormat("%.2fx", row.goal) : Number(row.goal));
@@ -48,7 +52,7 @@ std::string GoalText(const BenchRow& row) {
 
 void Rows::Add(BenchRow row) {
   if (rows_.empty()) std::printf("%-64s %10s %-8s %10s %7s %10s %s\n", "name", "value", "unit", "baseline", "ratio", "goal", "met");
-  std::printf("%-64s %10s %-8s %10s %7s %10s %s\n", row.name.c_str(), Number(row.value).c_str(), row.unit.c_str(),
+  std::printf("%-64s %10s %-8s %10s %7s %10s %s\n", row.name.c_str(), ValueText(row).c_str(), row.unit.c_str(),
               Number(row.baseline).c_str(), std::isnan(row.baseline) ? "" : absl::StrFormat("%.2f", Ratio(row)).c_str(),
               GoalText(row).c_str(), Verdict(row).c_str());
   std::fflush(stdout);

@@ -30,6 +30,7 @@ struct BenchRow {
   double baseline = kNothing;  // In the unit of value, from the same run.
   Goal kind = Goal::kNone;
   double goal = kNothing;
+  double watched = kNothing;  // With a value of nothing: it didn't happen while it was watched for so long; a goal is then not met.
 };
 
 class Rows {
