@@ -266,7 +266,7 @@ LpmTable::Size LpmTable::SizeOf(AddressFamily family) const {
           .store = v4 ? routes4_.bytes() : routes6_.bytes() + long_routes6_.bytes()};
 }
 
-void LpmTable::Pin::LongestMatches(absl::Span<const IpAddress> addresses, LpmMatch* matches) const {
+void LpmTable::LongestMatchesAtRest(absl::Span<const IpAddress> addresses, LpmMatch* matches) const {
   constexpr size_t kBatch = 64;
   std::array<uint32_t, kBatch> keys4;
   std::array<LpmKey6, kBatch> keys6;
@@ -287,9 +287,9 @@ void LpmTable::Pin::LongestMatches(absl::Span<const IpAddress> addresses, LpmMat
       v4 += address.is_v4();
       v6 += address.is_v6();
     }
-    LongestMatches4(absl::MakeConstSpan(keys4.data(), v4), found.data());
+    lpm::Bulk4(view4_, keys4.data(), v4, reinterpret_cast<uint32_t*>(found.data()));
     for (size_t i = 0; i < v4; ++i) matches[first + at4[i]] = found[i];
-    LongestMatches6(absl::MakeConstSpan(keys6.data(), v6), found.data());
+    bulk6_(view6_, keys6.data(), v6, reinterpret_cast<uint32_t*>(found.data()));
     for (size_t i = 0; i < v6; ++i) matches[first + at6[i]] = found[i];
   }
 }

@@ -25,8 +25,8 @@ Fitness FitnessOfHealth(const ApplianceView& box) {
 }
 
 // The first endpoint of a family counts.
-uint8_t Endpoints(const ApplianceView& box) {
-  uint8_t flags = 0;
+uint32_t Endpoints(const ApplianceView& box) {
+  uint32_t flags = 0;
   for (const Endpoint& endpoint : box.endpoints) {
     const bool v4_known = (flags & (BoxState::kV4Name | BoxState::kV4Literal)) != 0;
     if (endpoint.family == AddressFamily::kIpv6) flags |= BoxState::kV6;
@@ -40,7 +40,9 @@ uint8_t Endpoints(const ApplianceView& box) {
 // In Mbit/s, so that it fits; a box whose capacity isn't known counts as the smallest.
 uint32_t SpreadWeight(const ApplianceView& box) {
   if (box.weight_permille == 0) return 0;
-  const uint64_t megabits = std::clamp<uint64_t>(box.capacity_bps / 1'000'000, 1, 4'000'000);
+  constexpr uint64_t kMost = 4'000'000;
+  static_assert(kMost < uint64_t{1} << (32 - BoxState::kWeightShift));
+  const uint64_t megabits = std::clamp<uint64_t>(box.capacity_bps / 1'000'000, 1, kMost);
   return static_cast<uint32_t>(std::max<uint64_t>(1, megabits * std::min<uint32_t>(box.weight_permille, 1000) / 1000));
 }
 
@@ -48,19 +50,21 @@ uint16_t Saturated(uint64_t permille) {
   return static_cast<uint16_t>(std::min<uint64_t>(permille, 0xffff));
 }
 
-BoxState StateOf(const Fleet& fleet, uint32_t number, const SteeringPolicy& policy) {
-  const Fleet::Box& box = fleet.boxes()[number];
-  BoxState state = {.hash = box.hash, .weight = SpreadWeight(box.view), .box = number, .fitness = FitnessOfHealth(box.view)};
-  state.flags = Endpoints(box.view);
-  if (box.view.admin == AdminState::kLive) state.flags |= BoxState::kLive;
+uint64_t UseOfPath(const Fleet& fleet, const Fleet::Box& box) {
   uint64_t busiest = UsePermille(box.view);
   for (const uint32_t link : fleet.sites()[box.site].uplinks) busiest = std::max(busiest, UsePermille(fleet.links()[link]));
-  state.busiest_permille = Saturated(busiest);
-  if (state.fitness == Fitness::kFit && busiest >= policy.full_permille) {
-    state.fitness = Fitness::kFull;
-    state.flags |= BoxState::kNoRoom;
+  return busiest;
+}
+
+BoxState StateOf(const Fleet::Box& box, uint32_t number, bool full) {
+  Fitness fitness = FitnessOfHealth(box.view);
+  uint32_t traits = SpreadWeight(box.view) << BoxState::kWeightShift | Endpoints(box.view);
+  if (box.view.admin == AdminState::kLive) traits |= BoxState::kLive;
+  if (fitness == Fitness::kFit && full) {
+    fitness = Fitness::kFull;
+    traits |= BoxState::kNoRoom;
   }
-  return state;
+  return {.hash = box.hash, .box = number, .traits = traits | static_cast<uint32_t>(fitness) << BoxState::kFitnessShift};
 }
 
 }  // namespace
@@ -79,8 +83,14 @@ std::shared_ptr<const Condition> Condition::Build(std::shared_ptr<const Fleet> f
   const std::shared_ptr<Condition> condition(new Condition());
   condition->full_permille_ = policy.full_permille;
   condition->boxes_.resize(fleet->slots().size() + Fleet::kBlock);  // So that a whole block may be looked at anywhere.
+  condition->busiest_permille_.resize(fleet->slots().size());
   for (uint32_t slot = 0; slot < fleet->slots().size(); ++slot) {
-    if (fleet->slots()[slot] != Fleet::kNone) condition->boxes_[slot] = StateOf(*fleet, fleet->slots()[slot], policy);
+    const uint32_t number = fleet->slots()[slot];
+    if (number == Fleet::kNone) continue;
+    const Fleet::Box& box = fleet->boxes()[number];
+    const uint64_t busiest = UseOfPath(*fleet, box);
+    condition->boxes_[slot] = StateOf(box, number, busiest >= policy.full_permille);
+    condition->busiest_permille_[slot] = Saturated(busiest);
   }
   for (const LinkView& link : fleet->links()) condition->links_.push_back(Saturated(UsePermille(link)));
   condition->fleet_ = std::move(fleet);

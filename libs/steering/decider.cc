@@ -1,8 +1,8 @@
 #include "libs/steering/decider.h"
-
 #include <algorithm>
 #include <bit>
 #include <tuple>
+#include <utility>
 
 #include "libs/steering/spread.h"
 
@@ -10,10 +10,6 @@ namespace fairlead {
 namespace {
 
 constexpr size_t kInTurn = 16;  // Queries whose memory is fetched at the same time.
-
-bool BySpread(const DecisionCandidate& a, const DecisionCandidate& b) {
-  return a.spread != b.spread ? a.spread < b.spread : a.box < b.box;
-}
 
 bool ByOrder(const DecisionCandidate& a, const DecisionCandidate& b) {
   return std::tie(a.fitness, a.rank, a.spread, a.box) < std::tie(b.fitness, b.rank, b.spread, b.box);
@@ -87,6 +83,13 @@ const Families& FamiliesFor(const DecisionQuery& query) {
   return kFamilies[query.client.is_v6() ? 1 : 0][std::min(static_cast<size_t>(query.family_preference), kPreferences - 1)];
 }
 
+// The endpoints that lead to any family: each does or doesn't, whatever else there is.
+uint32_t UsableEndpoints(const Families& families) {
+  uint32_t usable = 0;
+  for (const uint32_t endpoint : {BoxState::kV4Name, BoxState::kV4Literal, BoxState::kV6}) usable |= families[endpoint] != 0 ? endpoint : 0;
+  return usable;
+}
+
 }  // namespace
 
 // One walk down a ladder for one file.
@@ -100,8 +103,10 @@ class Decider::Walk {
         row_(decider.holdings_.RowOf(query.file)),
         count_(static_cast<size_t>(std::clamp(query.max_urls, 1, SteeringRequest::kMaxUrls))),
         scratch_(scratch),
-        families_(FamiliesFor(query)) {
-    scratch.fit.clear();
+        families_(FamiliesFor(query)),
+        kernel_(BestRungKernel()),
+        task_({.boxes = &condition_.At(0), .row = row_, .spread_key = query.spread_key, .endpoints = UsableEndpoints(families_)}) {
+    scratch.standings.clear();
     scratch.unfit.clear();
     scratch.picked.clear();
   }
@@ -112,13 +117,12 @@ class Decider::Walk {
     bool more = walk.Next(rung);
     while (more) {
       const uint16_t rank = rung.rank;
-      const size_t begin = scratch_.fit.size();
-      rank_unfit_ = scratch_.unfit.size();
+      rank_begin_ = scratch_.standings.size();
       do {
-        Judge(rung, begin);
+        Judge(rung);
         more = walk.Next(rung);
       } while (more && rung.rank == rank);
-      PickFit(begin);
+      PickFit();
       if (!to_the_end && Enough()) return;
     }
     PickUnfit();
@@ -140,58 +144,48 @@ class Decider::Walk {
     }
     choice.best_box = picked.front().box;
     choice.best_link = picked.front().link;
-    choice.best_permille = std::max<uint32_t>(picked.front().busiest_permille, condition_.LinkPermille(choice.best_link));
+    choice.best_permille = std::max<uint32_t>(condition_.BusiestPermille(picked.front().slot), condition_.LinkPermille(choice.best_link));
     if (count_ > 1 && picked.size() == count_ && !over_two_ && has_elsewhere_) picked.back() = elsewhere_;
     ListUrls(choice);
     if (choice.urls[0].rank != 0) choice.miss = choice.zero_miss;
   }
 
  private:
-  void Judge(const Rung& rung, size_t rank_begin) {
-    const uint32_t holders = Holdings::MaskFrom(row_, rung.first_slot);
-    if (rung.rank == 0 && rung.Is(Rung::kDeaf) && nearest_ < kDeaf && HasDeafHolder(rung)) nearest_ = kDeaf;
-    for (uint32_t mask = holders & rung.hears; mask != 0; mask &= mask - 1) {
-      JudgeBox(rung, condition_.At(rung.first_slot + static_cast<uint32_t>(std::countr_zero(mask))), rank_begin);
-    }
+  void Judge(const Rung& rung) {
+    const size_t at = scratch_.standings.size() - rank_begin_;
+    if (scratch_.draws.size() <= at) scratch_.draws.resize(2 * at + 8);
+    Draws& draws = scratch_.draws[at];
+    Verdict verdict;
+    kernel_.judge(task_, rung, condition_.LinkHasRoom(rung.link), verdict, draws);
+    if (rung.rank == 0) NoteNearest(rung, verdict);
+    live_holder_ = live_holder_ || verdict.live != 0;
+    if (verdict.able == 0) return;
+    DecisionStanding standing = {.rung = rung, .fit = verdict.fit, .unfit = static_cast<uint16_t>(verdict.able & ~verdict.fit)};
+    if (rung.Is(Rung::kTwice)) StandOnce(standing, draws);
+    scratch_.standings.push_back(standing);
   }
 
-  void JudgeBox(const Rung& rung, const BoxState& state, size_t rank_begin) {
-    const uint8_t families = families_[state.flags & BoxState::kEndpoints];
-    if ((state.flags & BoxState::kLive) == 0) return Note(rung, kNotLive);
-    live_holder_ = true;
-    if (families == 0) return Note(rung, kNoEndpoint);
-    Fitness fitness = state.fitness;
-    bool no_room = (state.flags & BoxState::kNoRoom) != 0;
-    if (fitness == Fitness::kFit && !condition_.LinkHasRoom(rung.link)) {
-      fitness = Fitness::kFull;
-      no_room = true;
-    }
-    Note(rung, fitness == Fitness::kFit ? kServes : no_room ? kNoRoom : kUnwell);
-    if (rung.Is(Rung::kTwice) && StandsAsWell(state.box, fitness, rank_begin)) return;
-    std::vector<DecisionCandidate>& list = fitness == Fitness::kFit ? scratch_.fit : scratch_.unfit;
-    list.push_back({.spread = SpreadCost(Mix(query_.spread_key, state.hash), state.weight),
-                    .box = state.box,
-                    .site = rung.site(),
-                    .link = rung.link,
-                    .rank = rung.rank,
-                    .busiest_permille = state.busiest_permille,
-                    .fitness = fitness,
-                    .families = families});
-  }
-
-  void Note(const Rung& rung, Progress progress) {
-    if (rung.rank == 0) nearest_ = std::max(nearest_, progress);
+  void NoteNearest(const Rung& rung, const Verdict& verdict) {
+    const Progress progress = verdict.fit != 0                                                  ? kServes
+                              : verdict.no_room != 0                                            ? kNoRoom
+                              : verdict.able != 0                                               ? kUnwell
+                              : verdict.live != 0                                               ? kNoEndpoint
+                              : verdict.holders != 0                                            ? kNotLive
+                              : rung.Is(Rung::kDeaf) && nearest_ < kDeaf && HasDeafHolder(rung) ? kDeaf
+                                                                                                : kNoHolder;
+    nearest_ = std::max(nearest_, progress);
   }
 
   // A box stands twice where its routes tie over two links: the one with room counts, of equals the first.
-  bool StandsAsWell(uint32_t box, Fitness fitness, size_t rank_begin) {
-    const auto is_it = [&](const DecisionCandidate& c) { return c.box == box; };
-    if (std::any_of(scratch_.fit.begin() + static_cast<ptrdiff_t>(rank_begin), scratch_.fit.end(), is_it)) return true;
-    const auto at = std::find_if(scratch_.unfit.begin() + static_cast<ptrdiff_t>(rank_unfit_), scratch_.unfit.end(), is_it);
-    if (at == scratch_.unfit.end()) return false;
-    if (fitness >= at->fitness) return true;
-    scratch_.unfit.erase(at);
-    return false;
+  void StandOnce(DecisionStanding& standing, Draws& draws) {
+    for (size_t i = rank_begin_; i < scratch_.standings.size(); ++i) {
+      DecisionStanding& before = scratch_.standings[i];
+      if (before.rung.first_slot != standing.rung.first_slot) continue;
+      standing.fit = static_cast<uint16_t>(standing.fit & ~before.fit);
+      standing.unfit = static_cast<uint16_t>(standing.unfit & ~(before.fit | before.unfit));
+      before.unfit = static_cast<uint16_t>(before.unfit & ~standing.fit);
+    }
+    draws.in = standing.fit;
   }
 
   // Whether a box of the rung's site that is nowhere in the ladder holds the file. Rare: the boxes of a site should hear the same.
@@ -218,24 +212,81 @@ class Decider::Walk {
   }
 
   // The best of one rank's fit ones, as many as are missing, and behind them the best of another site than the first if all are of one.
-  void PickFit(size_t begin) {
-    std::vector<DecisionCandidate>& fit = scratch_.fit;
-    auto next = fit.begin() + static_cast<ptrdiff_t>(begin);
-    for (; next != fit.end() && scratch_.picked.size() < count_; ++next) {
-      std::iter_swap(next, std::min_element(next, fit.end(), BySpread));
-      Pick(*next);
+  void PickFit() {
+    const size_t rungs = scratch_.standings.size() - rank_begin_;
+    if (rungs == 0) return;
+    DecisionCandidate best;
+    while (scratch_.picked.size() < count_) {
+      if (!TakeBest(rungs, best)) return;
+      Pick(best);
     }
     if (over_two_ || has_elsewhere_) return;
-    for (; next != fit.end(); ++next) {
-      if (next->site == scratch_.picked.front().site) continue;
-      if (!has_elsewhere_ || BySpread(*next, elsewhere_)) elsewhere_ = *next;
-      has_elsewhere_ = true;
+    for (size_t i = 0; i < rungs; ++i) {
+      if (scratch_.standings[rank_begin_ + i].rung.site() == scratch_.picked.front().site) scratch_.draws[i].in = 0;
+    }
+    has_elsewhere_ = TakeBest(rungs, elsewhere_);
+  }
+
+  // Of the rank's fit ones who weren't taken yet; false if there is none.
+  bool TakeBest(size_t rungs, DecisionCandidate& candidate) {
+    const Lead lead = kernel_.find_lead(scratch_.draws.data(), rungs);
+    if (lead.contenders == 0) return false;
+    const size_t best = lead.contenders == 1 ? lead.at : BestOf(lead, rungs * Fleet::kBlock);
+    const uint32_t offset = best % Fleet::kBlock;
+    Draws& draws = scratch_.draws[best / Fleet::kBlock];
+    draws.in = static_cast<uint16_t>(draws.in & ~(1u << offset));
+    candidate = CandidateOf(scratch_.standings[rank_begin_ + best / Fleet::kBlock], offset, true);
+    return true;
+  }
+
+  // Where bounds overlap, the exact cost tells.
+  [[gnu::noinline]] size_t BestOf(const Lead& lead, size_t end) const {
+    size_t best = lead.at;
+    std::pair<uint64_t, uint32_t> least = {~uint64_t{0}, Fleet::kNone};
+    for (size_t at = lead.at; at < end; ++at) {
+      const Draws& draws = scratch_.draws[at / Fleet::kBlock];
+      const uint32_t offset = at % Fleet::kBlock;
+      if ((draws.in >> offset & 1) == 0 || draws.low[offset] > lead.limit) continue;
+      const Rung& rung = scratch_.standings[rank_begin_ + at / Fleet::kBlock].rung;
+      const BoxState& state = condition_.At(rung.first_slot + offset);
+      const std::pair<uint64_t, uint32_t> cost = {CostOf(state), state.box};
+      if (cost > least) continue;
+      least = cost;
+      best = at;
+    }
+    return best;
+  }
+
+  uint64_t CostOf(const BoxState& state) const { return SpreadCost(Mix(query_.spread_key, state.hash), state.weight()); }
+
+  DecisionCandidate CandidateOf(const DecisionStanding& standing, uint32_t offset, bool fit) const {
+    const Rung& rung = standing.rung;
+    const BoxState& state = condition_.At(rung.first_slot + offset);
+    return {
+        .box = state.box,
+        .site = rung.site(),
+        .link = rung.link,
+        .rank = rung.rank,
+        .slot = static_cast<uint16_t>(rung.first_slot + offset),
+        .fitness = fit ? Fitness::kFit : std::max(state.fitness(), Fitness::kFull),  // An unfit one that is well lacks room on its link.
+        .families = families_[state.endpoints()]};
+  }
+
+  // With what they draw, unordered.
+  void AppendAll(uint16_t DecisionStanding::*which, std::vector<DecisionCandidate>& out) const {
+    for (const DecisionStanding& standing : scratch_.standings) {
+      for (uint32_t mask = standing.*which; mask != 0; mask &= mask - 1) {
+        const auto offset = static_cast<uint32_t>(std::countr_zero(mask));
+        out.push_back(CandidateOf(standing, offset, which == &DecisionStanding::fit));
+        out.back().spread = CostOf(condition_.At(standing.rung.first_slot + offset));
+      }
     }
   }
 
   void PickUnfit() {
     if (Enough()) return;
     std::vector<DecisionCandidate>& unfit = scratch_.unfit;
+    AppendAll(&DecisionStanding::unfit, unfit);
     std::sort(unfit.begin(), unfit.end(), ByOrder);
     for (const DecisionCandidate& candidate : unfit) {
       if (scratch_.picked.size() < count_) {
@@ -249,8 +300,9 @@ class Decider::Walk {
 
   void PutInOrder() {
     std::vector<DecisionCandidate>& order = scratch_.order;
-    order.assign(scratch_.fit.begin(), scratch_.fit.end());
-    order.insert(order.end(), scratch_.unfit.begin(), scratch_.unfit.end());
+    order.clear();
+    AppendAll(&DecisionStanding::fit, order);
+    AppendAll(&DecisionStanding::unfit, order);
     std::sort(order.begin(), order.end(), ByOrder);
   }
 
@@ -283,7 +335,7 @@ class Decider::Walk {
       why = NotServable::kNoLiveAppliance;
       for (uint32_t mask = rung.hears; mask != 0; mask &= mask - 1) {
         const BoxState& state = condition_.At(rung.first_slot + static_cast<uint32_t>(std::countr_zero(mask)));
-        if ((state.flags & BoxState::kLive) != 0) return NotServable::kNotHeld;
+        if (state.Is(BoxState::kLive)) return NotServable::kNotHeld;
       }
     }
     return why;
@@ -297,11 +349,13 @@ class Decider::Walk {
   const size_t count_;
   DecisionScratch& scratch_;
   const Families& families_;
+  const RungKernel& kernel_;
+  const JudgeTask task_;
   DecisionCandidate elsewhere_ = {};  // The first in order that is of another site than the first of all, if no picked one is.
   bool has_elsewhere_ = false;
   bool live_holder_ = false;
   bool over_two_ = false;  // The picked ones are of two sites.
-  size_t rank_unfit_ = 0;  // Where the unfit of the present rank begin.
+  size_t rank_begin_ = 0;  // Where the standings of the present rank begin.
   Progress nearest_ = kNoHolder;
 };
 
@@ -317,31 +371,47 @@ void Decider::Decide(const DecisionQuery& query, DecisionScratch& scratch, FileC
   DecideOn(ladders_.LadderOf(choice.leaf), query, false, scratch, choice);
 }
 
+void Decider::FetchLeaves(absl::Span<const DecisionQuery> queries, FileChoice* choices) const {
+  std::array<IpAddress, kInTurn> clients;
+  std::array<uint32_t, kInTurn> leaves;
+  for (size_t i = 0; i < queries.size(); ++i) {
+    clients[i] = queries[i].client;
+    __builtin_prefetch(holdings_.AddressOf(queries[i].file));
+  }
+  ladders_.LeavesOf(absl::MakeConstSpan(clients.data(), queries.size()), leaves.data());
+  for (size_t i = 0; i < queries.size(); ++i) {
+    choices[i].leaf = leaves[i];
+    __builtin_prefetch(ladders_.AddressOfLeaf(leaves[i]));
+  }
+}
+
+// Always inlined, as holder_rows' own.
+[[gnu::always_inline]] inline void Decider::FetchLadderAndRow(const DecisionQuery& query, const FileChoice& choice) const {
+  const LadderRef ladder = ladders_.LadderOf(choice.leaf);
+  for (uint32_t rung = 0; rung < std::min<uint32_t>(ladder.head_size, 12); rung += 4) __builtin_prefetch(ladder.head + rung);
+  holder_rows::PrefetchRow(holdings_.RowOf(query.file));
+}
+
+[[gnu::always_inline]] inline void Decider::FetchBoxes(const DecisionQuery& query, const FileChoice& choice) const {
+  const LadderRef ladder = ladders_.LadderOf(choice.leaf);
+  const Holdings::Row row = holdings_.RowOf(query.file);
+  const uint32_t ahead = std::min<uint32_t>(ladder.head_size, 8);
+  for (uint32_t rung = 0; rung < ahead; ++rung) {
+    const uint32_t slot = ladder.head[rung].first_slot;
+    holder_rows::PrefetchAt(row, slot);
+    __builtin_prefetch(&condition_.At(slot));
+    if (ladder.head[rung].rank > 1) break;
+  }
+}
+
 void Decider::DecideMany(absl::Span<const DecisionQuery> queries, DecisionScratch& scratch, FileChoice* choices) const {
   for (size_t begin = 0; begin < queries.size(); begin += kInTurn) {
     const absl::Span<const DecisionQuery> turn = queries.subspan(begin, kInTurn);
-    std::array<LadderRef, kInTurn> ladders;
-    for (size_t i = 0; i < turn.size(); ++i) {
-      __builtin_prefetch(holdings_.AddressOf(turn[i].file));
-      choices[begin + i].leaf = ladders_.LeafOf(turn[i].client);
-      __builtin_prefetch(ladders_.AddressOfLeaf(choices[begin + i].leaf));
-    }
-    for (size_t i = 0; i < turn.size(); ++i) {
-      ladders[i] = ladders_.LadderOf(choices[begin + i].leaf);
-      for (uint32_t rung = 0; rung < std::min<uint32_t>(ladders[i].head_size, 12); rung += 4) __builtin_prefetch(ladders[i].head + rung);
-      holder_rows::PrefetchRow(holdings_.RowOf(turn[i].file));
-    }
-    for (size_t i = 0; i < turn.size(); ++i) {
-      const Holdings::Row row = holdings_.RowOf(turn[i].file);
-      const uint32_t ahead = std::min<uint32_t>(ladders[i].head_size, 8);
-      for (uint32_t rung = 0; rung < ahead; ++rung) {
-        const uint32_t slot = ladders[i].head[rung].first_slot;
-        holder_rows::PrefetchAt(row, slot);
-        __builtin_prefetch(&condition_.At(slot));
-        if (ladders[i].head[rung].rank > 1) break;
-      }
-    }
-    for (size_t i = 0; i < turn.size(); ++i) DecideOn(ladders[i], turn[i], false, scratch, choices[begin + i]);
+    FileChoice* const chosen = choices + begin;
+    FetchLeaves(turn, chosen);
+    for (size_t i = 0; i < turn.size(); ++i) FetchLadderAndRow(turn[i], chosen[i]);
+    for (size_t i = 0; i < turn.size(); ++i) FetchBoxes(turn[i], chosen[i]);
+    for (size_t i = 0; i < turn.size(); ++i) DecideOn(ladders_.LadderOf(chosen[i].leaf), turn[i], false, scratch, chosen[i]);
   }
 }
 

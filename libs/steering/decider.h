@@ -23,6 +23,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/steering/decision.h"
+#include "libs/steering/rung.h"
+#include "libs/steering/rung_judge.h"
 #include "libs/steering/steering_table.h"
 
 namespace fairlead {
@@ -70,21 +72,29 @@ struct FileChoice {
 
 // A box that may serve the file, as the walk found it.
 struct DecisionCandidate {
-  uint64_t spread = 0;
+  uint64_t spread = 0;  // Only where it is compared: of the unfit, and in `order`.
   uint32_t box = 0;
   uint32_t site = 0;
   uint32_t link = Fleet::kNone;
   uint16_t rank = 0;
-  uint16_t busiest_permille = 0;  // Of the box and its site's uplinks.
+  uint16_t slot = 0;
   Fitness fitness = Fitness::kFit;
   uint8_t families = 0;  // The better usable family in the low two bits, the other above.
 
   AddressFamily family(int choice) const { return static_cast<AddressFamily>(families >> (2 * choice) & 3); }
 };
 
+// Of a rung, who may serve the file.
+struct DecisionStanding {
+  Rung rung;
+  uint16_t fit = 0;  // Bit i: the box in slot first_slot + i.
+  uint16_t unfit = 0;
+};
+
 struct DecisionScratch {
-  std::vector<DecisionCandidate> fit;    // Rank by rank.
-  std::vector<DecisionCandidate> unfit;  // As they came.
+  std::vector<DecisionStanding> standings;  // Of the rungs that were walked, those with anybody.
+  std::vector<Draws> draws;                 // Of the present rank's standings.
+  std::vector<DecisionCandidate> unfit;     // Best first.
   std::vector<DecisionCandidate> picked;
   std::vector<DecisionCandidate> order;  // All that may serve, best first; only after a walk to the end.
 };
@@ -106,6 +116,9 @@ class Decider {
 
  private:
   class Walk;
+  void FetchLeaves(absl::Span<const DecisionQuery> queries, FileChoice* choices) const;
+  void FetchLadderAndRow(const DecisionQuery& query, const FileChoice& choice) const;
+  void FetchBoxes(const DecisionQuery& query, const FileChoice& choice) const;
 
   const LadderTable& ladders_;
   const Holdings& holdings_;

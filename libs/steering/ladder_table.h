@@ -45,6 +45,7 @@ class LadderTable {
   // ---- For the decision ----
 
   uint32_t LeafOf(const IpAddress& client) const { return index_->Find(client); }
+  void LeavesOf(absl::Span<const IpAddress> clients, uint32_t* leaves) const { index_->FindMany(clients, leaves); }
   LadderRef LadderOf(uint32_t leaf) const {
     const Leaf& at = leaves_[leaf];
     return {.head = reinterpret_cast<const Rung*>(at.head >> 16),

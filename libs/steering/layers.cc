@@ -11,11 +11,11 @@ namespace {
 
 Standing Judge(const Condition& condition, const BoxState& state, const Rung& rung, bool hears, const SteeringRequest& request) {
   Standing standing = {.box = state.box, .rank = rung.rank, .link = rung.link, .hears = hears};
-  standing.live = (state.flags & BoxState::kLive) != 0;
-  standing.reachable = UsableFamilies(state.flags & BoxState::kEndpoints, request.client.is_v6(), request.family_preference) != 0;
-  standing.fitness = state.fitness;
-  if (state.fitness != Fitness::kFit) {
-    standing.unfit = (state.flags & BoxState::kNoRoom) != 0 ? MissCause::kCapacity : MissCause::kHealth;
+  standing.live = state.Is(BoxState::kLive);
+  standing.reachable = UsableFamilies(state.endpoints(), request.client.is_v6(), request.family_preference) != 0;
+  standing.fitness = state.fitness();
+  if (state.fitness() != Fitness::kFit) {
+    standing.unfit = state.Is(BoxState::kNoRoom) ? MissCause::kCapacity : MissCause::kHealth;
   } else if (!condition.LinkHasRoom(rung.link)) {
     standing.fitness = Fitness::kFull;
     standing.unfit = MissCause::kCapacity;

@@ -1,5 +1,6 @@
 #include "libs/steering/leaf_index.h"
 
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,20 @@ LeafIndex::LeafIndex(absl::Span<const LpmRoute> routes) {
   if (tried_) lookups_ = MakeLookups(routes);
   if (lookups_ != nullptr) return;
   for (const LpmRoute& route : routes) few_.Insert(route.prefix, route.leaf);
+}
+
+void LeafIndex::FindMany(absl::Span<const IpAddress> clients, uint32_t* leaves) const {
+  if (lookups_ == nullptr) {
+    for (size_t i = 0; i < clients.size(); ++i) leaves[i] = Find(clients[i]);
+    return;
+  }
+  constexpr size_t kBatch = 32;
+  std::array<LpmMatch, kBatch> matches;
+  for (size_t first = 0; first < clients.size(); first += kBatch) {
+    const absl::Span<const IpAddress> batch = clients.subspan(first, kBatch);
+    lookups_->LongestMatchesAtRest(batch, matches.data());
+    for (size_t i = 0; i < batch.size(); ++i) leaves[first + i] = matches[i].leaf();
+  }
 }
 
 bool LeafIndex::Change(const Prefix& prefix, uint32_t leaf) {

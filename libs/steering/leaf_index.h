@@ -38,6 +38,9 @@ class LeafIndex {
     return match.has_value() ? *match->value : 0;
   }
 
+  // The same for many; `leaves` is as long as `clients`.
+  void FindMany(absl::Span<const IpAddress> clients, uint32_t* leaves) const;
+
   // `leaf` 0: the prefix goes; else it comes, or another leaf takes the place of the one it has. False if it couldn't be done, or if it is
   // better made anew: then it must be.
   bool Change(const Prefix& prefix, uint32_t leaf);

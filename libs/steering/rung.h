@@ -53,8 +53,7 @@ struct LadderRef {
 // The rungs in order, with their final ranks and masks.
 class LadderWalk {
  public:
-  explicit LadderWalk(const LadderRef& ladder)
-      : ladder_(ladder), next_rank_(ladder.head_size == 0 ? 0 : static_cast<uint16_t>(ladder.head[ladder.head_size - 1].rank + 1)) {}
+  explicit LadderWalk(const LadderRef& ladder) : ladder_(ladder) {}
 
   [[gnu::always_inline]] bool Next(Rung& rung) {
     if (at_ < ladder_.head_size) {
@@ -66,6 +65,8 @@ class LadderWalk {
 
  private:
   [[gnu::noinline]] bool NextOfTail(Rung& rung) {
+    // Not before: most walks end in the head, and its end is another cache line.
+    if (tail_at_ == 0 && ladder_.head_size != 0) next_rank_ = static_cast<uint16_t>(ladder_.head[ladder_.head_size - 1].rank + 1);
     while (tail_at_ < ladder_.tail->size()) {
       rung = (*ladder_.tail)[tail_at_++];
       rung.hears = static_cast<uint16_t>(rung.hears & ~Placed(rung.first_slot));
@@ -108,7 +109,7 @@ class LadderWalk {
   uint32_t at_ = 0;
   uint32_t tail_at_ = 0;
   uint32_t tail_rank_ = kNoRank;  // Of the last rung that came, as the tail counts.
-  uint16_t next_rank_;
+  uint16_t next_rank_ = 0;
   static constexpr uint32_t kTable = 128;
   std::array<uint32_t, kTable> keys_;  // Set once the tail begins.
   std::array<uint16_t, kTable> masks_;
