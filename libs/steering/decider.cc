@@ -1,4 +1,5 @@
 #include "libs/steering/decider.h"
+
 #include <algorithm>
 #include <bit>
 #include <tuple>
