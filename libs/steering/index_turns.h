@@ -28,7 +28,7 @@ class IndexTurns {
   void Erase(const Prefix& prefix) { log_.push_back({prefix, 0}); }
 
   // Brings all of them up to the changes so far, for who will publish while others wait, and loads bit by bit until then. Nobody may have
-  // any yet. At most one is made anew at a call (an LpmTable takes 0.1 s, however few its prefixes); those behind it follow at the next.
+  // any yet. At most one is made anew at a call; those behind it follow at the next.
   // In all this costs ten times as much as the first Publish would.
   void Grow(const PrefixTable<uint32_t>& leaves);
 

@@ -4,14 +4,25 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "libs/base/status_macros.h"
 
 namespace fairlead {
 namespace {
 
+// To build a table touches all of its 60 MB, 0.1 s, which one by one so many prefixes don't.
+constexpr size_t kFewToBuild = 65'536;
+
+absl::Status Fill(absl::Span<const LpmRoute> routes, LpmTable& table) {
+  if (routes.size() > kFewToBuild) return table.Build(routes);
+  for (const LpmRoute& route : routes) RETURN_IF_ERROR(table.Insert(route.prefix, route.leaf));
+  return absl::OkStatus();
+}
+
 std::unique_ptr<LpmTable> MakeLookups(absl::Span<const LpmRoute> routes) {
   absl::StatusOr<std::unique_ptr<LpmTable>> table = LpmTable::Create();
-  return table.ok() && (*table)->Build(routes).ok() ? *std::move(table) : nullptr;
+  return table.ok() && Fill(routes, **table).ok() ? *std::move(table) : nullptr;
 }
 
 std::unique_ptr<LpmTable> MakeLookups(const PrefixTable<uint32_t>& leaves) {

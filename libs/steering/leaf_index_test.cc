@@ -54,7 +54,8 @@ TEST(LeafIndex, FindsWhatTheTrieFindsWhileThereAreFew) {
 }
 
 TEST(LeafIndex, FindsWhatTheTrieFindsWhereThereAreMany) {
-  FollowTheTrie(2 * LeafIndex::kFew);
+  FollowTheTrie(2 * LeafIndex::kFew);  // Put in one by one.
+  FollowTheTrie(80'000);               // Built.
 }
 
 TEST(LeafIndex, SaysWhenItIsBetterMadeAnew) {
