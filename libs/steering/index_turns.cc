@@ -27,17 +27,6 @@ void IndexTurns::TrimLog() {
   if (log_.empty()) log_ = {};  // A first load leaves one of all prefixes.
 }
 
-void IndexTurns::Grow(const PrefixTable<uint32_t>& leaves) {
-  while (trimmed_ == 0 && turns_.size() < kTurns)
-    turns_.push_back({.index = std::make_shared<LeafIndex>(PrefixTable<uint32_t>()), .has = 0});
-  for (Turn& turn : turns_) {
-    if (BringUp(turn)) continue;
-    turn = MakeAnew(leaves, trimmed_ + log_.size());
-    break;
-  }
-  TrimLog();
-}
-
 std::shared_ptr<const LeafIndex> IndexTurns::Publish(const PrefixTable<uint32_t>& leaves) {
   const size_t all = trimmed_ + log_.size();
   if (!turns_.empty() && turns_.back().has == all) return turns_.back().index;

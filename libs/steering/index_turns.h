@@ -3,8 +3,8 @@
 // time.
 //
 // Not thread-safe; what Publish returns is immutable as long as somebody else has it. To publish costs a microsecond for each change that
-// the index whose turn it is lacks. The first time makes all of them, ~100 ns a prefix each, unless they grew before (Grow); later one is
-// made anew where all kTurns are being read (it is then given up, not kept), or where one lacks so much that it is cheaper.
+// the index whose turn it is lacks. The first time makes all of them, ~100 ns a prefix each; later one is made anew where all kTurns are
+// being read (it is then given up, not kept), or where one lacks so much that it is cheaper.
 #ifndef FAIRLEAD_LIBS_STEERING_INDEX_TURNS_H_
 #define FAIRLEAD_LIBS_STEERING_INDEX_TURNS_H_
 
@@ -26,11 +26,6 @@ class IndexTurns {
 
   void Insert(const Prefix& prefix, uint32_t leaf) { log_.push_back({prefix, leaf}); }
   void Erase(const Prefix& prefix) { log_.push_back({prefix, 0}); }
-
-  // Brings all of them up to the changes so far, for who will publish while others wait, and loads bit by bit until then. Nobody may have
-  // any yet. At most one is made anew at a call; those behind it follow at the next.
-  // In all this costs ten times as much as the first Publish would.
-  void Grow(const PrefixTable<uint32_t>& leaves);
 
   // An index with all changes so far; `leaves` is what they have led to. The same one again if there were none.
   std::shared_ptr<const LeafIndex> Publish(const PrefixTable<uint32_t>& leaves);

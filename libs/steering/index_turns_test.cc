@@ -61,23 +61,6 @@ TEST_F(IndexTurnsTest, EveryIndexStaysWhatItWasForAsLongAsItIsRead) {
   }
 }
 
-TEST_F(IndexTurnsTest, WhatGrewBitByBitIsPublishedWithoutMakingAnyAnew) {
-  for (int step = 0; step < 30; ++step) {
-    Change(500);  // Across the number from which on an LpmTable answers.
-    turns_.Grow(leaves_);
-  }
-  const size_t grown = turns_.made_anew();
-  EXPECT_LE(grown, IndexTurns::kTurns);
-  std::vector<std::shared_ptr<const LeafIndex>> read;
-  for (int step = 0; step < 20; ++step) {
-    Change(5);
-    read.push_back(turns_.Publish(leaves_));
-    ASSERT_EQ(Differences(*read.back(), leaves_), 0) << step;
-    if (read.size() > 2) read.erase(read.begin());
-  }
-  EXPECT_EQ(turns_.made_anew(), grown);
-}
-
 TEST_F(IndexTurnsTest, NothingIsMadeAnewWhileReadersLetGoOfAllButTwo) {
   Change(8'000);
   std::vector<std::shared_ptr<const LeafIndex>> read;

@@ -353,11 +353,6 @@ void LadderBook::Settle() {
   dirty_.clear();
 }
 
-void LadderBook::SettleAhead() {
-  Settle();
-  index_.Grow(prefixes_);
-}
-
 std::vector<Prefix> LadderBook::Prefixes() const {
   std::vector<Prefix> known;
   known.reserve(prefixes_.size());

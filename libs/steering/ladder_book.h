@@ -53,9 +53,6 @@ class LadderBook {
   // Makes the ladders of what has changed, so that Publish has less to do: for who wants to look at the time now and then.
   void Settle();
 
-  // The same, and brings the lookup indexes up to it, so that the first Publish has next to nothing to do. Before that only.
-  void SettleAhead();
-
   std::shared_ptr<const LadderTable> Publish();
 
   // Those that have routes, or had some left out; sorted.

@@ -1,7 +1,6 @@
 #include "services/steering/ladder_keeper.h"
 
 #include <algorithm>
-#include <atomic>
 #include <iterator>
 #include <utility>
 #include <variant>
@@ -44,7 +43,6 @@ class AllowListComparison {
 
 void LadderKeeper::Step(const Cells& cells, const Config& newest, const std::function<bool()>& out_of_time) {
   const bool first = now_.book == nullptr;
-  FreeRetired();
   Sessions touched;
   const Cells before = std::exchange(cells_, cells);
   FollowOwners(before, touched);
@@ -60,7 +58,7 @@ void LadderKeeper::Step(const Cells& cells, const Config& newest, const std::fun
   TakeOver(fresh);
   WorkOffLine(now_, first ? [] { return false; } : out_of_time);
   if (next_.book != nullptr && now_.waiting() == 0 && WorkOffLine(next_, out_of_time)) {
-    Retire(std::exchange(now_, std::exchange(next_, Edition())));
+    now_ = std::exchange(next_, Edition());
     ++rebuilds_;
     // The configuration may have gone on meanwhile: what it has withdrawn since must not come back with these ladders.
     Sessions withdrawn;
@@ -69,24 +67,6 @@ void LadderKeeper::Step(const Cells& cells, const Config& newest, const std::fun
     WorkOffLine(now_, [] { return false; });
   }
   ladders_ = now_.book->Publish();
-}
-
-// The last table is kept until no reader has it any more, or the reader would free what only the old ladders had.
-void LadderKeeper::Retire(Edition edition) {
-  retired_.push_back({.book = std::move(edition.book), .last = std::move(ladders_)});
-}
-
-// Millions of pieces: that takes as long as several ticks.
-void LadderKeeper::FreeRetired() {
-  if (retired_.empty() || retired_.front().last.use_count() > 1) return;
-  std::atomic_thread_fence(std::memory_order_acquire);  // What its last reader read, it read before.
-  if (freeing_.joinable()) freeing_.join();
-  freeing_ = std::thread([retired = std::move(retired_.front())] {});
-  retired_.pop_front();
-}
-
-LadderKeeper::~LadderKeeper() {
-  if (freeing_.joinable()) freeing_.join();
 }
 
 // Whose word counts for which session, and of which sessions it is another cell's than before.
@@ -214,11 +194,7 @@ bool LadderKeeper::WorkOffLine(Edition& edition, const std::function<bool()>& ou
   while (edition.waiting() > 0) {
     const size_t end = std::min(edition.line.size(), edition.at + limits_.batch);
     for (; edition.at < end; ++edition.at) Take(edition, edition.line[edition.at]);
-    if (&edition == &next_) {
-      edition.book->SettleAhead();
-    } else {
-      edition.book->Settle();
-    }
+    edition.book->Settle();
     if (out_of_time()) return edition.waiting() == 0;
   }
   edition.line = {};

@@ -4,8 +4,7 @@
 // What has just changed comes first and is published at once; what is more than Limits::at_once prefixes waits in a line of its own and is
 // taken over in steps, so that a router's million routes hold up nobody else's. Old ladders serve while new ones are made, with a fleet of
 // the old topology (served()) in which whoever was withdrawn is withdrawn: a box that is gone or drains counts as the newest configuration
-// says, routes of sessions and prefixes that aren't allowed any more are taken out first. What only the old ladders had is freed on a
-// thread of its own, once nobody reads it any more.
+// says, routes of sessions and prefixes that aren't allowed any more are taken out first.
 //
 // One thread. All stores and views that are given must outlive the step.
 //
@@ -16,10 +15,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -47,9 +44,6 @@ class LadderKeeper {
   };
   LadderKeeper() : LadderKeeper(Limits()) {}
   explicit LadderKeeper(const Limits& limits) : limits_(limits) {}
-  ~LadderKeeper();
-  LadderKeeper(const LadderKeeper&) = delete;
-  LadderKeeper& operator=(const LadderKeeper&) = delete;
 
   // `cells` in the order of their ids. What waits goes on in the next step once out_of_time(); the first ladders are made whole.
   void Step(const Cells& cells, const Config& newest, const std::function<bool()>& out_of_time);
@@ -85,15 +79,8 @@ class LadderKeeper {
 
     size_t waiting() const { return line.size() - at; }
   };
-  // Ladders that others took the place of.
-  struct Retired {
-    std::unique_ptr<LadderBook> book;
-    std::shared_ptr<const LadderTable> last;
-  };
   using Sessions = absl::flat_hash_set<BgpSessionId>;
 
-  void Retire(Edition edition);
-  void FreeRetired();
   void FollowConfig(const Config& newest, Sessions& touched);
   void FollowOwners(const Cells& before, Sessions& touched);
   std::vector<Prefix> TakeChanges(const Cells& before, const Sessions& touched);
@@ -117,8 +104,6 @@ class LadderKeeper {
   Edition now_;
   Edition next_;  // Its book is null while nothing is made anew.
   std::shared_ptr<const LadderTable> ladders_;
-  std::deque<Retired> retired_;
-  std::thread freeing_;  // One of them.
   std::vector<RouteView> scratch_;
   uint64_t rebuilds_ = 0;
 };
