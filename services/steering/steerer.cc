@@ -180,9 +180,10 @@ absl::Status Steerer::SteerBatch(const Caller& caller, const sv1::SteerStreamReq
   size_t bytes = 0;
   for (int begin = 0; begin < count; begin += AnswerScratch::kInTurn) {
     const auto start = SteadyClock::now();
+    const bool decided = refusal.ok();
     const absl::Span<Answering> turn = absl::MakeSpan(scratch.turn).first(std::min(AnswerScratch::kInTurn, count - begin));
     for (size_t i = 0; i < turn.size(); ++i) {
-      turn[i].status = refusal.ok() ? Understand(moment, caller, request.requests(begin + static_cast<int>(i)), turn[i]) : refusal;
+      turn[i].status = decided ? Understand(moment, caller, request.requests(begin + static_cast<int>(i)), turn[i]) : refusal;
     }
     Prepare(moment, WalkTo::kEnough, turn);
     for (Answering& one : turn) {
@@ -194,7 +195,7 @@ absl::Status Steerer::SteerBatch(const Caller& caller, const sv1::SteerStreamReq
       bytes += one.status.ok() ? WriteResult(one, room) : WriteError(one.status, room);
       if (refusal.ok() && bytes >= kMaxBatchBytes) refusal = TooLong();
     }
-    scratch.tally.Took(SecondsOf(SteadyClock::now() - start), turn.size());
+    if (decided) scratch.tally.Took(SecondsOf(SteadyClock::now() - start), turn.size());
   }
   scratch.tally.Flush();
   return absl::OkStatus();
