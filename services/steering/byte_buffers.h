@@ -18,7 +18,8 @@ bool ReadMessage(const grpc::ByteBuffer& bytes, google::protobuf::MessageLite& m
 grpc::ByteBuffer MakeByteBuffer(absl::string_view bytes);
 
 // A message that is written where it is sent from: a long one in pieces of 64 KiB, which malloc gives and takes back without the kernel;
-// a usual one in one piece of kBlock, which the thread that sent it keeps for the next: malloc would take it apart and put it together.
+// with pieces of 0 bytes each in one of its own size. The memory of pieces of a quarter of kBlock up to kBlock, as usual answers are, is
+// kept by the thread that lets go of it: malloc would take it apart and put it together each time.
 class SliceChain {
  public:
   static constexpr size_t kBlock = 4 * 1024;
