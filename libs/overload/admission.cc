@@ -31,8 +31,6 @@ absl::Status AdmissionOptions::Validate() const {
     return InvalidField("most", absl::FormatDuration(most),
                         absl::StrCat("must be at least target (", absl::FormatDuration(target), ") and at most 10s"));
   }
-  if (!(most_refused > 0 && most_refused <= 1))
-    return InvalidField("most_refused", absl::StrCat(most_refused), "must be above 0 and at most 1");
   RETURN_IF_ERROR(ValidateShare("decrease", decrease));
   return ValidateShare("increase", increase);
 }
@@ -73,7 +71,7 @@ void Admission::Judge(absl::Duration now) {
   const double admitted = std::accumulate(came_.begin(), came_.begin() + static_cast<ptrdiff_t>(level_), 0.0);
   if (overload) {
     level_ = std::min(level_, LevelFor(admitted * (1 - options_.decrease)));
-    level_ = std::max({level_, LevelFor(all * (1 - options_.most_refused)), kLeast});
+    level_ = std::max(level_, kLeast);
   } else if (level_ < kLevels) {
     // At least a few levels, so that it also goes up where next to nothing comes.
     const size_t least = level_ + static_cast<size_t>(options_.increase * passed * kLevels) + 1;

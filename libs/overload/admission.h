@@ -10,9 +10,6 @@
 // 2018). While requests are refused, what waited too long all the same is refused when its turn comes (Maurer, "Fail at Scale", 2015):
 // nobody waits for it any more, and working it off would keep the queue standing after the load is gone.
 //
-// Refusing costs time too. Where for each that is refused another comes at once (callers with a bound on their calls under way), refusing
-// more never ends the queue, and takes the time of answers: so of what comes no more than a share is refused by level.
-//
 // Not thread-safe: one a queue. Pure: `now` is monotonic time.
 //
 //   Admission admission(options);
@@ -37,7 +34,6 @@ struct AdmissionOptions {
   absl::Duration most = absl::Milliseconds(50);       // In overload nothing that waited longer is worked on; else ten times as long.
   double decrease = 0.10;                             // Share of the admitted to refuse more, an interval of overload.
   double increase = 0.03;                             // Share of all to admit more, an interval without.
-  double most_refused = 0.27;                         // Share of all. Of 1 answer 3 in 8 refusals: a fifth of the time, each 0.7 answers.
 
   // INVALID_ARGUMENT naming the option.
   absl::Status Validate() const;

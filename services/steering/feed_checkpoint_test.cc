@@ -37,6 +37,18 @@ class FeedCheckpointTest : public ::testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
+  // A record that no save writes; and the next run, which has read nothing yet.
+  void PutOnDisk(const std::string& key, const std::string& value) {
+    run_.reset();
+    {
+      auto checkpoint = Checkpoint::Open({.folder = folder_, .name = FeedCheckpoint::kName});
+      ASSERT_TRUE(checkpoint.ok());
+      ChangeBatch batch;
+      batch.Set(key, value);
+      ASSERT_TRUE((*checkpoint)->Append(batch).ok());
+    }
+    run_ = std::make_unique<FeedCheckpointRun>(folder_);
+  }
   // As after a kill: nothing is saved once more.
   void Restart() {
     run_.reset();
@@ -189,15 +201,7 @@ TEST_F(FeedCheckpointTest, WhateverHappensWhatIsFoundIsWhatOneSaveHad) {
 TEST_F(FeedCheckpointTest, WhatCantBeReadIsRefusedWholeAndReplaced) {
   Give("one", {RouteOf("s-1", "192.0.2.0/24", 0, 5)});
   ASSERT_TRUE(run_->checkpoint().Save().ok());
-  run_.reset();
-  {
-    auto checkpoint = Checkpoint::Open({.folder = folder_, .name = FeedCheckpoint::kName});
-    ASSERT_TRUE(checkpoint.ok());
-    ChangeBatch batch;
-    batch.Set("q/of-a-later-version", "x");
-    ASSERT_TRUE((*checkpoint)->Append(batch).ok());
-  }
-  run_ = std::make_unique<FeedCheckpointRun>(folder_);
+  PutOnDisk("q/of-a-later-version", "x");
   const auto restored = run_->checkpoint().Restore();
   ASSERT_EQ(restored.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(restored.status().message()), HasSubstr("q/of-a-later-version"));
@@ -213,15 +217,7 @@ TEST_F(FeedCheckpointTest, WhatCantBeReadIsRefusedWholeAndReplaced) {
 TEST_F(FeedCheckpointTest, WhereAPositionCantBeReadAllOfThemAreWrittenAgain) {
   Give("one", {RouteOf("s-1", "192.0.2.0/24", 0, 5)});
   ASSERT_TRUE(run_->checkpoint().Save().ok());
-  run_.reset();
-  {
-    auto checkpoint = Checkpoint::Open({.folder = folder_, .name = FeedCheckpoint::kName});
-    ASSERT_TRUE(checkpoint.ok());
-    ChangeBatch batch;
-    batch.Set("p/zones/x", "");
-    ASSERT_TRUE((*checkpoint)->Append(batch).ok());
-  }
-  run_ = std::make_unique<FeedCheckpointRun>(folder_);
+  PutOnDisk("p/zones/x", "");
   EXPECT_FALSE(run_->checkpoint().Restore().ok());
   --position_.version;  // The same position again.
   Give("one", {RouteOf("s-1", "192.0.2.0/24", 0, 5)}, true);

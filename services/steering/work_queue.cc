@@ -47,16 +47,14 @@ bool WorkQueue::Look(grpc::CompletionQueue& queue) {
   return true;
 }
 
-size_t WorkQueue::MayTake() const {
+size_t WorkQueue::MayTake() {
   const size_t bound = gate_.options().max_backlog;
   const size_t room = bound > waiting_ ? bound - waiting_ : 0;
   const bool only_the_first = waiting_ == lines_[0].size();
   if (!gate_.options().shed || only_the_first) return std::max<size_t>(1, room);
-  return std::max<size_t>(1, room + static_cast<size_t>(std::max(0.0, ahead_)));
-}
-
-void WorkQueue::PayRefusal() {
-  ahead_ = std::max(ahead_ - 1, -kMostAhead);
+  const auto more = static_cast<size_t>(ahead_);
+  ahead_ -= static_cast<double>(more);
+  return std::max<size_t>(1, room + more);
 }
 
 void WorkQueue::RefuseOutdated() {
@@ -71,13 +69,11 @@ void WorkQueue::Offer(WorkItem* item, RequestClass request_class, uint64_t sprea
   const bool shed = gate_.options().shed;
   if (shed && !admission_.Arrive(request_class, spread, now_)) {
     TellLevel();
-    PayRefusal();
     return item->Work(gate_.Refuse(ShedReason::kOverload, request_class, admission_.retry_after()));
   }
   if (waiting_ >= gate_.options().max_backlog) {
     size_t lowest = kRequestClasses - 1;
     while (lowest > static_cast<size_t>(request_class) && lines_[lowest].empty()) --lowest;
-    PayRefusal();
     if (lowest == static_cast<size_t>(request_class)) {
       return item->Work(gate_.Refuse(ShedReason::kBacklog, request_class, admission_.retry_after()));
     }

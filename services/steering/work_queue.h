@@ -61,9 +61,7 @@ class WorkQueue {
   // Takes what is on the queue and may be taken, without waiting. False if it is shut down and empty.
   bool Look(grpc::CompletionQueue& queue);
   // How many requests may be taken at a look.
-  size_t MayTake() const;
-  // What a refusal costs is taken from what may be taken ahead.
-  void PayRefusal();
+  size_t MayTake();
   void WorkOne();
   // Takes the first of the line out of it and does it, or refuses it if it waited too long.
   void Do(std::deque<Waiting>& line);
@@ -78,7 +76,7 @@ class WorkQueue {
   std::array<std::deque<Waiting>, kRequestClasses> lines_;
   size_t waiting_ = 0;
   uint64_t offered_ = 0;  // So far.
-  double ahead_ = 0;      // How many may be refused: so many more than there is room for may be taken. Below 0: more were.
+  double ahead_ = 0;      // How many more than there is room for may be taken.
   absl::Duration now_;    // Monotonic; as of the last look or work.
   absl::Duration looked_at_;
   size_t told_level_ = Admission::kLevels;
