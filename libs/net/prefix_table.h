@@ -64,6 +64,11 @@ class PrefixTable {
   template <typename Visit>
   void ForEach(Visit&& visit) const;
 
+  // For those behind `last` in that order (null: for all) until visit returns false: for who walks in pieces, between which the table may
+  // change.
+  template <typename Visit>
+  void ForEachAfter(const Prefix* last, Visit&& visit) const;
+
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
@@ -229,6 +234,41 @@ void PrefixTable<T>::ForEachCovering(const Prefix& prefix, Visit&& visit) const 
     if (node.value.has_value()) visit(node.prefix, *node.value);
     if (node.prefix.length() == prefix.length()) return;
     index = node.child[Side(prefix, node.prefix.length())];
+  }
+}
+
+template <typename T>
+template <typename Visit>
+void PrefixTable<T>::ForEachAfter(const Prefix* last, Visit&& visit) const {
+  std::vector<uint32_t> pending;  // What comes first last; at most 129 deep.
+  const auto add = [&](uint32_t index) {
+    if (index != kNone) pending.push_back(index);
+  };
+  const bool in_v4 = last == nullptr || last->address().is_v4();
+  if (in_v4) add(roots_[1]);
+  if (last == nullptr) {
+    add(roots_[0]);
+  } else {
+    uint32_t index = roots_[in_v4 ? 0 : 1];
+    for (; index != kNone && nodes_[index].prefix.length() < last->length() && nodes_[index].prefix.Covers(*last);) {
+      const Node& node = nodes_[index];
+      const int side = Side(*last, node.prefix.length());
+      if (side == 0) add(node.child[1]);
+      index = node.child[side];
+    }
+    if (index != kNone && nodes_[index].prefix == *last) {
+      add(nodes_[index].child[1]);
+      add(nodes_[index].child[0]);
+    } else if (index != kNone && *last < nodes_[index].prefix) {
+      add(index);
+    }
+  }
+  while (!pending.empty()) {
+    const Node& node = nodes_[pending.back()];
+    pending.pop_back();
+    if (node.value.has_value() && !visit(node.prefix, *node.value)) return;
+    add(node.child[1]);
+    add(node.child[0]);
   }
 }
 

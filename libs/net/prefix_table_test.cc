@@ -35,6 +35,15 @@ std::vector<Prefix> Within(const PrefixTable<int>& table, const Prefix& prefix) 
   return found;
 }
 
+std::vector<Prefix> After(const PrefixTable<int>& table, const Prefix* last, size_t most) {
+  std::vector<Prefix> prefixes;
+  table.ForEachAfter(last, [&](const Prefix& prefix, int) {
+    prefixes.push_back(prefix);
+    return prefixes.size() < most;
+  });
+  return prefixes;
+}
+
 TEST(PrefixTable, AnEmptyTableMatchesNothing) {
   PrefixTable<int> table;
   EXPECT_TRUE(table.empty());
@@ -103,6 +112,25 @@ TEST(PrefixTable, ThePrefixesBelowOneComeInOrder) {
   EXPECT_EQ(Within(table, P("2001::/16")), std::vector<Prefix>{P("2001:db8::/32")});
 }
 
+TEST(PrefixTable, AWalkInPiecesMeetsAllOfBothFamiliesInOrder) {
+  PrefixTable<int> table;
+  std::vector<Prefix> all;
+  for (uint32_t i = 0; i < 200; ++i) {
+    all.push_back(Prefix::Of(IpAddress::V4(i * 2654435761u), static_cast<int>(i % 33)));
+    all.push_back(Prefix::Of(IpAddress::V6(uint64_t{i} * 11400714819323198485u, 0), static_cast<int>(i % 65)));
+  }
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  for (const Prefix& prefix : all) table.Insert(prefix, 1);
+  for (const size_t piece : {1, 7, 1'000}) {
+    std::vector<Prefix> walked;
+    for (std::vector<Prefix> next = After(table, nullptr, piece); !next.empty(); next = After(table, &walked.back(), piece)) {
+      walked.insert(walked.end(), next.begin(), next.end());
+    }
+    EXPECT_EQ(walked, all);
+  }
+}
+
 TEST(PrefixTable, ACopyIsASnapshot) {
   PrefixTable<int> table;
   table.Insert(P("10.0.0.0/8"), 1);
@@ -148,6 +176,9 @@ TEST(PrefixTable, AgreesWithAMapThroughAnyHistory) {
       }
       ASSERT_EQ(Covering(table, probe), covering) << "step " << step << " probe " << probe;
       ASSERT_EQ(Within(table, probe), within) << "step " << step << " probe " << probe;
+      std::vector<Prefix> after;
+      for (auto at = model.upper_bound(probe); at != model.end() && after.size() < 3; ++at) after.push_back(at->first);
+      ASSERT_EQ(After(table, &probe, 3), after) << "step " << step << " probe " << probe;
       const int* found = table.Find(probe);
       const auto expected = model.find(probe);
       ASSERT_EQ(found != nullptr, expected != model.end());

@@ -53,8 +53,12 @@ absl::string_view BytesOfRungs(uint64_t word) {
 }  // namespace
 
 LadderBook::LadderBook(std::shared_ptr<const Fleet> fleet, std::vector<SessionView> sessions, const PlaceTable* places,
-                       const SteeringPolicy& policy)
-    : fleet_(std::move(fleet)), policy_(policy), pool_(std::make_shared<RowPool>()) {
+                       const SteeringPolicy& policy, const LadderBook* before)
+    : fleet_(std::move(fleet)),
+      policy_(policy),
+      numbers_(before != nullptr ? before->numbers_ : std::make_shared<LeafNumbers>()),
+      share_(std::in_place, *numbers_),
+      pool_(std::make_shared<RowPool>()) {
   auto resolved = std::make_shared<LadderTable::Sessions>();
   resolved->views = SortSessions(std::move(sessions), moved_);
   resolved->resolved = ResolveSessions(*fleet_, resolved->views);
@@ -66,12 +70,22 @@ LadderBook::LadderBook(std::shared_ptr<const Fleet> fleet, std::vector<SessionVi
   set_uses_.push_back({.serial = 0, .uses = 1});
   leaves_.Add({.head = 0, .tail = TailFor(ClientPlace())});
   facts_.Add({});
+  if (before != nullptr) Expect(*before);
   if (places == nullptr) return;
   places_ = *places;
   places->ForEach([this](const Prefix& prefix, const ClientPlace&) {
-    LeafFor(prefix);
+    Know(prefix, numbers_->Take(prefix));
     dirty_.push_back(prefix);
   });
+}
+
+// As much as before: to make room for half a million while they come would hold up everybody.
+void LadderBook::Expect(const LadderBook& before) {
+  set_uses_.reserve(before.set_uses_.size());
+  known_sets_.reserve(before.known_sets_.size());
+  heads_.reserve(before.heads_.size());
+  words_.reserve(before.words_.size());
+  made_.reserve(before.made_.size() + before.made_before_.size());
 }
 
 bool LadderBook::MayAnnounce(uint32_t session, const Prefix& prefix) const {
@@ -79,33 +93,45 @@ bool LadderBook::MayAnnounce(uint32_t session, const Prefix& prefix) const {
   return allowed_[session]->LongestMatch(prefix).has_value();
 }
 
-uint32_t LadderBook::LeafFor(const Prefix& prefix) {
-  if (const uint32_t* leaf = prefixes_.Find(prefix)) return *leaf;
-  uint32_t leaf = 0;
-  if (!free_leaves_.empty()) {
-    leaf = free_leaves_.back();
-    free_leaves_.pop_back();
-    leaves_.Mutable(leaf) = {};
-    facts_.Mutable(leaf) = {.prefix = prefix};
-  } else {
-    leaf = static_cast<uint32_t>(leaves_.Add({}));
-    facts_.Add({.prefix = prefix});
+// ---- Leaves ----
+
+// Makes its leaf, if there is none yet.
+void LadderBook::Know(const Prefix& prefix, uint32_t leaf) {
+  if (Knows(leaf)) return;
+  leaves_.Grow(leaf + size_t{1}, {});
+  facts_.Grow(leaf + size_t{1}, {.prefix = {}, .free = true});
+  leaves_.Mutable(leaf) = {};
+  facts_.Mutable(leaf) = {.prefix = prefix};
+}
+
+// What other books gave numbers to has a leaf here as well: its ladder is that of what covers it.
+void LadderBook::FollowNumbers() {
+  share_->TakeAdded([this](const Prefix& prefix) {
+    const uint32_t leaf = numbers_->Find(prefix);
+    if (Knows(leaf)) return;
+    Know(prefix, leaf);
+    dirty_.push_back(prefix);
+    emptied_.push_back(prefix);
+  });
+}
+
+// While there are several books nothing goes: others may have routes there.
+void LadderBook::DropBare() {
+  if (!share_->alone()) return;
+  for (size_t i = 0; i < kMostDropped && !emptied_.empty(); ++i) {
+    DropIfBare(emptied_.back());
+    emptied_.pop_back();
   }
-  prefixes_.Insert(prefix, leaf);
-  index_.Insert(prefix, leaf);
-  return leaf;
 }
 
 // A prefix with neither routes nor a place has no leaf.
 void LadderBook::DropIfBare(const Prefix& prefix) {
-  const uint32_t* at = prefixes_.Find(prefix);
-  if (at == nullptr || facts_[*at].set != 0 || places_.Find(prefix) != nullptr) return;
-  const uint32_t leaf = *at;
-  prefixes_.Erase(prefix);
-  index_.Erase(prefix);
+  const uint32_t leaf = numbers_->Find(prefix);
+  if (leaf == 0 || !Knows(leaf) || facts_[leaf].set != 0 || places_.Find(prefix) != nullptr) return;
+  numbers_->GiveBack(prefix);
   ReleaseHead(leaves_[leaf].head);
   facts_.Mutable(leaf) = {.prefix = {}, .free = true};
-  free_leaves_.push_back(leaf);
+  dirty_.push_back(prefix);  // For what lies below it.
 }
 
 uint32_t LadderBook::InternSet(const RouteSet& set) {
@@ -172,13 +198,14 @@ void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
   if (left_out > 0) left_out_of_[prefix] = left_out;
   left_out_ += left_out;
 
-  const uint32_t* at = prefixes_.Find(prefix);
-  if (at == nullptr && set_.empty()) return;
+  if (set_.empty() && numbers_->Find(prefix) == 0) return;
   const uint32_t number = InternSet(set_);
-  const uint32_t leaf = at != nullptr ? *at : LeafFor(prefix);
+  const uint32_t leaf = numbers_->Take(prefix);
+  const bool is_new = !Knows(leaf);
+  Know(prefix, leaf);
   const uint32_t before = facts_[leaf].set;
   ReleaseSet(before);
-  if (before == number) return;
+  if (before == number && !is_new) return;
   facts_.Mutable(leaf).set = number;
   dirty_.push_back(prefix);
   if (number == 0) emptied_.push_back(prefix);
@@ -190,9 +217,9 @@ void LadderBook::SetAll(const std::vector<RouteView>& routes) {
   std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return routes[a].prefix < routes[b].prefix; });
   std::vector<Prefix> gone;
   auto at = order.begin();
-  prefixes_.ForEach([&](const Prefix& prefix, const uint32_t& leaf) {
+  numbers_->leaves().ForEach([&](const Prefix& prefix, const uint32_t& leaf) {
     while (at != order.end() && routes[*at].prefix < prefix) ++at;
-    if (facts_[leaf].set != 0 && (at == order.end() || routes[*at].prefix != prefix)) gone.push_back(prefix);
+    if (Knows(leaf) && facts_[leaf].set != 0 && (at == order.end() || routes[*at].prefix != prefix)) gone.push_back(prefix);
   });
   for (const Prefix& prefix : gone) Set(prefix, {});
   std::vector<RouteView> of_prefix;
@@ -292,7 +319,8 @@ void LadderBook::MakeLadder(const std::vector<Level>& stack, Made& made) {
   made.tail = TailFor(place);
 }
 
-// Prefixes come in their order, each right before those it covers: what covers the one at hand is a stack.
+// Prefixes come in their order, each right before those it covers: what covers the one at hand is a stack. What only another book knows yet
+// is passed over: it comes, and changes then what lies below.
 void LadderBook::Rebuild(const Prefix& within) {
   std::vector<Level> stack;
   const auto push = [&](const Prefix& prefix, uint32_t leaf) {
@@ -306,12 +334,13 @@ void LadderBook::Rebuild(const Prefix& within) {
     if (level.set != 0) level.routed_length = prefix.length();
     stack.push_back(level);
   };
-  prefixes_.ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
-    if (prefix == within) return;
+  numbers_->leaves().ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
+    if (prefix == within || !Knows(leaf)) return;
     push(prefix, leaf);
     stack.back().chain = Remembered(stack).chain;
   });
-  prefixes_.ForEachWithin(within, [&](const Prefix& prefix, const uint32_t& leaf) {
+  numbers_->leaves().ForEachWithin(within, [&](const Prefix& prefix, const uint32_t& leaf) {
+    if (!Knows(leaf)) return;
     ++counted_.leaves;
     push(prefix, leaf);
     const Made& made = LadderOf(stack);
@@ -329,7 +358,10 @@ void LadderBook::Rebuild(const Prefix& within) {
 
 void LadderBook::Forget() {
   constexpr size_t kFew = 65'536;
-  if (made_.size() > std::max(kFew, prefixes_.size() / 2)) made_before_ = std::exchange(made_, Ladders());
+  if (made_.size() > std::max(kFew, numbers_->leaves().size() / 2)) {
+    made_before_ = std::exchange(made_, Ladders());
+    made_.reserve(made_before_.size());  // It will be as many again, and to grow takes long.
+  }
 }
 
 void LadderBook::FreeUnread() {
@@ -341,9 +373,9 @@ void LadderBook::FreeUnread() {
 }
 
 void LadderBook::Settle() {
+  FollowNumbers();
+  DropBare();
   std::sort(dirty_.begin(), dirty_.end());
-  for (const Prefix& prefix : emptied_) DropIfBare(prefix);
-  emptied_.clear();
   const Prefix* last = nullptr;  // What it covers has been rebuilt with it.
   for (const Prefix& prefix : dirty_) {
     if (last != nullptr && last->Covers(prefix)) continue;
@@ -353,16 +385,21 @@ void LadderBook::Settle() {
   dirty_.clear();
 }
 
-std::vector<Prefix> LadderBook::Prefixes() const {
-  std::vector<Prefix> known;
-  known.reserve(prefixes_.size());
-  prefixes_.ForEach([&](const Prefix& prefix, const uint32_t& leaf) {
-    if (facts_[leaf].set != 0) known.push_back(prefix);
+std::vector<Prefix> LadderBook::PrefixesAfter(const Prefix* last, size_t most) const {
+  std::vector<Prefix> prefixes;
+  prefixes.reserve(std::min(most, numbered()));
+  numbers_->leaves().ForEachAfter(last, [&](const Prefix& prefix, const uint32_t&) {
+    prefixes.push_back(prefix);
+    return prefixes.size() < most;
   });
-  for (const auto& [prefix, count] : left_out_of_) known.push_back(prefix);
-  std::sort(known.begin(), known.end());
-  known.erase(std::unique(known.begin(), known.end()), known.end());
-  return known;
+  return prefixes;
+}
+
+std::vector<Prefix> LadderBook::PrefixesLeftOut() const {
+  std::vector<Prefix> prefixes;
+  for (const auto& [prefix, count] : left_out_of_) prefixes.push_back(prefix);
+  std::sort(prefixes.begin(), prefixes.end());
+  return prefixes;
 }
 
 std::shared_ptr<const LadderTable> LadderBook::Publish() {
@@ -372,8 +409,8 @@ std::shared_ptr<const LadderTable> LadderBook::Publish() {
 
   const std::shared_ptr<LadderTable> table(new LadderTable());
   table->sessions_ = sessions_;
-  table->index_ = index_.Publish(prefixes_);
-  table->prefixes_ = prefixes_.size();
+  table->index_ = numbers_->Publish();
+  table->prefixes_ = numbers_->leaves().size();
   table->leaves_ = leaves_.Publish();
   table->facts_ = facts_.Publish();
   table->sets_ = sets_.Publish();
@@ -394,6 +431,33 @@ std::shared_ptr<const LadderTable> LadderBook::Publish() {
   retired_.push_back({table, {}});
   FreeUnread();
   return table;
+}
+
+void LadderBook::Leave() {
+  share_.reset();
+  numbers_ = nullptr;
+}
+
+bool LadderBook::FreeSome(const std::function<bool()>& out_of_time) {
+  Leave();
+  // The most of it first: a piece of memory for each set, and several for each ranked one.
+  constexpr size_t kAtOnce = LadderTable::kSetsAPage;
+  while (!set_uses_.empty()) {
+    set_uses_.resize(set_uses_.size() - std::min(kAtOnce, set_uses_.size()));
+    sets_.DropPage();
+    if (out_of_time()) return false;
+  }
+  while (leaves_.size() > 0 || facts_.size() > 0) {
+    leaves_.DropPage();
+    facts_.DropPage();
+    if (out_of_time()) return false;
+  }
+  const auto clear = [&](auto& map) {
+    const bool had_some = !map.empty();
+    map = {};
+    return had_some && out_of_time();
+  };
+  return !clear(made_) && !clear(made_before_) && !clear(heads_) && !clear(words_) && !clear(known_sets_) && !clear(retired_);
 }
 
 }  // namespace fairlead

@@ -8,8 +8,14 @@
 //
 // Cost of Publish: the ladders of the changed prefixes and of all prefixes within them, those of equal covering routes made once and
 // remembered from change to change, of routes that were ranked once for each distinct set. Prefixes that come or go change each of the
-// indexes that take turns (index_turns.h). A change of topology, sessions, policy or places needs a new book. Memory: 16 bytes a rung of
-// each distinct ladder, 16 a route of each distinct set and about as much again for it ranked, ~250 a prefix and ~75 for each turn.
+// indexes that take turns (index_turns.h). Memory: 16 bytes a rung of each distinct ladder, 16 a route of each distinct set and about as
+// much again for it ranked, ~150 a prefix and what its number takes (leaf_numbers.h).
+//
+// A change of topology, sessions, policy or places needs a new book. One that follows another and shares its numbers has its indexes too:
+//   LadderBook next(fleet, sessions, nullptr, policy, &book);
+//   for (const Prefix& prefix : …) next.Set(prefix, routes);    // PrefixesAfter and PrefixesLeftOut, whatever has become of their routes:
+//   book.Leave();                                               // each that has a number needs a ladder in what is published.
+//   table = next.Publish();
 #ifndef FAIRLEAD_LIBS_STEERING_LADDER_BOOK_H_
 #define FAIRLEAD_LIBS_STEERING_LADDER_BOOK_H_
 
@@ -17,7 +23,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -26,17 +34,18 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/types/span.h"
-#include "libs/steering/index_turns.h"
 #include "libs/steering/ladder_maker.h"
 #include "libs/steering/ladder_table.h"
+#include "libs/steering/leaf_numbers.h"
 #include "libs/steering/route_set.h"
 
 namespace fairlead {
 
 class LadderBook {
  public:
-  // `places` may be null.
-  LadderBook(std::shared_ptr<const Fleet> fleet, std::vector<SessionView> sessions, const PlaceTable* places, const SteeringPolicy& policy);
+  // `places` may be null. `before`: the book that it follows, if there is one; it isn't looked at any more when this returns.
+  LadderBook(std::shared_ptr<const Fleet> fleet, std::vector<SessionView> sessions, const PlaceTable* places, const SteeringPolicy& policy,
+             const LadderBook* before = nullptr);
 
   // The routes of `prefix` are these from now on; `route.prefix` is not looked at, `route.session` is an index into the sessions that were
   // given. Those that may not count are left out, and counted.
@@ -55,8 +64,18 @@ class LadderBook {
 
   std::shared_ptr<const LadderTable> Publish();
 
-  // Those that have routes, or had some left out; sorted.
-  std::vector<Prefix> Prefixes() const;
+  // Those that have a number, in their order behind `last` (null: from the first), so many at most.
+  std::vector<Prefix> PrefixesAfter(const Prefix* last, size_t most) const;
+  bool HasNumber(const Prefix& prefix) const { return numbers_->Find(prefix) != 0; }
+  size_t numbered() const { return numbers_->leaves().size(); }
+  // Of which routes were left out, sorted: they may have no number.
+  std::vector<Prefix> PrefixesLeftOut() const;
+
+  // Gives up its part in the numbers: another book follows. Only FreeSome may be called behind it.
+  void Leave();
+  // Frees what it has until out_of_time(), for who doesn't want to wait for all of it; true if there is no more. Nobody should have a table
+  // of it any more, for whoever lets go of the last one frees what that has. Nothing else may be called behind it. Steps of milliseconds.
+  bool FreeSome(const std::function<bool()>& out_of_time);
 
   // How many ladders were worked out for the last Publish, and at how many leaves was looked.
   size_t ladders_built() const { return published_.ladders; }
@@ -113,8 +132,15 @@ class LadderBook {
   };
   using Ladders = absl::flat_hash_map<Link, Made>;
 
+  // Of prefixes that have lost all routes so many at once give their numbers back, so that a lookup index isn't made anew for them.
+  static constexpr size_t kMostDropped = 10'000;
+
+  void Expect(const LadderBook& before);
   bool MayAnnounce(uint32_t session, const Prefix& prefix) const;
-  uint32_t LeafFor(const Prefix& prefix);
+  bool Knows(uint32_t leaf) const { return leaf < facts_.size() && !facts_[leaf].free; }
+  void Know(const Prefix& prefix, uint32_t leaf);
+  void FollowNumbers();
+  void DropBare();
   void DropIfBare(const Prefix& prefix);
   uint32_t InternSet(const RouteSet& set);
   void ReleaseSet(uint32_t number);
@@ -140,11 +166,10 @@ class LadderBook {
   std::shared_ptr<const LadderTable::Slots> slots_;
   PlaceTable places_;
 
-  PrefixTable<uint32_t> prefixes_;  // To their leaves, for walks up and down.
-  IndexTurns index_;                // The same for lookups.
+  std::shared_ptr<LeafNumbers> numbers_;
+  std::optional<LeafNumbers::Share> share_;
   PagedBuilder<Leaf> leaves_;
-  PagedBuilder<LadderTable::LeafFacts> facts_;
-  std::vector<uint32_t> free_leaves_;
+  PagedBuilder<LadderTable::LeafFacts> facts_;  // Free: no prefix has the number, or the book doesn't know it yet.
   LadderTable::SetsBuilder sets_;
   struct SetUse {
     uint64_t serial = 0;  // Numbers come back with other sets, serials don't.
@@ -166,7 +191,7 @@ class LadderBook {
   std::vector<Memory> retiring_;
 
   std::vector<Prefix> dirty_;
-  std::vector<Prefix> emptied_;  // Of these, those that lost their last route.
+  std::vector<Prefix> emptied_;  // Without routes, when last seen: their numbers may go.
   // Ladders made before, of two ages: what is in use moves up, and the older ones go when the younger ones are half as many as the
   // prefixes. A head that no leaf has any more is gone, whoever remembers it.
   Ladders made_;

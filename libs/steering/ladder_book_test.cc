@@ -122,6 +122,62 @@ TEST_F(LadderBookTest, AfterAnyChangesTheTableIsTheOneMadeFromNothing) {
   for (size_t i = 0; i < kept.size(); ++i) ExpectEqual(*kept[i], *expected[i], clients);
 }
 
+// Two books, the later of which hears of half of the prefixes from time to time only, as they follow one another.
+TEST_F(LadderBookTest, OneThatFollowsAnotherSharesItsIndexAndEachShowsItsOwnRoutes) {
+  std::vector<IpAddress> clients;
+  for (uint32_t i = 0; i < 300; ++i) clients.push_back(IpAddress::V4(0x50000000 + (static_cast<uint32_t>(Mix(11, i)) & 0x3fff)));
+  auto book = std::make_unique<LadderBook>(fleet_, sessions_, nullptr, SteeringPolicy());
+  std::map<Prefix, std::vector<RouteView>> all;
+  uint64_t draws = 0;
+  const auto change = [&](LadderBook* next, std::map<Prefix, std::vector<RouteView>>& of_next) {
+    const uint64_t draw = Mix(5, ++draws);
+    const Prefix prefix =
+        Prefix::Of(IpAddress::V4(0x50000000 + (static_cast<uint32_t>(draw >> 20) & 0x3fff)), 18 + static_cast<int>(draw % 9));
+    const std::vector<RouteView> routes = DrawRoutes(draw);
+    // What one of them may not have, the other may.
+    for (LadderBook* const to : {book.get(), next}) {
+      if (to == nullptr) continue;
+      const bool may = next == nullptr || Mix(draw, to == next) % 4 != 0;
+      to->Set(prefix, may ? routes : std::vector<RouteView>());
+      (to == next ? of_next : all)[prefix] = may ? routes : std::vector<RouteView>();
+    }
+  };
+  std::map<Prefix, std::vector<RouteView>> none;
+  for (int i = 0; i < 60; ++i) change(nullptr, none);
+  auto last = book->Publish();
+  for (int generation = 0; generation < 12; ++generation) {
+    auto next = std::make_unique<LadderBook>(fleet_, sessions_, nullptr, SteeringPolicy(), book.get());
+    std::map<Prefix, std::vector<RouteView>> of_next;
+    std::vector<Prefix> known = book->PrefixesLeftOut();
+    for (const Prefix& prefix : book->PrefixesAfter(nullptr, 1'000'000)) known.push_back(prefix);
+    for (const Prefix& prefix : known) {
+      if (Mix(draws, 3) % 3 == 0) change(next.get(), of_next);
+      if (!of_next.contains(prefix))
+        of_next[prefix] =
+            DrawRoutes(Mix(Mix(static_cast<uint64_t>(generation), static_cast<uint64_t>(prefix.length())), prefix.address().low()));
+      next->Set(prefix, of_next[prefix]);
+      next->Settle();
+      last = book->Publish();
+      const auto expected = FromNothing(all);
+      for (const IpAddress& client : clients) {
+        ASSERT_EQ(*last->Find(client).ladder, *expected->Find(client).ladder) << client << " in generation " << generation;
+        ASSERT_EQ(last->LongestRouted(client), expected->LongestRouted(client)) << client << " in generation " << generation;
+      }
+    }
+    book->Leave();
+    std::swap(book, next);
+    std::swap(all, of_next);
+    const auto first = book->Publish();
+    ExpectEqual(*first, *FromNothing(all), clients);
+    if (HasFatalFailure()) FAIL() << "generation " << generation;
+    last = nullptr;
+    int steps = 1;
+    while (!next->FreeSome([] { return true; })) ++steps;
+    EXPECT_GT(steps, 2);
+    ExpectEqual(*first, *FromNothing(all), clients);
+  }
+}
+
 TEST_F(LadderBookTest, ToSetAllAgainChangesWhatDiffersAndTakesAwayWhatIsGone) {
   std::vector<RouteView> routes;
   for (uint32_t i = 0; i < 50; ++i) {

@@ -53,6 +53,25 @@ class PagedBuilder {
     return now_.size_++;
   }
 
+  // At least `size` elements; new ones are `value`, and take no memory until they are changed.
+  void Grow(size_t size, const T& value) {
+    while (now_.size_ < size && now_.size_ % kElements != 0) Add(value);
+    if (now_.size_ >= size) return;
+    const auto page = std::make_shared<typename Paged<T, kElements>::Page>();
+    page->fill(value);
+    now_.pages_.resize((size + kElements - 1) / kElements, page);
+    own_.resize(now_.pages_.size(), false);
+    now_.size_ = size;
+  }
+
+  // The last page goes, if there is one.
+  void DropPage() {
+    if (now_.pages_.empty()) return;
+    now_.pages_.pop_back();
+    own_.pop_back();
+    now_.size_ = now_.pages_.size() * kElements;
+  }
+
   Paged<T, kElements> Publish() {
     own_.assign(own_.size(), false);
     return now_;

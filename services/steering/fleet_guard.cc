@@ -42,8 +42,9 @@ RouterSessions Tell(const SessionCount& box, const SessionCount& site) {
 
 }  // namespace
 
-GuardInput MakeGuardInput(const GuardView& view, absl::Duration now) {
-  GuardInput input;
+void MakeGuardInput(const GuardView& view, absl::Duration now, GuardInput& input) {
+  input.boxes.clear();
+  input.stale_cells.clear();
   input.lost_after = view.config.lost_after;
   std::vector<CellId> cells;
   for (const SourceStatus& status : view.cells) {
@@ -85,7 +86,6 @@ GuardInput MakeGuardInput(const GuardView& view, absl::Duration now) {
     box.reported = {
         .health = report.health, .weight_permille = report.weight_permille, .use_bps = report.use_bps, .capacity_bps = report.capacity_bps};
   }
-  return input;
 }
 
 // Only silent boxes are asked: of the others their reports say more.
@@ -106,12 +106,12 @@ void FleetGuard::Hear(GuardView& view, absl::Duration now) const {
 
 bool FleetGuard::Step(GuardView view, absl::Duration now) {
   Hear(view, now);
-  const GuardInput input = MakeGuardInput(view, now);
-  GuardOutcome outcome = GuardSilence(input, view.config.policy.guard, now, std::move(state_));
+  MakeGuardInput(view, now, input_);
+  GuardOutcome outcome = GuardSilence(input_, view.config.policy.guard, now, std::move(state_));
   believed_ = view.reports;
   words_.clear();
-  for (size_t i = 0; i < input.boxes.size(); ++i) {
-    const ApplianceId& id = input.boxes[i].id;
+  for (size_t i = 0; i < input_.boxes.size(); ++i) {
+    const ApplianceId& id = input_.boxes[i].id;
     GuardWord& word = outcome.words[i];
     if (word.verdict == GuardVerdict::kReports || word.verdict == GuardVerdict::kNotGuarded) continue;
     words_[id] = std::move(word.sentence);

@@ -37,7 +37,8 @@ struct GuardView {
   absl::flat_hash_map<ApplianceId, DataPort> ports = {};
   absl::flat_hash_map<ApplianceId, size_t> failing = {};  // From how many networks players left a box.
 };
-GuardInput MakeGuardInput(const GuardView& view, absl::Duration now);
+// Into `input`, whose memory is used again: megabytes, several times a second.
+void MakeGuardInput(const GuardView& view, absl::Duration now, GuardInput& input);
 
 // Who else is asked about a silent box. Either may be null; both must outlive the guard.
 struct GuardWitnesses {
@@ -70,6 +71,7 @@ class FleetGuard {
 
   SteeringMetrics& metrics_;
   const GuardWitnesses witnesses_;
+  GuardInput input_;
   GuardState state_;
   absl::flat_hash_map<ApplianceId, BoxReport> believed_;
   absl::flat_hash_map<ApplianceId, std::string> words_;

@@ -44,7 +44,12 @@ class FleetGuardTest : public testing::Test {
     cells_ = {Cell("c1"), Cell("c2")};
   }
   GuardView View() const { return {.config = config_, .reports = reports_, .sessions = sessions_, .cells = cells_}; }
-  GuardInput Input() const { return MakeGuardInput(View(), kNow); }
+  static GuardInput InputOf(const GuardView& view) {
+    GuardInput input;
+    MakeGuardInput(view, kNow, input);
+    return input;
+  }
+  GuardInput Input() const { return InputOf(View()); }
 
   ConfigViews config_;
   absl::flat_hash_map<ApplianceId, BoxReport> reports_;
@@ -101,7 +106,7 @@ TEST_F(FleetGuardTest, WhatPortsAndPlayersSayStandsBesideTheBox) {
   GuardView view = View();
   view.ports = {{ApplianceId("a-1"), DataPort::kRefuses}, {ApplianceId("b-1"), DataPort::kAnswers}};
   view.failing = {{ApplianceId("a-1"), 2}, {ApplianceId("a-2"), 3}};
-  const GuardInput input = MakeGuardInput(view, kNow);
+  const GuardInput input = InputOf(view);
   EXPECT_EQ(input.boxes[0].data_port, DataPort::kRefuses);
   EXPECT_EQ(input.boxes[1].data_port, DataPort::kUnknown);
   EXPECT_EQ(input.boxes[2].data_port, DataPort::kAnswers);

@@ -47,18 +47,19 @@ void LadderKeeper::Step(const Cells& cells, const Config& newest, const std::fun
   const Cells before = std::exchange(cells_, cells);
   FollowOwners(before, touched);
   if (first) {
-    Begin(now_, newest, FleetOf(*newest, nullptr), {});
+    Begin(now_, newest, FleetOf(*newest, nullptr));
   } else if (newest != newest_) {
     FollowConfig(newest, touched);
   }
   newest_ = newest;
   const std::vector<Prefix> fresh = TakeChanges(before, touched);
   // The same ladders again, by which others see that nothing changed. (The merges follow before they are asked next.)
-  if (!first && fresh.empty() && touched.empty() && now_.waiting() == 0 && next_.book == nullptr) return;
+  if (!first && fresh.empty() && touched.empty() && !busy()) return;
   TakeOver(fresh);
+  now_.book->Settle();  // Before the clock decides: what is fresh isn't put off.
   WorkOffLine(now_, first ? [] { return false; } : out_of_time);
-  if (next_.book != nullptr && now_.waiting() == 0 && WorkOffLine(next_, out_of_time)) {
-    now_ = std::exchange(next_, Edition());
+  if (next_.book != nullptr && !now_.has_more() && WorkOffLine(next_, out_of_time)) {
+    Retire(std::exchange(now_, std::exchange(next_, Edition())), std::move(ladders_));
     ++rebuilds_;
     // The configuration may have gone on meanwhile: what it has withdrawn since must not come back with these ladders.
     Sessions withdrawn;
@@ -95,20 +96,22 @@ void LadderKeeper::FollowConfig(const Config& newest, Sessions& touched) {
     if (now_.effective != now_.config) Allow(now_, newest, touched);
     now_.merged_by = nullptr;
     now_.config = now_.effective = newest;
-    next_ = Edition();
+    Retire(std::exchange(next_, Edition()), nullptr);
     return;
   }
   Allow(now_, newest, touched);
   // What is being made is finished first, or a configuration that changes often would never be followed.
-  if (next_.book == nullptr) Begin(next_, newest, FleetOf(*newest, now_.fleet.get()), KnownTo(now_));
+  if (next_.book == nullptr) Begin(next_, newest, FleetOf(*newest, now_.fleet.get()));
 }
 
-void LadderKeeper::Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet, std::vector<Prefix> line) {
-  edition = Edition();
+void LadderKeeper::Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet) {
   edition.config = edition.effective = config;
-  edition.book = std::make_unique<LadderBook>(fleet, config->sessions, nullptr, config->policy);
+  edition.book = std::make_unique<LadderBook>(fleet, config->sessions, nullptr, config->policy, now_.book.get());
   edition.fleet = std::move(fleet);
-  edition.line = std::move(line);
+  if (&edition == &now_) return;
+  edition.line = OthersKnownTo(now_);
+  edition.walks = true;
+  edition.to_walk = edition.book->numbered();
 }
 
 void LadderKeeper::Allow(Edition& edition, const Config& newest, Sessions& touched) {
@@ -122,12 +125,28 @@ void LadderKeeper::Allow(Edition& edition, const Config& newest, Sessions& touch
   }
 }
 
-std::vector<Prefix> LadderKeeper::KnownTo(const Edition& edition) {
-  std::vector<Prefix> known = edition.book->Prefixes();
-  for (const auto& [prefix, count] : edition.foreign_of) known.push_back(prefix);
-  known.insert(known.end(), edition.line.begin() + static_cast<ptrdiff_t>(edition.at), edition.line.end());
-  SortUnique(known);
-  return known;
+void LadderKeeper::Retire(Edition edition, std::shared_ptr<const LadderTable> last) {
+  if (edition.book == nullptr) return;
+  edition.book->Leave();
+  leaving_.push_back({std::move(edition.book), std::move(last)});
+}
+
+void LadderKeeper::FreeSome(const std::function<bool()>& out_of_time) {
+  while (!leaving_.empty()) {
+    Leaving& oldest = leaving_.front();
+    if (oldest.last.use_count() > 1) return;
+    oldest.last = nullptr;
+    if (!oldest.book->FreeSome(out_of_time)) return;
+    leaving_.pop_front();
+  }
+}
+
+std::vector<Prefix> LadderKeeper::OthersKnownTo(const Edition& edition) {
+  std::vector<Prefix> others = edition.book->PrefixesLeftOut();
+  others.insert(others.end(), edition.line.begin() + static_cast<ptrdiff_t>(edition.at), edition.line.end());
+  for (const auto& [prefix, count] : edition.foreign_of) others.push_back(prefix);
+  SortUnique(others);
+  return others;
 }
 
 // The prefixes whose routes may be others than in the last step.
@@ -144,7 +163,9 @@ std::vector<Prefix> LadderKeeper::TakeChanges(const Cells& before, const Session
     fresh.insert(fresh.end(), changes.prefixes.begin(), changes.prefixes.end());
   }
   if (all) {
-    fresh = KnownTo(now_);
+    fresh = OthersKnownTo(now_);
+    const std::vector<Prefix> numbered = now_.book->PrefixesAfter(nullptr, now_.book->numbered());
+    fresh.insert(fresh.end(), numbered.begin(), numbered.end());
     for (const auto& cell : cells_) {
       const std::vector<Prefix> routed = cell->RoutedPrefixes();
       fresh.insert(fresh.end(), routed.begin(), routed.end());
@@ -176,29 +197,49 @@ void LadderKeeper::TakeOver(const std::vector<Prefix>& fresh) {
   }
 }
 
+bool LadderKeeper::Edition::WillCome(const Prefix& prefix) const {
+  if (walks && (!walked.has_value() || *walked < prefix) && book->HasNumber(prefix)) return true;
+  return std::binary_search(line.begin() + static_cast<ptrdiff_t>(at), line.end(), prefix);
+}
+
 void LadderKeeper::TakeOver(Edition& edition, const std::vector<Prefix>& fresh) {
+  // Nobody waits for those that are being made.
+  const auto passes = [&](const Prefix& prefix) { return &edition == &next_ && edition.WillCome(prefix); };
   if (fresh.size() <= limits_.at_once) {
-    for (const Prefix& prefix : fresh) Take(edition, prefix);
+    for (const Prefix& prefix : fresh) {
+      if (!passes(prefix)) Take(edition, prefix);
+    }
     return;
   }
   // Where much waits already, what came since is mostly the same prefixes again.
   edition.line.erase(edition.line.begin(), edition.line.begin() + static_cast<ptrdiff_t>(edition.at));
   edition.at = 0;
-  const ptrdiff_t waiting = static_cast<ptrdiff_t>(edition.line.size());
-  edition.line.insert(edition.line.end(), fresh.begin(), fresh.end());
-  std::inplace_merge(edition.line.begin(), edition.line.begin() + waiting, edition.line.end());
-  edition.line.erase(std::unique(edition.line.begin(), edition.line.end()), edition.line.end());
+  std::vector<Prefix> merged;
+  merged.reserve(edition.line.size() + fresh.size());
+  std::set_union(edition.line.begin(), edition.line.end(), fresh.begin(), fresh.end(), std::back_inserter(merged));
+  edition.line = std::move(merged);
+}
+
+bool LadderKeeper::Refill(Edition& edition) const {
+  if (edition.at < edition.line.size()) return true;
+  edition.line.clear();
+  edition.at = 0;
+  if (!edition.walks) return false;
+  edition.line = edition.book->PrefixesAfter(edition.walked.has_value() ? &*edition.walked : nullptr, limits_.piece);
+  edition.walks = !edition.line.empty();
+  if (edition.walks) edition.walked = edition.line.back();
+  edition.to_walk = edition.walks ? edition.to_walk - std::min(edition.to_walk, edition.line.size()) : 0;
+  return edition.walks;
 }
 
 bool LadderKeeper::WorkOffLine(Edition& edition, const std::function<bool()>& out_of_time) {
-  while (edition.waiting() > 0) {
+  while (Refill(edition)) {
     const size_t end = std::min(edition.line.size(), edition.at + limits_.batch);
     for (; edition.at < end; ++edition.at) Take(edition, edition.line[edition.at]);
     edition.book->Settle();
-    if (out_of_time()) return edition.waiting() == 0;
+    if (out_of_time()) return !edition.has_more();
   }
   edition.line = {};
-  edition.at = 0;
   return true;
 }
 

@@ -4,7 +4,8 @@
 // What has just changed comes first and is published at once; what is more than Limits::at_once prefixes waits in a line of its own and is
 // taken over in steps, so that a router's million routes hold up nobody else's. Old ladders serve while new ones are made, with a fleet of
 // the old topology (served()) in which whoever was withdrawn is withdrawn: a box that is gone or drains counts as the newest configuration
-// says, routes of sessions and prefixes that aren't allowed any more are taken out first.
+// says, routes of sessions and prefixes that aren't allowed any more are taken out first. What the old ones had is freed in steps as well,
+// once nobody reads it.
 //
 // One thread. All stores and views that are given must outlive the step.
 //
@@ -15,8 +16,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -39,14 +42,18 @@ class LadderKeeper {
   struct Limits {
     // Of prefixes that changed since the last step so many are taken over in it; more wait in line.
     size_t at_once = 5'000;
-    // How many that waited are taken over between two looks at the time.
-    size_t batch = 2'000;
+    // How many that waited are taken over between two looks at the time: the first ladders take 0.1 ms each, later ones a tenth of that.
+    size_t batch = 250;
+    // How many numbered prefixes are put in line at a time.
+    size_t piece = 10'000;
   };
   LadderKeeper() : LadderKeeper(Limits()) {}
   explicit LadderKeeper(const Limits& limits) : limits_(limits) {}
 
   // `cells` in the order of their ids. What waits goes on in the next step once out_of_time(); the first ladders are made whole.
   void Step(const Cells& cells, const Config& newest, const std::function<bool()>& out_of_time);
+  // Frees what old ladders had, as far as nobody reads them, until out_of_time().
+  void FreeSome(const std::function<bool()>& out_of_time);
 
   // Of the last step; null before the first.
   const std::shared_ptr<const LadderTable>& ladders() const { return ladders_; }
@@ -56,7 +63,7 @@ class LadderKeeper {
   // The topology that they were made for.
   const std::shared_ptr<const Fleet>& fleet() const { return now_.fleet; }
   // True if there is more to do than the last step had time for.
-  bool busy() const { return waiting() > 0; }
+  bool busy() const { return now_.has_more() || next_.book != nullptr; }
   size_t waiting() const { return now_.waiting() + (next_.book == nullptr ? 0 : next_.waiting()); }
   // Routes that the merge left out.
   size_t foreign() const { return now_.foreign; }
@@ -72,26 +79,41 @@ class LadderKeeper {
     std::unique_ptr<LadderBook> book;
     RouteMerge merge;
     const ConfiguredSessions* merged_by = nullptr;  // What `merge` follows, with the owners of the moment; null: nothing yet.
-    std::vector<Prefix> line;                       // To be taken over, from `at` on.
+    // To be taken over: a line of its own, in order, from `at` on; and behind it, if it follows other ladders, all that has a number, of
+    // which a piece at a time is put in line.
+    std::vector<Prefix> line;
     size_t at = 0;
+    bool walks = false;
+    std::optional<Prefix> walked;  // So far.
+    size_t to_walk = 0;            // About.
     absl::flat_hash_map<Prefix, size_t> foreign_of;
     size_t foreign = 0;
 
-    size_t waiting() const { return line.size() - at; }
+    bool has_more() const { return at < line.size() || walks; }
+    size_t waiting() const { return line.size() - at + to_walk; }
+    bool WillCome(const Prefix& prefix) const;
+  };
+  // What nobody is served from any more, and its last table, which requests may still have; null: none was published.
+  struct Leaving {
+    std::unique_ptr<LadderBook> book;
+    std::shared_ptr<const LadderTable> last;
   };
   using Sessions = absl::flat_hash_set<BgpSessionId>;
 
   void FollowConfig(const Config& newest, Sessions& touched);
   void FollowOwners(const Cells& before, Sessions& touched);
   std::vector<Prefix> TakeChanges(const Cells& before, const Sessions& touched);
-  void Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet, std::vector<Prefix> line);
+  void Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet);
+  void Retire(Edition edition, std::shared_ptr<const LadderTable> last);
   // Brings what is served with the edition's ladders to what `newest` allows; adds the sessions of which routes may have to go.
   static void Allow(Edition& edition, const Config& newest, Sessions& touched);
-  // All that may have routes in `edition` or in one of other rules.
-  static std::vector<Prefix> KnownTo(const Edition& edition);
+  // What may have routes in `edition` or in one of other rules, and has no number: sorted.
+  static std::vector<Prefix> OthersKnownTo(const Edition& edition);
   void Take(Edition& edition, const Prefix& prefix);
   void TakeOver(const std::vector<Prefix>& fresh);
   void TakeOver(Edition& edition, const std::vector<Prefix>& fresh);
+  // False if there is nothing to put in line.
+  bool Refill(Edition& edition) const;
   // True if nothing waits any more.
   bool WorkOffLine(Edition& edition, const std::function<bool()>& out_of_time);
 
@@ -103,6 +125,7 @@ class LadderKeeper {
   Config newest_;
   Edition now_;
   Edition next_;  // Its book is null while nothing is made anew.
+  std::deque<Leaving> leaving_;
   std::shared_ptr<const LadderTable> ladders_;
   std::vector<RouteView> scratch_;
   uint64_t rebuilds_ = 0;

@@ -106,7 +106,8 @@ class LadderKeeperTest : public ::testing::TestWithParam<int> {
 
   void SetUp() override {
     small_ = GetParam() % 2 == 1;
-    keeper_ = std::make_unique<LadderKeeper>(LadderKeeper::Limits{.at_once = small_ ? size_t{3} : size_t{5'000}, .batch = 2});
+    keeper_ = std::make_unique<LadderKeeper>(
+        LadderKeeper::Limits{.at_once = small_ ? size_t{3} : size_t{5'000}, .batch = 2, .piece = small_ ? size_t{5} : size_t{10'000}});
     for (size_t i = 0; i < kCells; ++i) AddCell();
     for (size_t i = 0; i < kSites; ++i) plan_.sites.insert(i);
     for (size_t i = 0; i < 2 * kSites; ++i) plan_.boxes.insert(i);
@@ -342,6 +343,7 @@ TEST_P(LadderKeeperTest, ByDifferencesTheTableIsTheOneMadeOfEverything) {
     const bool patient = random_.OneIn(4);
     keeper_->Step(Stores(), config_, [&] { return !patient; });
     if (!small_) ExpectNothingWithdrawn();
+    if (!random_.OneIn(3)) keeper_->FreeSome([&] { return random_.OneIn(2); });
     if (!keeper_->busy()) {
       ExpectAsMadeOfEverything();
       ++rested;

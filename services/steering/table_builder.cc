@@ -32,6 +32,12 @@ bool SameGround(const ConfigViews& a, const ConfigViews& b) {
          std::equal(a.links.begin(), a.links.end(), b.links.begin(), b.links.end(), same_link);
 }
 
+using SteadyClock = std::chrono::steady_clock;
+
+std::function<bool()> At(SteadyClock::time_point end) {
+  return [end] { return SteadyClock::now() >= end; };
+}
+
 }  // namespace
 
 absl::Duration RestBehindTick(absl::Duration every, absl::Duration took) {
@@ -56,6 +62,7 @@ TableBuilder::Built TableBuilder::Current() const {
 }
 
 void TableBuilder::Tick(absl::Duration now) {
+  tick_began_ = SteadyClock::now();
   // Positions and generations are read before the entries: what is built is at least as new as what is said.
   const Built current = Current();
   if (current.config != config_generation_) ReadConfiguration();
@@ -65,20 +72,24 @@ void TableBuilder::Tick(absl::Duration now) {
   next_.why_no_key = keys_.why_none();
   next_.why_none = Ready(now, statuses);
   const bool reguarded = next_.why_none.ok() && Guard(now, current, statuses);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = SteadyClock::now();
   if (next_.why_none.ok() && (next_.table == nullptr || reguarded || ladders_.busy() || !(current == built_))) {
     const absl::Status built = Build(current, reguarded);
     if (built.ok()) {
       if (reguarded) fleet_built_at_ = now;
-      metrics_.table_build_seconds.Observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      metrics_.table_build_seconds.Observe(std::chrono::duration<double>(SteadyClock::now() - start).count());
       ShowTable();
     } else {
       metrics_.table_failures.Increment();
       LogError("the table could not be built; the one before stays", {{"why", built}});
     }
   }
-  if (take_over_ != nullptr) return AskToTakeOver(absl::FromChrono(std::chrono::steady_clock::now() - start));
-  Publish(now, std::move(statuses));
+  if (take_over_ != nullptr) {
+    AskToTakeOver(absl::FromChrono(SteadyClock::now() - start));
+  } else {
+    Publish(now, std::move(statuses));
+  }
+  ladders_.FreeSome(At(SteadyClock::now() + absl::ToChronoNanoseconds(options_.freeing_budget)));  // Behind what others wait for.
 }
 
 // Versions and guard go on from where the other one stopped; the next tick builds with them and publishes.
@@ -151,9 +162,10 @@ void TableBuilder::BuildFleet() {
 
 // Ladders come before the fleet: while new ones are made, the fleet stays as the old ones number it.
 void TableBuilder::BuildLadders() {
-  const auto end = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(options_.line_budget);
   Cells();
-  ladders_.Step(cells_, config_, [end] { return std::chrono::steady_clock::now() >= end; });
+  const auto end = std::max(tick_began_ + absl::ToChronoNanoseconds(options_.tick_budget),
+                            SteadyClock::now() + absl::ToChronoNanoseconds(options_.line_budget));
+  ladders_.Step(cells_, config_, At(end));
   parts_.ladders = ladders_.ladders();
   parts_.policy = ladders_.served()->policy;
 }

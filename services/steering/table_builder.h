@@ -15,6 +15,7 @@
 #ifndef FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
 #define FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -53,8 +54,13 @@ struct TableBuilderOptions {
   // A table that took longer to build, or has routes waiting in line, isn't up to date when it is ready: what came meanwhile is built in
   // first, before it takes over.
   absl::Duration up_to_date_within = absl::Seconds(1);
-  // How long a tick works on routes that wait in line and on ladders that are made anew, before what it has is published.
-  absl::Duration line_budget = absl::Milliseconds(60);
+  // A tick that has taken so long works no more on routes that wait in line and on ladders that are made anew, but publishes what it has:
+  // what changes meanwhile waits for this tick and the next.
+  absl::Duration tick_budget = absl::Milliseconds(80);
+  // So long it works on them in any case.
+  absl::Duration line_budget = absl::Milliseconds(10);
+  // How long a tick frees what old ladders had, behind its publication.
+  absl::Duration freeing_budget = absl::Milliseconds(10);
   // How old what the guard says may become: its sentences have figures in seconds.
   absl::Duration guard_words_every = absl::Seconds(5);
 };
@@ -130,6 +136,7 @@ class TableBuilder {
   absl::Duration guarded_at_ = -absl::InfiniteDuration();
   absl::Duration fleet_built_at_ = -absl::InfiniteDuration();
 
+  std::chrono::steady_clock::time_point tick_began_;
   Built built_;
   SteeringTable parts_;
   std::vector<std::shared_ptr<CellStore>> cells_;
