@@ -82,7 +82,7 @@ struct FeedClientOptions {
   std::function<void(grpc::ClientContext&)> prepare = nullptr;
   // What a copy on disk holds: its position and keys.
   FeedPosition held = {};
-  std::vector<std::string> held_keys = {};
+  FeedKeys held_keys = {};
   absl::Duration heartbeat_interval = absl::Seconds(2);
   BackoffPolicy backoff = {};
   uint64_t seed = 1;  // Of the jitter; different in each process.
@@ -185,7 +185,7 @@ class FeedClient final : public FeedClientLoop {
   explicit FeedClient(FeedClientOptions<Request, Response> options)
       : FeedClientLoop(options.name, options.heartbeat_interval, options.backoff, options.seed, options.clock, options.queue),
         options_(std::move(options)),
-        replica_(options_.held, options_.held_keys) {
+        replica_(options_.held, std::move(options_.held_keys)) {
     SetHeld(replica_.held(), replica_.held_entries(), /*snapshot=*/false);
   }
   ~FeedClient() override { Stop(); }

@@ -100,7 +100,7 @@ class Following {
     options.shrink_guard = guard;
     options.held = held;
     options.queue = shared;
-    for (const auto& [key, value] : table_) options.held_keys.push_back(key);
+    for (const auto& [key, value] : table_) options.held_keys.Insert(key);
     options.start = [this](auto* context, const auto& request, auto* queue) {
       return stub_->PrepareAsyncWatchConfig(context, request, queue);
     };

@@ -54,6 +54,18 @@ using FeedEntryOf = std::decay_t<decltype(*std::declval<Response>().entries().be
 // A change of more entry bytes than this is refused: the bound on what a subscriber assembles.
 constexpr size_t kMostFeedChangeBytes = size_t{4} << 30;
 
+// The keys of a table, so that its size is known: 64 bits each, however long they are.
+class FeedKeys {
+ public:
+  void Insert(absl::string_view key) { hashes_.insert(absl::HashOf(key)); }
+  void Erase(absl::string_view key) { hashes_.erase(absl::HashOf(key)); }
+  void Clear() { hashes_.clear(); }
+  size_t size() const { return hashes_.size(); }
+
+ private:
+  absl::flat_hash_set<uint64_t> hashes_;
+};
+
 // The rules on positions alone.
 class FeedReplicaRules {
  public:
@@ -99,9 +111,7 @@ class FeedReplica : public FeedReplicaRules {
 
   FeedReplica() = default;
   // With what a copy on disk holds.
-  FeedReplica(FeedPosition held, const std::vector<std::string>& keys) : FeedReplicaRules(held) {
-    for (const std::string& key : keys) keys_.insert(HashOf(key));
-  }
+  FeedReplica(FeedPosition held, FeedKeys keys) : FeedReplicaRules(held), keys_(std::move(keys)) {}
 
   // A whole change, or none if the message was a heartbeat or the change goes on. After an error: Restart and subscribe again.
   absl::StatusOr<std::optional<Change>> Offer(Response&& response) {
@@ -123,12 +133,12 @@ class FeedReplica : public FeedReplicaRules {
 
   // The owner has applied the change that Offer gave last.
   void Commit(const Change& change) {
-    if (change.snapshot) keys_.clear();
+    if (change.snapshot) keys_.Clear();
     for (const Entry& entry : change.entries) {
       if (IsRemoval(entry)) {
-        keys_.erase(HashOf(entry.key()));
+        keys_.Erase(entry.key());
       } else {
-        keys_.insert(HashOf(entry.key()));
+        keys_.Insert(entry.key());
       }
     }
     Committed(change.position);
@@ -143,9 +153,7 @@ class FeedReplica : public FeedReplicaRules {
   size_t held_entries() const { return keys_.size(); }
 
  private:
-  static uint64_t HashOf(absl::string_view key) { return absl::HashOf(key); }
-
-  absl::flat_hash_set<uint64_t> keys_;
+  FeedKeys keys_;
   std::vector<Entry> entries_;
 };
 

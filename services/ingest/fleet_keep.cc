@@ -53,7 +53,7 @@ class FleetState::Restorer {
   void TakeConfig(absl::string_view value) {
     registry::v1::ConfigEntry& entry = config_change_.entries.emplace_back();
     if (entry.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-      result.config_keys.push_back(entry.key());
+      result.config_keys.Insert(entry.key());
       return;
     }
     config_change_.entries.pop_back();

@@ -66,7 +66,7 @@ struct FleetOptions {
 // What a checkpoint held.
 struct RestoredFleet {
   FeedPosition config_position;
-  std::vector<std::string> config_keys;
+  FeedKeys config_keys;
   size_t boxes = 0;
   size_t routes = 0;
   // Entries that could not be read, or of boxes that aren't registered or are too many: left out.

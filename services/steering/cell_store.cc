@@ -121,19 +121,18 @@ absl::Status CellStore::Apply(const FeedChange<Entry>& change) {
   return raw_.Apply(change, [](const Entry& entry) { return !absl::StartsWith(entry.key(), kRoute); });
 }
 
-std::vector<std::string> CellStore::Keys() const {
-  std::vector<std::string> keys = raw_.Keys();
+void CellStore::ForEachKey(absl::FunctionRef<void(absl::string_view key)> visit) const {
+  for (const std::string& key : raw_.Keys()) visit(key);
   const std::vector<Prefix> prefixes = RoutedPrefixes();
   // Under one lock for so many at a time, so that the feed goes on.
   for (size_t i = 0; i < prefixes.size(); i += kPrefixesAtOnce) {
     absl::MutexLock lock(&mu_);
     for (size_t j = i; j < std::min(prefixes.size(), i + kPrefixesAtOnce); ++j) {
       routes_.ForEachAt(prefixes[j], [&](uint32_t number, uint32_t path_id, const RouteAttributes&) {
-        keys.push_back(RouteKeyText({.session = routes_.speakers()[number].session, .prefix = prefixes[j], .path_id = path_id}));
+        visit(RouteKeyText({.session = routes_.speakers()[number].session, .prefix = prefixes[j], .path_id = path_id}));
       });
     }
   }
-  return keys;
 }
 
 size_t CellStore::RestoreRoutes(const Prefix& prefix, const std::vector<StoredRoute>& routes) {

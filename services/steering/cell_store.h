@@ -19,6 +19,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -91,7 +92,8 @@ class CellStore {
   void ForgetBulk() ABSL_LOCKS_EXCLUDED(mu_);
   // All but the routes, as they came.
   FeedStore<Entry>& entries() { return raw_; }
-  std::vector<std::string> Keys() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Of tens of millions of routes as well: one at a time, so that nobody needs memory for all.
+  void ForEachKey(absl::FunctionRef<void(absl::string_view key)> visit) const ABSL_LOCKS_EXCLUDED(mu_);
   FeedPosition position() const { return raw_.position(); }
   uint64_t generation() const { return raw_.generation(); }
 

@@ -51,6 +51,12 @@ void Give(CellStore& cell, const std::vector<Entry>& entries, bool snapshot = fa
   EXPECT_TRUE(cell.Apply({.snapshot = snapshot, .base = {}, .position = position, .entries = entries, .held_entries = 0}).ok());
 }
 
+std::vector<std::string> KeysOf(const CellStore& cell) {
+  std::vector<std::string> keys;
+  cell.ForEachKey([&keys](absl::string_view key) { keys.emplace_back(key); });
+  return keys;
+}
+
 TEST(DecodeHoldings, ReadsEveryKindOfContainer) {
   std::vector<uint32_t> files = {1, 5, 70'000, 4'000'000'000};
   for (uint32_t i = 200'000; i < 240'000; i += 2) files.push_back(i);  // A bitset.
@@ -105,7 +111,7 @@ TEST(CellStore, ReadsReportsAndSaysWhatMustBeRebuilt) {
   EXPECT_THAT(cell.TakeRouteChanges().prefixes, IsEmpty());
   Give(cell, {Session("s-2", "oca-1")}, true);  // A snapshot: the rest is gone.
   EXPECT_EQ(cell.routes(), 0u);
-  EXPECT_THAT(cell.Keys(), ElementsAre("session/s-2"));
+  EXPECT_THAT(KeysOf(cell), ElementsAre("session/s-2"));
 }
 
 TEST(CellStore, WhatIsNearTheHoldingsAndTheRoutesAreTogetherAllThatItHolds) {
@@ -125,13 +131,13 @@ TEST(CellStore, WhatIsNearTheHoldingsAndTheRoutesAreTogetherAllThatItHolds) {
   restored.Restore({}, near);
   Give(restored, {*cell.entries().Find("holdings/oca-1")});
   restored.RestoreRoutes(prefix, routes);
-  EXPECT_EQ(restored.Keys(), cell.Keys());
+  EXPECT_EQ(KeysOf(restored), KeysOf(cell));
   EXPECT_EQ(restored.unreadable(), 0u);
   EXPECT_EQ(restored.RoutesAt(prefix)[0].attributes, routes[0].attributes);
   EXPECT_EQ(restored.RoutesAt(prefix)[0].speaker, routes[0].speaker);
 
   restored.ForgetBulk();
-  EXPECT_THAT(restored.Keys(), ElementsAre("session/s-1", "state/oca-1"));
+  EXPECT_THAT(KeysOf(restored), ElementsAre("session/s-1", "state/oca-1"));
 }
 
 TEST(CellStore, WhatIsUnsavedIsAllAtFirstAndThenWhatChanged) {

@@ -133,7 +133,7 @@ void Sources::StartConfig(grpc::CompletionQueue* queue) {
   };
   client.apply = [this](const FeedChange<rv1::ConfigEntry>& change) { return config_.Apply(change); };
   client.held = config_.position();
-  client.held_keys = config_.Keys();
+  for (const std::string& key : config_.Keys()) client.held_keys.Insert(key);
   config_client_ = std::make_unique<ConfigClient>(std::move(client));
   config_client_->Start();
   for (auto& [id, cell] : cells_) {
@@ -152,7 +152,7 @@ void Sources::StartRest() {
   };
   client.apply = [this](const FeedChange<cv1::CatalogEntry>& change) { return catalog_.Apply(change); };
   client.held = catalog_.position();
-  client.held_keys = catalog_.Keys();
+  for (const std::string& key : catalog_.Keys()) client.held_keys.Insert(key);
   catalog_client_ = std::make_unique<CatalogClient>(std::move(client));
   catalog_client_->Start();
 }
@@ -163,7 +163,7 @@ void Sources::StartCell(const CellId& id, CellFeed& cell) {
   client.start = [stub](auto* context, const auto& request, auto* queue) { return stub->PrepareAsyncWatchFleet(context, request, queue); };
   client.apply = [store = cell.store](const FeedChange<iv1::FleetEntry>& change) { return store->Apply(change); };
   client.held = cell.store->position();
-  client.held_keys = cell.store->Keys();
+  cell.store->ForEachKey([&client](absl::string_view key) { client.held_keys.Insert(key); });
   cell.client = std::make_unique<FleetClient>(std::move(client));
   cell.client->Start();
 }
