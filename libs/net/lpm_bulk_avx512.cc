@@ -46,7 +46,14 @@ FAIRLEAD_LPM_INLINE __m512i Lines(__m512i parts, __m512i hash) {
   return _mm512_slli_epi64(_mm512_add_epi64(_mm512_and_si512(part, _mm512_set1_epi64(kPartPlaceMask)), home), 6);
 }
 
-// Addresses on their way down, one place each; from Probe() on as vectors. Offsets count from the nodes, in bytes.
+// Where the addresses have come to, apart from what is in memory, so that it stays in registers.
+struct Vectors {
+  __m512i words[kVectors];  // 64-bit lanes.
+  __m512i rest[kVectors];
+  __mmask16 buckets[kVectors / 2];
+};
+
+// Addresses on their way down, one place each. Offsets count from the nodes, in bytes.
 struct alignas(64) Batch {
   uint64_t lines[kBatch];
   uint64_t hashes[kBatch];
@@ -59,9 +66,6 @@ struct alignas(64) Batch {
   uint32_t words_at[kBatch];
   uint32_t masks[kBatch];
   uint32_t bits[kBatch];
-  __m512i words[kVectors];  // 64-bit lanes.
-  __m512i rest[kVectors];
-  __mmask16 buckets[kVectors / 2];
 
   FAIRLEAD_LPM_INLINE void Start(const View& view, const LpmKey6* keys, size_t size) {
     const __m512i parts = _mm512_load_si512(view.nodes + kPartsAt);
@@ -86,7 +90,7 @@ struct alignas(64) Batch {
   }
 
   // The region's word, or that of the tree's first level.
-  FAIRLEAD_LPM_INLINE void Probe(const View& view, size_t size) {
+  FAIRLEAD_LPM_INLINE void Probe(const View& view, size_t size, Vectors& to) {
     for (size_t i = 0; i < size; ++i) {
       const __m256i line = _mm256_load_si256(reinterpret_cast<const __m256i*>(view.nodes + lines[i]));
       places[i] = _mm256_cmpeq_epi32_mask(line, _mm256_set1_epi32(static_cast<int32_t>(hashes[i])));
@@ -96,39 +100,42 @@ struct alignas(64) Batch {
       const uint64_t word = lines[i] + offsetof(RegionLine, words) + place * sizeof(uint32_t);
       found[i] = Load(WordAt(view, (word & ~missed) | (top[i] & missed)));
     }
+#pragma GCC unroll 4
     for (size_t v = 0; v < kVectors; ++v) {
       const size_t left = size - (v * kLanes < size ? v * kLanes : size);
       const auto wanted = static_cast<__mmask8>(left >= kLanes ? 0xff : (1u << left) - 1);
-      words[v] = _mm512_cvtepu32_epi64(_mm256_maskz_load_epi32(wanted, found + v * kLanes));
+      to.words[v] = _mm512_cvtepu32_epi64(_mm256_maskz_load_epi32(wanted, found + v * kLanes));
       const __m256i at = _mm256_load_si256(reinterpret_cast<const __m256i*>(places + v * kLanes));
       const __m512i below = _mm512_load_si512(below_region + v * kLanes);
-      rest[v] = _mm512_mask_load_epi64(below, _mm256_testn_epi32_mask(at, at), below_top + v * kLanes);
+      to.rest[v] = _mm512_mask_load_epi64(below, _mm256_testn_epi32_mask(at, at), below_top + v * kLanes);
     }
   }
 
   // Those that have come to a fan take it.
-  FAIRLEAD_LPM_INLINE void TakeFans(const View& view) {
+  FAIRLEAD_LPM_INLINE void TakeFans(const View& view, Vectors& at) {
+#pragma GCC unroll 4
     for (size_t v = 0; v < kVectors; ++v) {
-      const __mmask8 fans = _mm512_cmpeq_epi64_mask(_mm512_srli_epi64(words[v], 30), _mm512_set1_epi64(2));
-      const __m512i stride = _mm512_maskz_and_epi64(fans, _mm512_srli_epi64(words[v], kShapeShift), _mm512_set1_epi64(15));
-      const __m512i slot = _mm512_srlv_epi64(rest[v], _mm512_sub_epi64(_mm512_set1_epi64(64), stride));
-      const __m512i node = _mm512_slli_epi64(_mm512_and_epi64(words[v], _mm512_set1_epi64(kPlaceMask)), 2);
+      const __mmask8 fans = _mm512_cmpeq_epi64_mask(_mm512_srli_epi64(at.words[v], 30), _mm512_set1_epi64(2));
+      const __m512i stride = _mm512_maskz_and_epi64(fans, _mm512_srli_epi64(at.words[v], kShapeShift), _mm512_set1_epi64(15));
+      const __m512i slot = _mm512_srlv_epi64(at.rest[v], _mm512_sub_epi64(_mm512_set1_epi64(64), stride));
+      const __m512i node = _mm512_slli_epi64(_mm512_and_epi64(at.words[v], _mm512_set1_epi64(kPlaceMask)), 2);
       const __m512i index = _mm512_add_epi64(node, slot);  // In words: a node's place is in units of four.
-      words[v] = _mm512_cvtepu32_epi64(_mm512_mask_i64gather_epi32(_mm512_cvtepi64_epi32(words[v]), fans, index, view.nodes, 4));
-      rest[v] = _mm512_sllv_epi64(rest[v], stride);
+      at.words[v] = _mm512_cvtepu32_epi64(_mm512_mask_i64gather_epi32(_mm512_cvtepi64_epi32(at.words[v]), fans, index, view.nodes, 4));
+      at.rest[v] = _mm512_sllv_epi64(at.rest[v], stride);
     }
   }
 
   // Those that have come to a bucket take it; the others read something harmless, and `found` of theirs is nothing.
-  FAIRLEAD_LPM_INLINE void TakeBuckets(const View& view, size_t size) {
+  FAIRLEAD_LPM_INLINE void TakeBuckets(const View& view, size_t size, Vectors& from) {
+#pragma GCC unroll 4
     for (size_t v = 0; v < kVectors; v += 2) {
-      const __m512i word = Join(words[v], words[v + 1]);
-      const __m512i next = Join(_mm512_srli_epi64(rest[v], 64 - kBucketBits), _mm512_srli_epi64(rest[v + 1], 64 - kBucketBits));
+      const __m512i word = Join(from.words[v], from.words[v + 1]);
+      const __m512i next = Join(_mm512_srli_epi64(from.rest[v], 64 - kBucketBits), _mm512_srli_epi64(from.rest[v + 1], 64 - kBucketBits));
       const __mmask16 is_bucket = _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(word, 30), _mm512_set1_epi32(3));
       const __m512i node = _mm512_maskz_slli_epi32(is_bucket, _mm512_and_si512(word, _mm512_set1_epi32(kPlaceMask)), 4);
       const __m512i shape = _mm512_srli_epi32(word, kShapeShift);  // A permutation looks at its last four bits.
       const __m512i at = _mm512_permutexvar_epi32(shape, _mm512_load_si512(kWordsAt));
-      buckets[v / 2] = is_bucket;
+      from.buckets[v / 2] = is_bucket;
       _mm512_store_si512(nodes + v * kLanes, node);
       _mm512_store_si512(words_at + v * kLanes, _mm512_add_epi32(node, at));
       _mm512_store_si512(masks + v * kLanes, _mm512_permutexvar_epi32(shape, _mm512_load_si512(kMasks)));
@@ -142,11 +149,13 @@ struct alignas(64) Batch {
     }
   }
 
-  FAIRLEAD_LPM_INLINE void Finish(const View& view, const LpmKey6* keys, size_t size, uint32_t default_word, uint32_t* to) {
+  FAIRLEAD_LPM_INLINE void Finish(const View& view, const LpmKey6* keys, size_t size, const Vectors& from, uint32_t default_word,
+                                  uint32_t* to) {
+#pragma GCC unroll 4
     for (size_t v = 0; v * kLanes < size; v += 2) {
       const size_t left = size - v * kLanes;
       const auto wanted = static_cast<__mmask16>(left >= 2 * kLanes ? 0xffff : (1u << left) - 1);
-      __m512i word = _mm512_mask_load_epi32(Join(words[v], words[v + 1]), buckets[v / 2], found + v * kLanes);
+      __m512i word = _mm512_mask_load_epi32(Join(from.words[v], from.words[v + 1]), from.buckets[v / 2], found + v * kLanes);
       uint32_t more = _mm512_mask_cmplt_epi32_mask(wanted, word, _mm512_setzero_si512());
       word = _mm512_mask_set1_epi32(word, _mm512_testn_epi32_mask(word, word), static_cast<int32_t>(default_word));
       _mm512_mask_storeu_epi32(to + v * kLanes, wanted, word);
@@ -161,10 +170,11 @@ struct alignas(64) Batch {
 FAIRLEAD_LPM_INLINE void Lookup(const View& view, const LpmKey6* keys, size_t size, uint32_t default_word, uint32_t* words) {
   Batch batch;
   batch.Start(view, keys, size);
-  batch.Probe(view, size);
-  for (int fan = 0; fan < kBatchFans; ++fan) batch.TakeFans(view);
-  batch.TakeBuckets(view, size);
-  batch.Finish(view, keys, size, default_word, words);
+  Vectors at;
+  batch.Probe(view, size, at);
+  for (int fan = 0; fan < kBatchFans; ++fan) batch.TakeFans(view, at);
+  batch.TakeBuckets(view, size, at);
+  batch.Finish(view, keys, size, at, default_word, words);
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ FAIRLEAD_LPM_INLINE const uint32_t* BucketWord6(const View& view, uint32_t bucke
 constexpr size_t kBatch = 32;
 constexpr int kBatchFans = 2;
 constexpr int kMaxStride6 = 14;
-static_assert(kBatchFans * kMaxStride6 + kBucketBits <= 64);
+static_assert(kTopBits6 + kBatchFans * kMaxStride6 + kBucketBits <= 64);  // Or behind the tree's first level.
 
 // From where the common steps end to the match, for one address of which `spent` bits are.
 FAIRLEAD_LPM_INLINE uint32_t Finish6(const View& view, LpmKey6 key, int spent, uint32_t word) {
