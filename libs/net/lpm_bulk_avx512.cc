@@ -188,8 +188,6 @@ void Bulk6Avx512(const View& view, const LpmKey6* keys, size_t count, uint32_t* 
   const View at = view;
   const uint32_t default_word = Load(&view.fallback->word);
   for (; count >= kBatch; count -= kBatch, keys += kBatch, words += kBatch) {
-    // Who has many addresses mostly has them in a row. A prefetch of what isn't there does nothing.
-    for (size_t i = 0; i < kBatch; i += 64 / sizeof(LpmKey6)) __builtin_prefetch(keys + kBatch + i);
     Lookup(at, keys, kBatch, default_word, words);
   }
   if (count > 0) Lookup(at, keys, count, default_word, words);
