@@ -43,38 +43,33 @@ void Bulk4(const View& view, const uint32_t* keys, size_t count, uint32_t* words
 }
 
 // Each step is taken for all addresses before the next, with the line that it needs asked for in the step before, so that a batch waits for
-// memory once a step and not once a step and address. A step doesn't ask whether it is needed, because that can't be guessed: where
-// `word` isn't a fan it reads something harmless and leaves it.
+// memory once a step and not once a step and address.
 void Bulk6Portable(const View& view, const LpmKey6* keys, size_t count, uint32_t* words) {
   const View at = view;
   const uint32_t default_word = Load(&view.fallback->word);
-  uint64_t rest[kBatch];  // The upper half of the address, without the bits that are spent.
+  const RegionLine* lines[kBatch];
+  int spent[kBatch];
   for (size_t first = 0; first < count; first += kBatch) {
     const size_t size = count - first < kBatch ? count - first : kBatch;
     const LpmKey6* const batch = keys + first;
     uint32_t* const found = words + first;
-    int spent[kBatch];
-    const auto next_slot = [&](size_t i) {
-      const uint32_t fan = IsFan(found[i]) ? found[i] : 0;
-      return reinterpret_cast<const uint32_t*>(NodeAt(at.nodes, fan)) + (rest[i] >> 1 >> (63 - FanStride(fan)));
-    };
     for (size_t i = 0; i < size; ++i) {
-      found[i] = Load(TopWord(at, batch[i].high >> (64 - kTopBits6)));
-      rest[i] = batch[i].high << kTopBits6;
-      spent[i] = kTopBits6;
-      __builtin_prefetch(next_slot(i));
+      lines[i] = LineOf(at.nodes, HashOf(batch[i]));
+      __builtin_prefetch(lines[i]);
     }
-    for (int step = 0; step < kBatchFans; ++step) {
-      for (size_t i = 0; i < size; ++i) {
-        const bool fan = IsFan(found[i]);
-        const uint32_t word = Load(next_slot(i));
-        const int stride = FanStride(fan ? found[i] : 0);
-        found[i] = fan ? word : found[i];
-        rest[i] <<= stride;
-        spent[i] += stride;
-        const bool last = step + 1 == kBatchFans;
-        __builtin_prefetch(last ? NodeAt(at.nodes, IsReference(found[i]) ? found[i] : 0) : reinterpret_cast<const char*>(next_slot(i)));
-      }
+    for (size_t i = 0; i < size; ++i) {
+      const uint32_t places = PlacesOf(lines[i], HashOf(batch[i]));
+      found[i] = places != 0 ? Load(&lines[i]->words[__builtin_ctz(places)]) : FindShort6(at, batch[i]);
+      const bool fan = IsFan(found[i]);
+      const char* const node = NodeAt(at.nodes, IsReference(found[i]) ? found[i] : 0);
+      __builtin_prefetch(fan ? reinterpret_cast<const char*>(FanWord6(at, found[i], RestOf(batch[i]))) : node);
+    }
+    for (size_t i = 0; i < size; ++i) {
+      spent[i] = kRegionBits;
+      if (!IsFan(found[i])) continue;
+      spent[i] += FanStride(found[i]);
+      found[i] = Load(FanWord6(at, found[i], RestOf(batch[i])));
+      __builtin_prefetch(NodeAt(at.nodes, IsReference(found[i]) ? found[i] : 0));
     }
     for (size_t i = 0; i < size; ++i) found[i] = OrDefault(Finish6(at, batch[i], spent[i], found[i]), default_word);
   }

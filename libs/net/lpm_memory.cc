@@ -59,7 +59,9 @@ char* LpmMemory::Carve(size_t bytes) {
 
 size_t LpmMemory::SizeIndex(size_t bytes) {
   const size_t units = Units(bytes);
-  return units <= kSmallSizes ? units - 1 : static_cast<size_t>(std::bit_width(units - 1)) + 4;
+  if (units <= kSmallSizes) return units - 1;
+  const auto bits = static_cast<size_t>(std::bit_width(units - 1));  // At least 4: the power of two that is large enough.
+  return kSmallSizes + 2 * (bits - 4) + (units > size_t{3} << (bits - 2) ? 1 : 0);
 }
 
 uint32_t LpmMemory::Allocate(size_t bytes) {
@@ -71,16 +73,18 @@ uint32_t LpmMemory::Allocate(size_t bytes) {
 // The right size, else the front of a larger one, else new ground.
 uint32_t LpmMemory::Take(size_t size_index) {
   const size_t units = UnitsOf(size_index);
-  const uint32_t fitting = sizes_ >> size_index << size_index;
+  const uint64_t fitting = sizes_ >> size_index << size_index;
   if (fitting == 0) {
-    const auto place = static_cast<uint32_t>(end_ / lpm::kUnit);
-    end_ += units * lpm::kUnit;
+    const auto end = static_cast<uint32_t>(end_ / lpm::kUnit);
+    const uint32_t place = (end + Alignment(size_index) - 1) / Alignment(size_index) * Alignment(size_index);
+    GiveRest(end, place - end);
+    end_ = (place + units) * lpm::kUnit;
     return place;
   }
   const auto found = static_cast<size_t>(std::countr_zero(fitting));
   const uint32_t place = free_[found];
   free_[found] = Next(place);
-  if (free_[found] == kNone) sizes_ &= ~(uint32_t{1} << found);
+  if (free_[found] == kNone) sizes_ &= ~(uint64_t{1} << found);
   GiveRest(place + static_cast<uint32_t>(units), UnitsOf(found) - units);
   return place;
 }
@@ -88,7 +92,7 @@ uint32_t LpmMemory::Take(size_t size_index) {
 void LpmMemory::GiveRest(uint32_t place, size_t units) {
   while (units > 0) {
     size_t size_index = kSizes - 1;
-    while (UnitsOf(size_index) > units) --size_index;
+    while (UnitsOf(size_index) > units || place % Alignment(size_index) != 0) --size_index;
     Give(place, size_index);
     place += static_cast<uint32_t>(UnitsOf(size_index));
     units -= UnitsOf(size_index);
@@ -98,7 +102,7 @@ void LpmMemory::GiveRest(uint32_t place, size_t units) {
 void LpmMemory::Give(uint32_t place, size_t size_index) {
   Next(place) = free_[size_index];
   free_[size_index] = place;
-  sizes_ |= uint32_t{1} << size_index;
+  sizes_ |= uint64_t{1} << size_index;
 }
 
 void LpmMemory::Retire(uint32_t reference, size_t bytes) {

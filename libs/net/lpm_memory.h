@@ -1,8 +1,9 @@
 // The ground the longest-prefix table stands on: one region a family, reserved once so that nothing in it ever moves, and the rule by
 // which its writer may use a node's place again while readers look at it.
 //
-// LpmMemory hands out nodes of 16 bytes to 16 KiB, in sizes of up to 8 units of 16 bytes and of powers of two. Writer only. The region is
-// reserved whole and filled page by page as it is needed, in huge pages where the kernel gives them: one TLB entry then does for 512.
+// LpmMemory hands out nodes of 16 bytes to 2 MiB, in sizes of up to 8 units of 16 bytes and of powers of two and the middles between them.
+// Writer only. The region is reserved whole and filled page by page as it is needed, in huge pages where the kernel gives them: one TLB
+// entry then does for 512.
 //
 // LpmEpochs: a reader announces the epoch in which it began and says when it has finished; the writer retires what it replaced under the
 // epoch of the replacement, and uses it again when no reader is left that began in it or before. Readers neither wait nor loop: a pin is
@@ -61,7 +62,7 @@ class LpmMemory {
   // What a family's nodes may take together.
   static constexpr size_t kMaxBytes = size_t{1} << 30;
   static constexpr size_t kHugePage = size_t{2} << 20;
-  static constexpr size_t kMaxNodeBytes = size_t{16} << 10;
+  static constexpr size_t kMaxNodeBytes = size_t{2} << 20;
 
   LpmMemory() = default;
   ~LpmMemory();
@@ -76,6 +77,8 @@ class LpmMemory {
 
   // `bytes` at once, at the front of what is free; for the first level.
   char* Carve(size_t bytes);
+  // What a node of so many bytes takes.
+  static size_t RoundUp(size_t bytes) { return UnitsOf(SizeIndex(bytes)) * lpm::kUnit; }
   // The place of a new node in units. The caller has checked Room().
   uint32_t Allocate(size_t bytes);
   // To be used again once no reader can see it: Settle() puts a date on it.
@@ -100,11 +103,16 @@ class LpmMemory {
   // Retired nodes are looked at when so many wait.
   static constexpr size_t kSweepAt = 64;
 
-  // Sizes 1 to 8 units, then 16, 32, … 1,024.
+  // Sizes 1 to 8 units, then 12, 16, 24, 32, … 2^17.
   static constexpr size_t kSmallSizes = 8;
-  static constexpr size_t kSizes = kSmallSizes + 7;
+  static constexpr size_t kSizes = kSmallSizes + 2 * 14;
   static size_t SizeIndex(size_t bytes);
-  static size_t UnitsOf(size_t size_index) { return size_index < kSmallSizes ? size_index + 1 : size_t{1} << (size_index - 4); }
+  static size_t UnitsOf(size_t size_index) {
+    return size_index < kSmallSizes ? size_index + 1 : (size_index % 2 == 0 ? size_t{12} : size_t{16}) << ((size_index - kSmallSizes) / 2);
+  }
+
+  // What a node's place is a multiple of: one of up to a line is in one line, a larger one begins with one.
+  static uint32_t Alignment(size_t size_index) { return size_index < 2 ? static_cast<uint32_t>(size_index) + 1 : 4; }
 
   void Give(uint32_t place, size_t size_index);
   // Makes free nodes of a stretch of any length.
@@ -116,7 +124,7 @@ class LpmMemory {
   size_t end_ = 0;
   size_t used_ = 0;
   std::array<uint32_t, kSizes> free_ = {};  // First free node of each size; the next one stands in it.
-  uint32_t sizes_ = 0;                      // Bit n: free_[n] has some.
+  uint64_t sizes_ = 0;                      // Bit n: free_[n] has some.
   std::deque<Retired> retired_;             // Oldest first; bounded by the region.
   size_t undated_ = 0;                      // At the end of retired_.
 };

@@ -2,10 +2,11 @@
 // writer must hold a pin (lpm_table.h). Always inlined: a lookup is a dozen instructions, and the AVX-512 batch includes this too, whose
 // code must not be linked in for others.
 //
-// At the front of a family's region stands its first level, a word for each value of the first bits (24 in IPv4, 16 in IPv6). A fan has a
-// word for each value of the next few bits. A bucket (IPv6) compares 32 bits of the address with sorted bounds:  i32 bounds[room] | u32
-// words[room].  Bounds have their top bit flipped, so that the signed comparison of SSE2 and AVX-512 orders them. The first is the smallest
-// there is, so each address is at or above at least one; unused ones are the largest there is, with the last word behind them.
+// At the front of a family's memory stands its first level, a word for each value of the first bits (24 in IPv4, 12 in IPv6), and in IPv6
+// the table of regions (lpm_region.h), which is asked before it. A fan has a word for each value of the next few bits. A bucket (IPv6)
+// compares 16 bits of the address with sorted bounds:  i16 bounds[room] | u32 words[room].  Bounds have their top bit flipped, so that the
+// signed comparison of SSE2 and AVX-512 orders them. The first is the smallest there is, so each address is at or above at least one;
+// unused ones are the largest there is, with the last word behind them.
 #ifndef FAIRLEAD_LIBS_NET_LPM_READ_H_
 #define FAIRLEAD_LIBS_NET_LPM_READ_H_
 
@@ -14,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "libs/net/lpm_region.h"
 #include "libs/net/lpm_word.h"
 
 #define FAIRLEAD_LPM_INLINE [[gnu::always_inline]] inline
@@ -31,9 +33,8 @@ namespace lpm {
 constexpr int kTopBits4 = 24;
 // Of the fans below it, for what is longer than a /24.
 constexpr int kStride4 = 4;
-constexpr int kTopBits6 = 16;
-constexpr int kBucketBits = 32;
-constexpr uint32_t kBoundFlip = uint32_t{1} << 31;
+constexpr int kBucketBits = 16;
+constexpr uint16_t kBoundFlip = uint16_t{1} << 15;
 
 // The match of /0, which is not drawn into every word: a single store sets it.
 struct Default {
@@ -94,7 +95,12 @@ FAIRLEAD_LPM_INLINE uint32_t Find4(const View& view, uint32_t key) {
 struct Rest6 {
   uint64_t high;
   uint64_t low;
-  FAIRLEAD_LPM_INLINE uint32_t Bits() const { return static_cast<uint32_t>(high >> 32); }
+  FAIRLEAD_LPM_INLINE uint32_t Bits() const { return static_cast<uint32_t>(high >> (64 - kBucketBits)); }
+  // `bits` in [0, 63].
+  FAIRLEAD_LPM_INLINE void SpendUpTo63(int bits) {
+    high = high << bits | low >> 1 >> (63 - bits);
+    low <<= bits;
+  }
   // `bits` in [1, 63].
   FAIRLEAD_LPM_INLINE void Spend(int bits) {
     high = high << bits | low >> (64 - bits);
@@ -106,40 +112,38 @@ FAIRLEAD_LPM_INLINE const uint32_t* FanWord6(const View& view, uint32_t fan, con
   return reinterpret_cast<const uint32_t*>(NodeAt(view.nodes, fan)) + (rest.high >> (64 - FanStride(fan)));
 }
 
-// How many of the bounds are at or below `bits`.
+// How many of the bounds are at or below `bits`. They are sorted, so the first that is above tells; what stands behind a smaller bucket's
+// bounds is compared too, and doesn't matter.
 FAIRLEAD_LPM_INLINE uint32_t CountBounds(const char* bucket, uint32_t room, uint32_t bits) {
-  const __m128i key = _mm_set1_epi32(static_cast<int32_t>(bits ^ kBoundFlip));
-  __m128i above = _mm_setzero_si128();
-  for (uint32_t i = 0; i < room; i += 4) {
-    above = _mm_add_epi32(above, _mm_cmpgt_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(bucket) + i / 4), key));
-  }
-  above = _mm_add_epi32(above, _mm_shuffle_epi32(above, _MM_SHUFFLE(1, 0, 3, 2)));
-  above = _mm_add_epi32(above, _mm_shuffle_epi32(above, _MM_SHUFFLE(2, 3, 0, 1)));
-  return room + static_cast<uint32_t>(_mm_cvtsi128_si32(above));
+  const __m128i key = _mm_set1_epi16(static_cast<int16_t>(bits ^ kBoundFlip));
+  const auto* const bounds = reinterpret_cast<const __m128i*>(bucket);
+  const __m128i above = _mm_packs_epi16(_mm_cmpgt_epi16(_mm_load_si128(bounds), key), _mm_cmpgt_epi16(_mm_load_si128(bounds + 1), key));
+  return static_cast<uint32_t>(__builtin_ctz(static_cast<uint32_t>(_mm_movemask_epi8(above)) | uint32_t{1} << room));
 }
+static_assert(kBucketMax <= 16);
 
 FAIRLEAD_LPM_INLINE const uint32_t* BucketWord6(const View& view, uint32_t bucket, const Rest6& rest) {
   const char* const node = NodeAt(view.nodes, bucket);
-  const uint32_t room = BucketRoom(bucket);
-  return reinterpret_cast<const uint32_t*>(node) + room + CountBounds(node, room, rest.Bits()) - 1;
+  const uint32_t count = CountBounds(node, BucketRoom(bucket), rest.Bits());
+  return reinterpret_cast<const uint32_t*>(node + BucketWordsAt(bucket)) + count - 1;
 }
 
-// Batches take the first steps together: this many fans below the first level, which is as many as most addresses of a full table meet,
-// and whose bits lie in the upper half of the address.
+// Batches take the first steps together: the region, this many fans, which is as many as most addresses of a full table meet, and a bucket;
+// their bits lie in the 64 behind the region's.
 constexpr size_t kBatch = 32;
-constexpr int kBatchFans = 3;
-constexpr int kMaxStride6 = 12;
-static_assert(kTopBits6 + kBatchFans * kMaxStride6 <= 64);
+constexpr int kBatchFans = 2;
+constexpr int kMaxStride6 = 14;
+static_assert(kTopBits6 + kBatchFans * kMaxStride6 + kBucketBits <= 64);  // Or behind the tree's first level.
 
 // From where the common steps end to the match, for one address of which `spent` bits are.
 FAIRLEAD_LPM_INLINE uint32_t Finish6(const View& view, LpmKey6 key, int spent, uint32_t word) {
   if (!IsReference(word)) return word;
   Rest6 rest = {key.high, key.low};
-  while (spent >= 32) {  // One step spends less than 64.
+  if (spent >= 32) {  // One step spends less than 64.
     rest.Spend(32);
     spent -= 32;
   }
-  if (spent > 0) rest.Spend(spent);
+  rest.SpendUpTo63(spent);
   do {
     const bool bucket = IsBucket(word);
     const int bits = bucket ? kBucketBits : FanStride(word);
@@ -149,9 +153,36 @@ FAIRLEAD_LPM_INLINE uint32_t Finish6(const View& view, LpmKey6 key, int spent, u
   return word;
 }
 
+FAIRLEAD_LPM_INLINE uint32_t HashOf(const LpmKey6& key) {
+  return RegionHash(static_cast<uint32_t>(key.high >> (64 - kRegionBits)));
+}
+
+// Where there is no region: the prefixes up to /31.
+FAIRLEAD_LPM_INLINE uint32_t FindShort6(const View& view, LpmKey6 key) {
+  return Finish6(view, key, kTopBits6, Load(TopWord(view, key.high >> (64 - kTopBits6))));
+}
+
+// What stands below a region. The first fan is taken without asking whether there is one, because that can't be guessed.
+FAIRLEAD_LPM_INLINE uint32_t FindInRegion6(const View& view, LpmKey6 key, uint32_t word) {
+  const uint64_t bits = key.high << kRegionBits | key.low >> (64 - kRegionBits);
+  const uint32_t fan = uint32_t{0} - IsFan(word);
+  const uint32_t stride = word >> kShapeShift & 15 & fan;
+  const uint32_t below = Load(reinterpret_cast<const uint32_t*>(NodeAt(view.nodes, word & fan)) + (bits >> 1 >> (63 - stride)));
+  return Finish6(view, key, kRegionBits + static_cast<int>(stride), (below & fan) | (word & ~fan));
+}
+
 FAIRLEAD_LPM_INLINE uint32_t Find6(const View& view, LpmKey6 key) {
-  const uint32_t word = Load(TopWord(view, key.high >> (64 - kTopBits6)));
-  return OrDefault(view, Finish6(view, key, kTopBits6, word));
+  if (IsBusy(view.nodes, key.high)) {
+    const uint32_t* const word = FindRegion(view.nodes, HashOf(key));
+    if (word != nullptr) [[likely]]
+      return OrDefault(view, FindInRegion6(view, key, Load(word)));
+  }
+  return OrDefault(view, FindShort6(view, key));
+}
+
+// Behind the region.
+FAIRLEAD_LPM_INLINE Rest6 RestOf(const LpmKey6& key) {
+  return {key.high << kRegionBits | key.low >> (64 - kRegionBits), key.low << kRegionBits};
 }
 
 // Batches: lpm_bulk.cc for every processor, lpm_bulk_avx512.cc for those that have it.

@@ -153,16 +153,24 @@ absl::Status LpmTable::Build(absl::Span<const LpmRoute> routes) {
 template <typename Trie>
 void LpmTable::BuildFamily(absl::Span<const LpmRoute> routes, Trie& trie) {
   RunSweep<Trie> sweep(routes.size());
+  RunSweep<Trie> shorter(0);  // Those that are no IPv6 region's.
   for (const LpmRoute& route : routes) {
     const LpmMatch match(route.prefix.length(), route.leaf);
     Remember(route.prefix, match);
     if (route.prefix.length() == 0) {
       SetDefault(Trie::kBits == 32 ? default4_ : default6_, match.word());
     } else {
-      sweep.Add(KeyOf<Trie>(route.prefix.address()), LastKeyOf<Trie>(route.prefix), match.word());
+      const typename Trie::Key first = KeyOf<Trie>(route.prefix.address());
+      const typename Trie::Key last = LastKeyOf<Trie>(route.prefix);
+      sweep.Add(first, last, match.word());
+      if (Trie::kBits == 128 && match.length() < lpm::kRegionBits) shorter.Add(first, last, match.word());
     }
   }
-  trie.Build(sweep.Finish());
+  if constexpr (Trie::kBits == 128) {
+    trie.Build(shorter.Finish(), sweep.Finish());
+  } else {
+    trie.Build(sweep.Finish());
+  }
 }
 
 absl::Status LpmTable::CheckRoom(AddressFamily family, size_t routes) const {

@@ -2,33 +2,126 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
+#include <vector>
 
 namespace fairlead::lpm {
 
 bool LpmTrie6::Reserve() {
   if (!memory_.Reserve()) return false;
-  memory_.Carve(kTopSize * sizeof(uint32_t));
+  memory_.Carve(kFrontBytes6);
+  regions_.Start();
   return true;
 }
 
-void LpmTrie6::Build(absl::Span<const Run6> runs) {
+void LpmTrie6::Build(absl::Span<const Run6> shorter, absl::Span<const Run6> runs) {
   size_t first = 0;
   for (uint64_t index = 0; index < kTopSize; ++index) {
     const Key base = StartAt(0, 0, kTopBits6, index);
-    while (first + 1 < runs.size() && runs[first + 1].start <= base) ++first;
+    while (first + 1 < shorter.size() && shorter[first + 1].start <= base) ++first;
     size_t end = first + 1;
-    while (end < runs.size() && runs[end].start <= (base | Below(kTopBits6))) ++end;
-    top()[index] = MakeNode(runs.subspan(first, end - first), base, kTopBits6);
+    while (end < shorter.size() && shorter[end].start <= (base | Below(kTopBits6))) ++end;
+    top()[index] = MakeNode(shorter.subspan(first, end - first), base, kTopBits6);
+  }
+  BuildRegions(runs);
+}
+
+// A region is where a run of its own length begins or goes on, or where any begins inside.
+void LpmTrie6::BuildRegions(absl::Span<const Run6> runs) {
+  std::vector<std::pair<uint32_t, size_t>> regions;  // And the first run that tells of it.
+  uint64_t next = 0;
+  for (size_t at = 0; at < runs.size(); ++at) {
+    const bool own = LpmMatch::FromWord(runs[at].word).length() >= kRegionBits;
+    if (!own && (runs[at].start & Below(kRegionBits)) == 0) continue;
+    const Key stop = own && at + 1 < runs.size() ? runs[at + 1].start - 1 : own ? ~Key{0} : runs[at].start;
+    for (uint64_t region = std::max(next, static_cast<uint64_t>(runs[at].start >> (kBits - kRegionBits)));
+         region <= static_cast<uint64_t>(stop >> (kBits - kRegionBits)); ++region) {
+      regions.push_back({static_cast<uint32_t>(region), at});
+      next = region + 1;
+    }
+  }
+  regions_.Reserve(regions.size());
+  for (const auto& [region, at] : regions) {
+    const Key base = StartAt(0, 0, kRegionBits, region);
+    size_t first = at;
+    while (runs[first].start > base) --first;
+    size_t end = at + 1;
+    while (end < runs.size() && runs[end].start <= (base | Below(kRegionBits))) ++end;
+    AddRegion(region, MakeNode(runs.subspan(first, end - first), base, kRegionBits));
   }
 }
 
+void LpmTrie6::AddRegion(uint32_t region, uint32_t word) {
+  const auto to_tree = [this](uint32_t displaced, uint32_t below) { MoveToTree(displaced, below); };
+  if (!regions_.Add(region, word, to_tree)) MoveToTree(region, word);
+}
+
+void LpmTrie6::MoveToTree(uint32_t region, uint32_t word) {
+  const Key base = StartAt(0, 0, kRegionBits, region);
+  std::vector<Run6> runs;
+  Gather(word, base, kRegionBits, runs);
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const Key last = i + 1 < runs.size() ? runs[i + 1].start - 1 : base | Below(kRegionBits);
+    PaintTree(runs[i].start, last, {-1, kBits, runs[i].word});
+  }
+  RetireTree(word);
+}
+
 void LpmTrie6::Paint(Key first, Key last, const Brush& brush) {
+  if (last - first <= Below(kRegionBits)) return PaintRegion(first, last, brush);
+  PaintTree(first, last, brush);
+  regions_.ForEach(BitsAt(first, 0, kRegionBits), BitsAt(last, 0, kRegionBits), [&](uint32_t region, uint32_t& at) {
+    const Key base = StartAt(0, 0, kRegionBits, region);
+    const uint32_t word = PaintWord(at, base, kRegionBits, base, base | Below(kRegionBits), brush);
+    if (word != at) Store(&at, word);
+  });
+}
+
+void LpmTrie6::PaintTree(Key first, Key last, const Brush& brush) {
   for (uint32_t index = BitsAt(first, 0, kTopBits6); index <= BitsAt(last, 0, kTopBits6); ++index) {
     const Key base = StartAt(0, 0, kTopBits6, index);
     const Key stop = base | Below(kTopBits6);
     const uint32_t word = PaintWord(top()[index], base, kTopBits6, std::max(first, base), std::min(last, stop), brush);
     if (word != top()[index]) Store(&top()[index], word);
   }
+}
+
+void LpmTrie6::PaintRegion(Key first, Key last, const Brush& brush) {
+  const uint32_t region = BitsAt(first, 0, kRegionBits);
+  const Key base = StartAt(0, 0, kRegionBits, region);
+  uint32_t* const at = regions_.Find(region);
+  if (at != nullptr) {
+    const uint32_t word = PaintWord(*at, base, kRegionBits, first, last, brush);
+    if (word != *at) Store(at, word);
+    return;
+  }
+  const uint32_t index = BitsAt(base, 0, kTopBits6);
+  if (!IsShort(top()[index], StartAt(0, 0, kTopBits6, index), kTopBits6, base, base | Below(kRegionBits))) {
+    return PaintTree(first, last, brush);  // One that found its line full.
+  }
+  const uint32_t old = FindShort6({memory_.base(), nullptr}, {static_cast<uint64_t>(base >> 64), 0});
+  const uint32_t word = PaintWord(old, base, kRegionBits, first, last, brush);
+  if (word != old) AddRegion(region, word);
+}
+
+bool LpmTrie6::IsShort(uint32_t word, Key base, int depth, Key first, Key last) const {
+  if (!IsReference(word)) return LpmMatch::FromWord(word).length() < kRegionBits;
+  const int bits = IsBucket(word) ? kBucketBits : FanStride(word);
+  const uint32_t from = BitsAt(std::max(first, base), depth, bits);
+  const uint32_t to = BitsAt(std::min(last, base | Below(depth)), depth, bits);
+  if (IsFan(word)) {
+    for (uint32_t slot = from; slot <= to; ++slot) {
+      if (!IsShort(FanWords(word)[slot], StartAt(base, depth, bits, slot), depth + bits, first, last)) return false;
+    }
+    return true;
+  }
+  const Entries entries = ReadBucket(word);
+  for (size_t i = 0; i < entries.count && entries.at[i].bits <= to; ++i) {
+    if (i + 1 < entries.count && entries.at[i + 1].bits <= from) continue;
+    const Entry& entry = entries.at[i];
+    if (!IsShort(entry.word, StartAt(base, depth, bits, entry.bits), depth + bits, first, last)) return false;
+  }
+  return true;
 }
 
 uint32_t LpmTrie6::MakeNode(absl::Span<const Run6> runs, Key base, int depth) {
@@ -38,7 +131,7 @@ uint32_t LpmTrie6::MakeNode(absl::Span<const Run6> runs, Key base, int depth) {
 }
 
 int LpmTrie6::WidestStride(size_t intervals, int depth) {
-  const int stride = std::bit_width(intervals) - 1;
+  const int stride = std::bit_width(intervals);
   return std::min(std::clamp(stride, kMinStride, kMaxStride), kBits - depth);
 }
 
@@ -53,7 +146,7 @@ int LpmTrie6::StrideFor(absl::Span<const Run6> runs, int depth) {
       while (at < runs.size() && BitsAt(runs[at].start, depth, stride) == slot) ++at;
       if (at - first < kBucketMax) settled += at - first;
     }
-    if (settled * 10 >= runs.size() * 9) break;
+    if (settled * 100 >= runs.size() * kSettled) break;
   }
   return stride;
 }
@@ -109,7 +202,7 @@ uint32_t LpmTrie6::MakeBucket(absl::Span<const Run6> runs, Key base, int depth) 
     } else {
       const size_t from = begins_inside ? at - 1 : at;
       entries.Append(bits, MakeNode(runs.subspan(from, end - from), start, depth + kBucketBits));
-      if (bits != ~uint32_t{0}) entries.Append(bits + 1, runs[end - 1].word);
+      if (bits != kLastBits) entries.Append(bits + 1, runs[end - 1].word);
     }
     at = end;
   }
@@ -117,10 +210,10 @@ uint32_t LpmTrie6::MakeBucket(absl::Span<const Run6> runs, Key base, int depth) 
 }
 
 uint32_t LpmTrie6::WriteBucket(const Entries& entries) {
-  const uint32_t room = static_cast<uint32_t>(entries.count + 3) / 4 * 4;
-  const uint32_t bucket = BucketReference(room, memory_.Allocate(room * 2 * sizeof(uint32_t)));
-  for (size_t i = 0; i < room; ++i) {
-    Bounds(bucket)[i] = i < entries.count ? entries.at[i].bits ^ kBoundFlip : ~kBoundFlip;
+  const uint32_t units = UnitsForRoom(entries.count);
+  const uint32_t bucket = BucketReference(units, memory_.Allocate(units * kUnit));
+  for (size_t i = 0; i < BucketRoom(bucket); ++i) {
+    Bounds(bucket)[i] = BoundOf(entries, i);
     BucketWords(bucket)[i] = entries.at[std::min(i, entries.count - 1)].word;
   }
   return bucket;
@@ -184,7 +277,7 @@ void LpmTrie6::PaintEntries(Entries& entries, Key base, int depth, Key first, Ke
   size_t end = entries.count;
   if (!to_end && aligned) {
     end = entries.Split(BitsAt(behind, depth, kBucketBits));
-  } else if (!aligned && last_bits != ~uint32_t{0}) {
+  } else if (!aligned && last_bits != kLastBits) {
     end = entries.Split(last_bits + 1);
   }
   for (size_t i = begin; i < end; ++i) {
@@ -203,7 +296,7 @@ uint32_t LpmTrie6::ReplaceBucket(uint32_t bucket, const Entries& entries, Key ba
   const uint32_t room = BucketRoom(bucket);
   bool same = entries.count > 1 && entries.count <= room;  // The bounds, and so the place.
   for (size_t i = 0; i < room && same; ++i) {
-    same = Bounds(bucket)[i] == (i < entries.count ? entries.at[i].bits ^ kBoundFlip : ~kBoundFlip);
+    same = Bounds(bucket)[i] == BoundOf(entries, i);
   }
   if (same) {
     for (size_t i = 0; i < room; ++i) {
@@ -267,9 +360,9 @@ void LpmTrie6::RetireTree(uint32_t word) {
 LpmTrie6::Entries LpmTrie6::ReadBucket(uint32_t bucket) const {
   Entries entries;
   for (uint32_t i = 0; i < BucketRoom(bucket); ++i) {
-    const uint32_t bits = Bounds(bucket)[i] ^ kBoundFlip;
+    const uint32_t bits = uint32_t{Bounds(bucket)[i]} ^ kBoundFlip;
     // An unused place has the largest bits there are and the word before it. (An entry in use may look so too: then it isn't needed.)
-    if (i > 0 && bits == ~uint32_t{0} && BucketWords(bucket)[i] == entries.at[entries.count - 1].word) break;
+    if (i > 0 && bits == kLastBits && BucketWords(bucket)[i] == entries.at[entries.count - 1].word) break;
     entries.at[entries.count++] = {bits, BucketWords(bucket)[i]};
   }
   return entries;

@@ -1,15 +1,16 @@
 // LpmTrie6: the writer's side of the IPv6 lookup structure (lpm_read.h is the readers'). Single writer; readers at any time.
 //
-// A tree that is cut to the table. A branch with at most 32 intervals (stretches of addresses with one match) is a bucket: 32 bits compared
-// at once, whatever they are, so that sparse branches, which is most of the space, take one node. A larger branch is a fan: over as
-// few bits as put nine tenths of it into buckets at once, and no more slots than it has intervals. What a bucket can't tell apart within
-// its 32 bits (longer than a /48, mostly) has a node of its own below it.
+// A tree for each region (lpm_region.h), and one for all that is in none: cut to the table. A branch with at most 16 intervals (stretches
+// of addresses with one match) is a bucket: 16 bits compared at once, whatever they are, so that sparse branches, which is most of the
+// space, take one node. A larger branch is a fan: over as few bits as put nearly all of it into buckets at once, and no more slots than
+// twice its intervals. What a bucket can't tell apart within its 16 bits (longer than a /48, mostly) has a node of its own below it.
 //
 // Fans are changed in place, a word at a time. A bucket whose bounds change is built anew beside the old one and put in place by the store
 // of the word that refers to it. One that overflows becomes a fan, and the fan above it is cut anew if it has grown too narrow for what it
 // holds.
 //
-// Costs: a change rewrites one bucket, O(32), and for a prefix shorter than a fan's bits visits the slots that it covers.
+// Costs: a change rewrites one bucket, O(16), and for a prefix shorter than a fan's bits visits the slots that it covers; one up to /31
+// visits the regions that it covers.
 #ifndef FAIRLEAD_LIBS_NET_LPM_TRIE6_H_
 #define FAIRLEAD_LIBS_NET_LPM_TRIE6_H_
 
@@ -21,6 +22,7 @@
 #include "absl/types/span.h"
 #include "libs/net/lpm_memory.h"
 #include "libs/net/lpm_read.h"
+#include "libs/net/lpm_regions.h"
 #include "libs/net/lpm_word.h"
 
 namespace fairlead::lpm {
@@ -31,12 +33,13 @@ class LpmTrie6 {
   using Run6 = Run<Key>;
   static constexpr int kBits = 128;
   // More than one change can take: a fan that is cut anew has at most kMaxRecut intervals.
-  static constexpr size_t kMaxChangeBytes = size_t{4} << 20;
+  static constexpr size_t kMaxChangeBytes = LpmMemory::kMaxNodeBytes + (size_t{6} << 20);
 
   // False if the system refuses the memory.
   bool Reserve();
   // All of it at once, on an empty table that readers can't see yet: runs in order, the first at 0.
-  void Build(absl::Span<const Run6> runs);
+  // `shorter` are those of the prefixes up to /31 alone.
+  void Build(absl::Span<const Run6> shorter, absl::Span<const Run6> runs);
   // Draws `brush` over [first, last], the range of a prefix longer than /0.
   void Paint(Key first, Key last, const Brush& brush);
 
@@ -46,11 +49,13 @@ class LpmTrie6 {
 
  private:
   static constexpr size_t kTopSize = size_t{1} << kTopBits6;
-  static constexpr uint32_t kBucketMax = 32;
+  static constexpr uint32_t kLastBits = (uint32_t{1} << kBucketBits) - 1;
   static constexpr int kMinStride = 2;
-  static constexpr int kMaxStride = 12;
+  static constexpr int kMaxStride = kMaxStride6;
+  // A fan is wide enough if so many hundredths of its intervals are in buckets right below it.
+  static constexpr size_t kSettled = 97;
   // A branch of so few intervals becomes a bucket again: fewer than fit, so that a route that flaps doesn't rebuild it each time.
-  static constexpr size_t kGatherBelow = 17;
+  static constexpr size_t kGatherBelow = 9;
   // A fan is cut anew if it should spend so many bits more, up to so many intervals, so that a change stays short.
   static constexpr int kRecutBits = 2;
   static constexpr size_t kMaxRecut = 2048;
@@ -82,21 +87,34 @@ class LpmTrie6 {
 
   uint32_t* top() const { return reinterpret_cast<uint32_t*>(memory_.base()); }
   uint32_t* FanWords(uint32_t fan) const { return reinterpret_cast<uint32_t*>(memory_.At(fan)); }
-  uint32_t* Bounds(uint32_t bucket) const { return reinterpret_cast<uint32_t*>(memory_.At(bucket)); }
-  uint32_t* BucketWords(uint32_t bucket) const { return Bounds(bucket) + BucketRoom(bucket); }
+  uint16_t* Bounds(uint32_t bucket) const { return reinterpret_cast<uint16_t*>(memory_.At(bucket)); }
+  uint32_t* BucketWords(uint32_t bucket) const { return reinterpret_cast<uint32_t*>(memory_.At(bucket) + BucketWordsAt(bucket)); }
   static size_t FanSize(uint32_t fan) { return size_t{1} << FanStride(fan); }
-  static size_t NodeBytes(uint32_t node) { return (IsBucket(node) ? 2 * BucketRoom(node) : FanSize(node)) * sizeof(uint32_t); }
+  static size_t NodeBytes(uint32_t node) { return IsBucket(node) ? BucketUnits(node) * kUnit : FanSize(node) * sizeof(uint32_t); }
 
   // New nodes of `runs`, those that touch [base, base + Below(depth)], the first perhaps from before; each returns the word for it.
   uint32_t MakeNode(absl::Span<const Run6> runs, Key base, int depth);
   uint32_t MakeFan(absl::Span<const Run6> runs, Key base, int depth, int stride);
   uint32_t MakeBucket(absl::Span<const Run6> runs, Key base, int depth);
   uint32_t WriteBucket(const Entries& entries);
+  // As a bucket has it in place i.
+  static uint16_t BoundOf(const Entries& entries, size_t i) {
+    return static_cast<uint16_t>((i < entries.count ? entries.at[i].bits : kLastBits) ^ kBoundFlip);
+  }
   static bool FitsBucket(absl::Span<const Run6> runs, int depth);
   // The most bits that a fan over so many intervals may spend.
   static int WidestStride(size_t intervals, int depth);
   static int StrideFor(absl::Span<const Run6> runs, int depth);
 
+  void BuildRegions(absl::Span<const Run6> runs);
+  // What stands below a region that has no entry: into the hash table, or, if its line is full, into the tree.
+  void AddRegion(uint32_t region, uint32_t word);
+  void MoveToTree(uint32_t region, uint32_t word);
+  void PaintTree(Key first, Key last, const Brush& brush);
+  // Of a prefix within a region.
+  void PaintRegion(Key first, Key last, const Brush& brush);
+  // Whether all of [first, last] that is in `word` has matches of prefixes up to /31.
+  bool IsShort(uint32_t word, Key base, int depth, Key first, Key last) const;
   // What `word`, which stands for [base, base + Below(depth)], becomes when [first, last] of it is painted.
   uint32_t PaintWord(uint32_t word, Key base, int depth, Key first, Key last, const Brush& brush);
   uint32_t PaintMatch(uint32_t word, Key base, int depth, Key first, Key last, const Brush& brush);
@@ -115,6 +133,7 @@ class LpmTrie6 {
   void RetireTree(uint32_t word);
 
   LpmMemory memory_;
+  LpmRegions regions_{memory_};
 };
 
 }  // namespace fairlead::lpm

@@ -66,12 +66,24 @@ constexpr int FanStride(uint32_t fan) {
 constexpr uint32_t FanReference(int stride, uint32_t place) {
   return kReference | static_cast<uint32_t>(stride) << kShapeShift | place;
 }
-// How many intervals the bucket has room for: 4, 8, 12 or 16.
-constexpr uint32_t BucketRoom(uint32_t bucket) {
-  return ((bucket >> kShapeShift & 15) + 1) * 4;
+// A bucket is of 1 to 6 units, and has as many intervals as go into them, 16 bits of bound and a word each: at most 16.
+constexpr uint32_t kBucketMax = 16;
+constexpr uint32_t BucketUnits(uint32_t bucket) {
+  return (bucket >> kShapeShift & 15) + 1;
 }
-constexpr uint32_t BucketReference(uint32_t room, uint32_t place) {
-  return kReference | kBucket | (room / 4 - 1) << kShapeShift | place;
+constexpr uint32_t BucketRoom(uint32_t bucket) {
+  return BucketUnits(bucket) * static_cast<uint32_t>(kUnit) / 6;
+}
+// Where its words begin, in bytes.
+constexpr uint32_t BucketWordsAt(uint32_t bucket) {
+  return (2 * BucketRoom(bucket) + 3) / 4 * 4;
+}
+constexpr uint32_t BucketReference(uint32_t units, uint32_t place) {
+  return kReference | kBucket | (units - 1) << kShapeShift | place;
+}
+// The units of one for so many intervals.
+constexpr uint32_t UnitsForRoom(size_t intervals) {
+  return static_cast<uint32_t>((6 * intervals + kUnit - 1) / kUnit);
 }
 
 // Which matches a change replaces, and by what. Every word knows the length of the prefix it stands for, so a change can tell which words
