@@ -127,9 +127,10 @@ void CellStore::ForEachKey(absl::FunctionRef<void(absl::string_view key)> visit)
   // Under one lock for so many at a time, so that the feed goes on.
   for (size_t i = 0; i < prefixes.size(); i += kPrefixesAtOnce) {
     absl::MutexLock lock(&mu_);
+    const Interned<RouteSpeaker>& speakers = routes_.speakers();
     for (size_t j = i; j < std::min(prefixes.size(), i + kPrefixesAtOnce); ++j) {
       routes_.ForEachAt(prefixes[j], [&](uint32_t number, uint32_t path_id, const RouteAttributes&) {
-        visit(RouteKeyText({.session = routes_.speakers()[number].session, .prefix = prefixes[j], .path_id = path_id}));
+        visit(RouteKeyText({.session = speakers[number].session, .prefix = prefixes[j], .path_id = path_id}));
       });
     }
   }

@@ -192,7 +192,7 @@ void SteeringServer::Shutdown(absl::Duration grace) {
   if (stand_in_thread_.joinable()) stand_in_thread_.join();
   if (saver_thread_.joinable()) saver_thread_.join();
   if (table_saver_thread_.joinable()) table_saver_thread_.join();
-  if (feeds_ != nullptr) feeds_->Stop();
+  StopCompaction();
   if (signer_thread_.joinable()) signer_thread_.join();
   if (const absl::Status saved = SaveNow(); !saved.ok()) LogError("copy on disk not written", {{"why", saved}});
 }

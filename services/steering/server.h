@@ -116,6 +116,7 @@ class SteeringServer {
   absl::Status SaveNear() ABSL_LOCKS_EXCLUDED(save_mu_);
   // What changed of the feeds' bulk.
   absl::Status SaveFeeds() ABSL_LOCKS_EXCLUDED(save_feeds_mu_);
+  void StopCompaction() ABSL_LOCKS_EXCLUDED(save_feeds_mu_);
   absl::Status SaveTable() ABSL_LOCKS_EXCLUDED(save_table_mu_);
   // Whether a table may take the place of a larger one; says so once if it may not.
   bool MayReplace(const ImageCounts& held, const ImageCounts& offered, std::optional<absl::Duration>& held_since);

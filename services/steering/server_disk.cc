@@ -254,6 +254,12 @@ absl::Status SteeringServer::SaveNear() {
   return absl::OkStatus();
 }
 
+void SteeringServer::StopCompaction() {
+  if (feeds_ == nullptr) return;
+  absl::MutexLock lock(&save_feeds_mu_);
+  feeds_->Stop();
+}
+
 absl::Status SteeringServer::SaveFeeds() {
   if (feeds_ == nullptr || !bulk_loaded_) return absl::OkStatus();
   absl::MutexLock lock(&save_feeds_mu_);
