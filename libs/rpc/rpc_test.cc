@@ -14,6 +14,8 @@
 #include "absl/time/time.h"
 #include "fairlead/common/v1/server_info_service.grpc.pb.h"
 #include "gmock/gmock.h"
+#include "grpcpp/generic/async_generic_service.h"
+#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "libs/base/errors.h"
 #include "libs/base/retry_after.h"
@@ -124,6 +126,49 @@ TEST(Channel, WaitsForAServerThatTakesItsTime) {
   const std::shared_ptr<grpc::Channel> channel = MakeChannel(server.target());
   EXPECT_TRUE(channel->WaitForConnected(absl::ToChronoTime(absl::Now() + absl::Seconds(10))));
   EXPECT_EQ(server.connections(), 1) << "an attempt that is given up makes a busy server busier";
+}
+
+// With gRPC's timers or without.
+TEST(Server, KnowsTheDeadlineOfACall) {
+  for (const bool timers : {true, false}) {
+    grpc::AsyncGenericService service;
+    std::unique_ptr<grpc::ServerCompletionQueue> queue;
+    RpcServerOptions options;
+    options.program = "testd";
+    options.deadline_timers = timers;
+    options.configure = [&](grpc::ServerBuilder& builder) {
+      builder.RegisterAsyncGenericService(&service);
+      queue = builder.AddCompletionQueue();
+    };
+    const auto server = RpcServer::Start(options, {});
+    ASSERT_TRUE(server.ok()) << server.status();
+    {
+      grpc::GenericServerContext taken;
+      grpc::GenericServerAsyncReaderWriter stream(&taken);
+      service.RequestCall(&taken, &stream, queue.get(), queue.get(), &taken);
+      grpc::GenericStub stub(MakeChannel((*server)->target()));
+      grpc::ClientContext context;
+      SetTimeout(context, absl::Seconds(30));
+      const absl::Time deadline = absl::FromChrono(context.deadline());
+      const grpc::Slice bytes("x");
+      const grpc::ByteBuffer message(&bytes, 1);
+      grpc::ByteBuffer answer;
+      absl::Notification over;
+      stub.UnaryCall(&context, "/test/Method", grpc::StubOptions(), &message, &answer, [&over](const grpc::Status&) { over.Notify(); });
+      void* tag = nullptr;
+      bool ok = false;
+      ASSERT_TRUE(queue->Next(&tag, &ok) && ok);
+      EXPECT_LT(absl::AbsDuration(absl::FromChrono(taken.deadline()) - deadline), absl::Seconds(2)) << timers;
+      stream.Finish(grpc::Status::OK, &stream);
+      ASSERT_TRUE(queue->Next(&tag, &ok));
+      over.WaitForNotification();
+    }
+    (*server)->Shutdown(absl::ZeroDuration());
+    queue->Shutdown();
+    void* tag = nullptr;
+    for (bool ok = false; queue->Next(&tag, &ok);) {
+    }
+  }
 }
 
 TEST(Server, TellsWhatItIsAndThatItServes) {

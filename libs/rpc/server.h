@@ -30,6 +30,9 @@ struct RpcServerOptions {
   std::string listen = "127.0.0.1:0";
   int max_receive_bytes = 8 << 20;
   int max_concurrent_streams = 1'000;
+  // False: gRPC keeps no timer a call that ends it at its deadline. For servers whose answers never wait, and which look at deadlines
+  // themselves: a timer costs a lock and its thread, and those of a flood go off all together.
+  bool deadline_timers = true;
   // For what else the builder must have, like completion queues; may be empty.
   std::function<void(grpc::ServerBuilder&)> configure;
   // False: ServeCommonOn is called with queues of the caller's.

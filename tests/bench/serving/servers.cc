@@ -110,6 +110,7 @@ class Echo {
     RpcServerOptions options;
     options.program = "echo";
     options.own_queue = false;
+    options.deadline_timers = false;  // As steerd.
     options.configure = [this](grpc::ServerBuilder& builder) { queue_ = builder.AddCompletionQueue(); };
     auto server = RpcServer::Start(options, {&service_});
     if (!server.ok()) Die(server.status().ToString());
