@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <thread>
@@ -126,6 +127,32 @@ TEST(Channel, WaitsForAServerThatTakesItsTime) {
   const std::shared_ptr<grpc::Channel> channel = MakeChannel(server.target());
   EXPECT_TRUE(channel->WaitForConnected(absl::ToChronoTime(absl::Now() + absl::Seconds(10))));
   EXPECT_EQ(server.connections(), 1) << "an attempt that is given up makes a busy server busier";
+}
+
+// A client that is connected and then says nothing, not even to a ping.
+TEST(Server, AClientThatIsGoneWithoutAWordIsNoticed) {
+  RpcServerOptions options;
+  options.program = "testd";
+  options.ping_after = absl::Seconds(3);
+  const auto server = RpcServer::Start(options, {});
+  ASSERT_TRUE(server.ok()) << server.status();
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>((*server)->port()));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  // The preface of HTTP/2 and an empty SETTINGS frame (RFC 9113 §3.4).
+  const std::string hello("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
+  ASSERT_EQ(send(fd, hello.data(), hello.size(), MSG_NOSIGNAL), static_cast<ssize_t>(hello.size()));
+  const timeval patience = {.tv_sec = 30, .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  char bytes[4096];
+  ssize_t count = 0;
+  while ((count = recv(fd, bytes, sizeof bytes, 0)) > 0) {
+  }
+  EXPECT_TRUE(count == 0 || errno == ECONNRESET) << "still connected: " << errno;
+  close(fd);
 }
 
 // With gRPC's timers or without.

@@ -31,8 +31,12 @@ struct RpcServerOptions {
   int max_receive_bytes = 8 << 20;
   int max_concurrent_streams = 1'000;
   // False: gRPC keeps no timer a call that ends it at its deadline. For servers whose answers never wait, and which look at deadlines
-  // themselves: a timer costs a lock and its thread, and those of a flood go off all together.
+  // themselves: a timer costs a lock and its thread, and those of a flood go off all together. A client that is gone without a word must
+  // then be noticed otherwise, or its streams stay: see ping_after.
   bool deadline_timers = true;
+  // A connection on which nothing came for so long is asked for a sign of life, and is dead without one for a third of that; infinite:
+  // after two hours, as gRPC has it.
+  absl::Duration ping_after = absl::InfiniteDuration();
   // For what else the builder must have, like completion queues; may be empty.
   std::function<void(grpc::ServerBuilder&)> configure;
   // False: ServeCommonOn is called with queues of the caller's.

@@ -74,7 +74,8 @@ class LadderBook {
   // Gives up its part in the numbers: another book follows. Only FreeSome may be called behind it.
   void Leave();
   // Frees what it has until out_of_time(), for who doesn't want to wait for all of it; true if there is no more. Nobody should have a table
-  // of it any more, for whoever lets go of the last one frees what that has. Nothing else may be called behind it. Steps of milliseconds.
+  // of it any more, for whoever lets go of the last one frees what that has. Nothing else may be called behind it. A page at a time, or a
+  // whole hash table.
   bool FreeSome(const std::function<bool()>& out_of_time);
 
   // How many ladders were worked out for the last Publish, and at how many leaves was looked.

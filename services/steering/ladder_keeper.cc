@@ -202,13 +202,11 @@ bool LadderKeeper::Edition::WillCome(const Prefix& prefix) const {
   return std::binary_search(line.begin() + static_cast<ptrdiff_t>(at), line.end(), prefix);
 }
 
-void LadderKeeper::TakeOver(Edition& edition, const std::vector<Prefix>& fresh) {
-  // Nobody waits for those that are being made.
-  const auto passes = [&](const Prefix& prefix) { return &edition == &next_ && edition.WillCome(prefix); };
+void LadderKeeper::TakeOver(Edition& edition, std::vector<Prefix> fresh) {
+  // Nobody waits for ladders that are being made: what they come to anyway isn't taken over twice.
+  if (&edition == &next_) std::erase_if(fresh, [&](const Prefix& prefix) { return edition.WillCome(prefix); });
   if (fresh.size() <= limits_.at_once) {
-    for (const Prefix& prefix : fresh) {
-      if (!passes(prefix)) Take(edition, prefix);
-    }
+    for (const Prefix& prefix : fresh) Take(edition, prefix);
     return;
   }
   // Where much waits already, what came since is mostly the same prefixes again.

@@ -111,7 +111,7 @@ class LadderKeeper {
   static std::vector<Prefix> OthersKnownTo(const Edition& edition);
   void Take(Edition& edition, const Prefix& prefix);
   void TakeOver(const std::vector<Prefix>& fresh);
-  void TakeOver(Edition& edition, const std::vector<Prefix>& fresh);
+  void TakeOver(Edition& edition, std::vector<Prefix> fresh);
   // False if there is nothing to put in line.
   bool Refill(Edition& edition) const;
   // True if nothing waits any more.

@@ -116,6 +116,7 @@ absl::Status SteeringServer::Init() {
   rpc.max_concurrent_streams = options_.max_streams_a_connection;
   rpc.own_queue = false;
   rpc.deadline_timers = false;
+  rpc.ping_after = absl::Minutes(1);
   rpc.configure = [this](grpc::ServerBuilder& builder) { grpc_->AddQueues(builder); };
   ASSIGN_OR_RETURN(rpc_, RpcServer::Start(rpc, {grpc_->service()}));
   rpc_->SetServing(steerer_->Health().ok());
