@@ -1,6 +1,8 @@
 #include "libs/net/lpm_table.h"
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,7 +58,7 @@ class LpmTableTest : public testing::Test {
   void Insert(absl::string_view prefix, uint32_t leaf) { ASSERT_TRUE(table_->Insert(P(prefix), leaf).ok()); }
   void Erase(absl::string_view prefix) { ASSERT_TRUE(table_->Erase(P(prefix)).ok()); }
 
-  const std::unique_ptr<LpmTable> table_;
+  std::unique_ptr<LpmTable> table_;
 };
 
 TEST_F(LpmTableTest, AnEmptyTableMatchesNothing) {
@@ -434,41 +436,62 @@ TEST_F(LpmTableTest, ThereAreOnlySoManyReaders) {
 }
 
 // Every address that is asked for is always covered by one of two leaves of its own; all else around it comes and goes.
-TEST_F(LpmTableTest, ReadersMeetTheOldMatchOrTheNewOneAndNothingElse) {
+class LpmReadersTest : public LpmTableTest {
+ protected:
+  // Address i has leaf 2 * i already; `change(step)` gives and takes leaf 2 * i + 1, so many times and until three readers have met both.
+  void ChangeWhileOthersRead(const std::vector<IpAddress>& addresses, int steps, const std::function<void(int)>& change) {
+    stop_ = false;
+    seen_both_ = 0;
+    std::vector<std::thread> readers;
+    for (int i = 0; i < 3; ++i) {
+      readers.emplace_back([&] { Read(addresses); });
+    }
+    for (int step = 0; step < steps || (seen_both_.load() < 3 && step < 100'000'000); ++step) {
+      change(step);
+      if (HasFatalFailure()) break;
+    }
+    stop_ = true;
+    for (std::thread& reader : readers) reader.join();
+    EXPECT_EQ(wrong_.load(), 0u);
+    EXPECT_EQ(seen_both_.load(), 3);
+  }
+
+ private:
+  void Read(const std::vector<IpAddress>& addresses) {
+    const LpmTable::Reader reader(*table_);
+    std::vector<LpmMatch> matches(addresses.size());
+    bool seen[2] = {};
+    while (!stop_.load(std::memory_order_relaxed)) {
+      const LpmTable::Pin pin(reader);
+      for (int batch = 0; batch < 10; ++batch) {
+        pin.Renew();
+        pin.LongestMatches(addresses, matches.data());
+        for (uint32_t i = 0; i < addresses.size(); ++i) {
+          for (const LpmMatch match : {matches[i], pin.LongestMatch(addresses[i])}) {
+            if (!match.found() || match.leaf() / 2 != i) wrong_.fetch_add(1);
+            if (seen[match.leaf() % 2]) continue;
+            seen[match.leaf() % 2] = true;
+            if (seen[0] && seen[1]) seen_both_.fetch_add(1);
+          }
+        }
+      }
+    }
+  }
+
+  std::atomic<bool> stop_{false};
+  std::atomic<uint64_t> wrong_{0};
+  std::atomic<int> seen_both_{0};
+};
+
+TEST_F(LpmReadersTest, TheyMeetTheOldMatchOrTheNewOneAndNothingElse) {
   constexpr uint32_t kAddresses = 64;
   std::vector<IpAddress> addresses;
   for (uint32_t i = 0; i < kAddresses; ++i) {
     addresses.push_back(i % 2 == 0 ? IpAddress::V4(0x0a000000 | i << 10 | 0x81) : IpAddress::V6(0x20010db800000000 | uint64_t{i} << 20, i));
     ASSERT_TRUE(table_->Insert(Prefix::Of(addresses[i], i % 2 == 0 ? 23 : 47), 2 * i).ok());
   }
-  std::atomic<bool> stop{false};
-  std::atomic<uint64_t> wrong{0};
-  std::atomic<int> seen_both{0};
-  const auto read = [&] {
-    const LpmTable::Reader reader(*table_);
-    std::vector<LpmMatch> matches(kAddresses);
-    bool seen[2] = {};
-    while (!stop.load(std::memory_order_relaxed)) {
-      const LpmTable::Pin pin(reader);
-      for (int batch = 0; batch < 10; ++batch) {
-        pin.Renew();
-        pin.LongestMatches(addresses, matches.data());
-        for (uint32_t i = 0; i < kAddresses; ++i) {
-          for (const LpmMatch match : {matches[i], pin.LongestMatch(addresses[i])}) {
-            if (!match.found() || match.leaf() / 2 != i) wrong.fetch_add(1);
-            if (seen[match.leaf() % 2]) continue;
-            seen[match.leaf() % 2] = true;
-            if (seen[0] && seen[1]) seen_both.fetch_add(1);
-          }
-        }
-      }
-    }
-  };
-  std::vector<std::thread> readers;
-  for (int i = 0; i < 3; ++i) readers.emplace_back(read);
   Random random(12);
-  // As long as it takes until all have met a change.
-  for (int step = 0; step < 20'000 || (seen_both.load() < 3 && step < 100'000'000); ++step) {
+  ChangeWhileOthersRead(addresses, 20'000, [&](int) {
     const auto i = static_cast<uint32_t>(random.Below(kAddresses));
     const int bits = addresses[i].bits();
     const Prefix prefix =
@@ -481,11 +504,43 @@ TEST_F(LpmTableTest, ReadersMeetTheOldMatchOrTheNewOneAndNothingElse) {
     }
     if (random.Below(2) == 0) (void)table_->Erase(beside);
     ASSERT_TRUE(table_->Erase(prefix).ok() || prefix == beside);
+  });
+}
+
+// A part of the hash table that was large is filled anew when nearly all of its regions are gone: what stood in many lines comes into few,
+// where most of it finds no place and goes to the tree.
+TEST_F(LpmReadersTest, TheyMeetNothingElseWhileRegionsMoveToTheTree) {
+  constexpr uint32_t kAddresses = 24;
+  constexpr uint32_t kPart = 5u << (32 - lpm::kPartBits);
+  constexpr uint32_t kMany = 700;
+  Random random(13);
+  // Of regions anywhere in the part, no two the same.
+  const auto other = [](uint32_t i) {
+    return Prefix::Of(IpAddress::V6(uint64_t{lpm::RegionOf(kPart | (i * 0x9e3779b1 >> lpm::kPartBits))} << 32, 0), 40);
+  };
+  for (int round = 0; round < 40; ++round) {
+    table_ = LpmTable::Create().value();
+    for (uint32_t i = 0; i < kMany; ++i) ASSERT_TRUE(table_->Insert(other(i), LpmMatch::kMaxLeaf).ok());
+    std::vector<IpAddress> addresses;
+    for (uint32_t i = 0; i < kAddresses; ++i) {
+      // A tenth of the part: a dozen lines of a large one, one line of a small one.
+      addresses.push_back(IpAddress::V6(uint64_t{lpm::RegionOf(kPart | i << 20 | 1)} << 32 | 0xffc0'ffee, i));
+      ASSERT_TRUE(table_->Insert(Prefix::Of(addresses[i], 33), 2 * i).ok());
+    }
+    ChangeWhileOthersRead(addresses, 6'000, [&](int step) {
+      const auto i = static_cast<uint32_t>(random.Below(kAddresses));
+      const Prefix prefix = Prefix::Of(addresses[i], 34 + static_cast<int>(random.Below(40)));
+      ASSERT_TRUE(table_->Insert(prefix, 2 * i + 1).ok());
+      if (step >= 3'000 && step < 5'000) {
+        const auto at = static_cast<uint32_t>(step - 3'000);
+        if (at >= kMany) {
+          ASSERT_TRUE(table_->Insert(other(at), LpmMatch::kMaxLeaf).ok());
+        }
+        ASSERT_TRUE(table_->Erase(other(at)).ok());
+      }
+      ASSERT_TRUE(table_->Erase(prefix).ok());
+    });
   }
-  stop = true;
-  for (std::thread& reader : readers) reader.join();
-  EXPECT_EQ(wrong.load(), 0u);
-  EXPECT_EQ(seen_both.load(), 3);
 }
 
 }  // namespace
