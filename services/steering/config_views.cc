@@ -129,6 +129,40 @@ bool SameSession(const SessionView& a, const SessionView& b) {
   return a.partner == b.partner && a.transport == b.transport && a.site == b.site && a.appliance == b.appliance && a.link == b.link;
 }
 
+absl::Status ReadEndpoint(const rv1::Endpoint& endpoint, ApplianceView& view) {
+  Endpoint read;
+  read.family = EnumOr(endpoint.family(), AddressFamily::kIpv6);
+  read.scheme = endpoint.scheme();
+  read.host = endpoint.host();
+  if (read.family == AddressFamily::kUnspecified || (read.scheme != "http" && read.scheme != "https") || read.host.empty()) {
+    return InvalidField("appliance.endpoints", endpoint.ShortDebugString(), "needs a family, a scheme (http or https) and a host");
+  }
+  if (endpoint.port() < 1 || endpoint.port() > 65535) {
+    return InvalidField("appliance.endpoints.port", absl::StrCat(endpoint.port()), "must be in [1, 65535]");
+  }
+  read.port = static_cast<uint16_t>(endpoint.port());
+  view.endpoints.push_back(std::move(read));
+  return absl::OkStatus();
+}
+
+// Whose id or site can't be read has no site, and is none; an endpoint that is wrong is left out.
+absl::Status ReadBox(const rv1::Appliance& appliance, ApplianceView& view) {
+  ASSIGN_OR_RETURN(view.id, ApplianceId::ParseName(appliance.name(), "appliance.name"));
+  ASSIGN_OR_RETURN(view.site, SiteId::ParseName(appliance.site(), "appliance.site"));
+  view.kind = EnumOr(appliance.kind(), ApplianceKind::kOrigin);
+  view.admin = EnumOr(appliance.admin_state(), AdminState::kRetired);
+  if (appliance.has_drain()) {
+    view.drain_stage = StageOf(appliance.drain().phase());
+    view.drain = absl::StrCat(appliance.drain().drain(), ", ", PhaseWord(appliance.drain().phase()));
+  }
+  view.capacity_bps = NotNegative(appliance.capacity_bps());
+  absl::Status worst;
+  for (const rv1::Endpoint& endpoint : appliance.endpoints()) {
+    worst.Update(ReadEndpoint(endpoint, view));
+  }
+  return worst;
+}
+
 // Reads the entries in two passes: what others refer to first.
 class ConfigReader {
  public:
@@ -235,38 +269,11 @@ class ConfigReader {
 
   absl::Status ReadAppliance(const rv1::Appliance& appliance) {
     ApplianceView view;
-    ASSIGN_OR_RETURN(view.id, ApplianceId::ParseName(appliance.name(), "appliance.name"));
-    ASSIGN_OR_RETURN(view.site, SiteId::ParseName(appliance.site(), "appliance.site"));
-    view.kind = EnumOr(appliance.kind(), ApplianceKind::kOrigin);
-    view.admin = EnumOr(appliance.admin_state(), AdminState::kRetired);
-    if (appliance.has_drain()) {
-      view.drain_stage = StageOf(appliance.drain().phase());
-      view.drain = absl::StrCat(appliance.drain().drain(), ", ", PhaseWord(appliance.drain().phase()));
-    }
-    view.capacity_bps = NotNegative(appliance.capacity_bps());
-    absl::Status worst;
-    for (const rv1::Endpoint& endpoint : appliance.endpoints()) {
-      worst.Update(ReadEndpoint(endpoint, view));
-    }
+    const absl::Status status = ReadBox(appliance, view);
+    if (view.site.empty()) return status;
     appliances_[view.id] = {view.site, view.kind};
     views_.appliances.push_back(std::move(view));
-    return worst;
-  }
-
-  static absl::Status ReadEndpoint(const rv1::Endpoint& endpoint, ApplianceView& view) {
-    Endpoint read;
-    read.family = EnumOr(endpoint.family(), AddressFamily::kIpv6);
-    read.scheme = endpoint.scheme();
-    read.host = endpoint.host();
-    if (read.family == AddressFamily::kUnspecified || (read.scheme != "http" && read.scheme != "https") || read.host.empty()) {
-      return InvalidField("appliance.endpoints", endpoint.ShortDebugString(), "needs a family, a scheme (http or https) and a host");
-    }
-    if (endpoint.port() < 1 || endpoint.port() > 65535) {
-      return InvalidField("appliance.endpoints.port", absl::StrCat(endpoint.port()), "must be in [1, 65535]");
-    }
-    read.port = static_cast<uint16_t>(endpoint.port());
-    view.endpoints.push_back(std::move(read));
-    return absl::OkStatus();
+    return status;
   }
 
   absl::Status ReadCell(const rv1::Cell& cell) {
@@ -429,6 +436,22 @@ absl::StatusOr<TitleView> ReadTitle(const cv1::Title& title, PlaylistPaths& play
 
 ConfigViews ReadConfig(const HeldFeed<rv1::ConfigEntry>& config) {
   return ConfigReader().Read(config);
+}
+
+std::optional<ConfigViews> FollowBoxes(const ConfigViews& before, const std::vector<std::shared_ptr<const rv1::ConfigEntry>>& changed) {
+  if (!before.issues.empty()) return std::nullopt;  // One of them may be these boxes', and have gone.
+  std::vector<std::pair<size_t, ApplianceView>> boxes;
+  for (const auto& entry : changed) {
+    ApplianceView box;
+    if (entry == nullptr || !entry->has_appliance() || !ReadBox(entry->appliance(), box).ok()) return std::nullopt;
+    if (entry->key() != entry->appliance().name()) return std::nullopt;  // Whose place it took can't be told.
+    const auto at = std::find_if(before.appliances.begin(), before.appliances.end(), [&](const auto& old) { return old.id == box.id; });
+    if (at == before.appliances.end() || at->site != box.site || at->kind != box.kind) return std::nullopt;
+    boxes.emplace_back(at - before.appliances.begin(), std::move(box));
+  }
+  ConfigViews views = before;
+  for (auto& [at, box] : boxes) views.appliances[at] = std::move(box);
+  return views;
 }
 
 void Fingerprint(ConfigViews& views) {

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,11 @@ struct ConfigViews {
   std::vector<std::string> issues;
 };
 ConfigViews ReadConfig(const HeldFeed<registry::v1::ConfigEntry>& config);
+
+// What ReadConfig would make now that these entries are others, where that takes no reading of all: as long as they are of boxes that stand
+// where they stood, as what they were, and nothing is wrong with any record. Null stands for an entry that is gone.
+std::optional<ConfigViews> FollowBoxes(const ConfigViews& before,
+                                       const std::vector<std::shared_ptr<const registry::v1::ConfigEntry>>& changed);
 
 // Sets ladder_rules and topology: for views that ReadConfig didn't make.
 void Fingerprint(ConfigViews& views);

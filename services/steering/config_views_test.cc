@@ -1,10 +1,13 @@
 #include "services/steering/config_views.h"
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/steering/codec.h"
@@ -113,6 +116,72 @@ TEST(ReadConfig, ABoxInADrainSaysWhichAndHowFar) {
   ASSERT_THAT(views.appliances, SizeIs(1));
   EXPECT_EQ(views.appliances[0].drain, "drains/d-1, LAME_DUCK");
   EXPECT_EQ(Config({kBox}).appliances[0].drain, "");
+}
+
+// Of all that a record of a box can change.
+std::string Told(const ConfigViews& views) {
+  std::string told = absl::StrCat(views.topology, " ", views.ladder_rules, " ", views.sessions.size(), " ", views.issues.size());
+  for (const ApplianceView& box : views.appliances) {
+    absl::StrAppend(&told, "\n", box.id.value(), " ", box.site.value(), " ", static_cast<int>(box.kind), " ", static_cast<int>(box.admin),
+                    " ", static_cast<int>(box.drain_stage), " ", box.drain, " ", box.capacity_bps);
+    for (const Endpoint& endpoint : box.endpoints) absl::StrAppend(&told, " ", endpoint.scheme, "://", endpoint.host, ":", endpoint.port);
+  }
+  return told;
+}
+
+TEST(FollowBoxes, SaysWhatReadingAllWouldSayOrNothing) {
+  using Entry = registry::v1::ConfigEntry;
+  const std::vector<std::string> others = {
+      kPartner, kSite, Session("a", "appliance: 'appliances/oca-1' partner: 'partners/isp' transport_class: TRANSPORT_CLASS_EMBEDDED")};
+  const auto box = [](int i, const std::string& fields) {
+    return absl::StrCat("key: 'appliances/oca-", i, "' appliance { name: 'appliances/oca-", i, "' ", fields, " }");
+  };
+  const std::string usual = "site: 'sites/emb' kind: APPLIANCE_KIND_FLASH";
+  struct Case {
+    std::vector<std::string> changed;
+    bool followed;
+  };
+  const std::vector<Case> cases = {
+      {{}, true},
+      {{box(1, usual + " admin_state: ADMIN_STATE_DRAINING drain { drain: 'drains/d' phase: PHASE_EVACUATING }")}, true},
+      {{box(0, usual + " capacity_bps: 7"),
+        box(2, usual + " endpoints { family: ADDRESS_FAMILY_IPV6 scheme: 'https' host: 'h' port: 443 }")},
+       true},
+      {{box(1, "site: 'sites/ix' kind: APPLIANCE_KIND_FLASH")}, false},     // Elsewhere.
+      {{box(1, "site: 'sites/emb' kind: APPLIANCE_KIND_STORAGE")}, false},  // As something else.
+      {{box(7, usual)}, false},                                             // New.
+      {{box(1, usual + " endpoints { scheme: 'ftp' }")}, false},            // With an issue.
+      {{box(1, "site: 'Bad Site'")}, false},
+      {{"key: 'appliances/oca-1' appliance { name: 'appliances/oca-2' " + usual + " }"}, false},
+      {{"key: 'sites/emb' site { name: 'sites/emb' country: 'NL' }"}, false},
+      {{box(1, usual + " capacity_bps: 9"), "key: 'links/l' link { name: 'links/l' site: 'sites/emb' }"}, false},
+  };
+  std::vector<std::string> before = others;
+  for (int i = 0; i < 3; ++i) before.push_back(box(i, usual));
+  const ConfigViews views = Config(before);
+  ASSERT_THAT(views.issues, IsEmpty());
+  for (const Case& one : cases) {
+    std::vector<std::string> after = before;
+    std::vector<std::shared_ptr<const Entry>> changed = Held<Entry>(one.changed).entries;
+    for (const auto& entry : changed) {
+      const auto at =
+          std::find_if(after.begin(), after.end(), [&](const std::string& text) { return FromText<Entry>(text).key() == entry->key(); });
+      (at == after.end() ? after.emplace_back() : *at) = entry->ShortDebugString();
+    }
+    const std::optional<ConfigViews> followed = FollowBoxes(views, changed);
+    ASSERT_EQ(followed.has_value(), one.followed) << absl::StrJoin(one.changed, "; ");
+    if (followed.has_value()) {
+      EXPECT_EQ(Told(*followed), Told(Config(after)));
+    }
+  }
+  EXPECT_FALSE(FollowBoxes(views, {nullptr}).has_value()) << "a box that is gone";
+}
+
+TEST(FollowBoxes, ReadsAllWhileAnythingIsWrong) {
+  const std::vector<std::string> wrong = {kSite, kBox, "key: 'cells/c' cell { name: 'cells/c' }"};
+  const auto entry = std::make_shared<const registry::v1::ConfigEntry>(FromText<registry::v1::ConfigEntry>(kBox));
+  EXPECT_FALSE(FollowBoxes(Config(wrong), {entry}).has_value());
+  EXPECT_TRUE(FollowBoxes(Config({kSite, kBox}), {entry}).has_value());
 }
 
 TEST(ReadConfig, OneBadRecordIsNamedAndTheOthersCount) {

@@ -84,6 +84,7 @@ class Sources {
   void FollowCells(const std::vector<CellAddress>& cells) ABSL_LOCKS_EXCLUDED(mu_);
 
   const FeedStore<registry::v1::ConfigEntry>& config() const { return config_; }
+  FeedStore<registry::v1::ConfigEntry>& config() { return config_; }
   const FeedStore<content::v1::CatalogEntry>& catalog() const { return catalog_; }
   FeedStore<content::v1::CatalogEntry>& catalog() { return catalog_; }
   const FleetGenerations& fleet() const { return fleet_; }

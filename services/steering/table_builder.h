@@ -89,6 +89,9 @@ class TableBuilder {
   bool busy() const { return ladders_.busy(); }
 
  private:
+  // Records of the configuration that are followed one by one; each is looked for among all boxes.
+  static constexpr size_t kMostFollowed = 100;
+
   // What the parts at hand were built from.
   struct Built {
     uint64_t config = 0;
@@ -103,6 +106,8 @@ class TableBuilder {
   // UNAVAILABLE with the reason if there is nothing to decide by yet.
   absl::Status Ready(absl::Duration now, const std::vector<SourceStatus>& statuses);
   void ReadConfiguration();
+  // What it is now, if that can be told by what has changed; takes the changes in any case.
+  std::optional<ConfigViews> FollowConfiguration();
   // True if the fleet must be built anew because of what the guard thinks now.
   bool Guard(absl::Duration now, const Built& current, const std::vector<SourceStatus>& statuses);
   absl::Status Build(const Built& current, bool reguarded);
