@@ -60,9 +60,10 @@ LadderBook::LadderBook(std::shared_ptr<const Fleet> fleet, std::vector<SessionVi
       share_(std::in_place, *numbers_),
       pool_(std::make_shared<RowPool>()) {
   auto resolved = std::make_shared<LadderTable::Sessions>();
-  resolved->views = SortSessions(std::move(sessions), moved_);
+  std::vector<uint32_t> moved;
+  resolved->views = SortSessions(std::move(sessions), moved);
   resolved->resolved = ResolveSessions(*fleet_, resolved->views);
-  for (const SessionView& view : resolved->views) allowed_.push_back(view.allowed);
+  gate_ = std::make_unique<SessionGate>(moved, resolved->views, resolved->resolved);
   sessions_ = std::move(resolved);
   maker_ = std::make_unique<LadderMaker>(*fleet_, sessions_->resolved, policy_);
   slots_ = std::make_shared<const LadderTable::Slots>(LadderTable::Slots{fleet_->slots()});
@@ -86,11 +87,6 @@ void LadderBook::Expect(const LadderBook& before) {
   heads_.reserve(before.heads_.size());
   words_.reserve(before.words_.size());
   made_.reserve(before.made_.size() + before.made_before_.size());
-}
-
-bool LadderBook::MayAnnounce(uint32_t session, const Prefix& prefix) const {
-  if (allowed_[session] == nullptr) return sessions_->views[session].transport == TransportClass::kTransit;
-  return allowed_[session]->LongestMatch(prefix).has_value();
 }
 
 // ---- Leaves ----
@@ -177,20 +173,18 @@ const RankedRoutes& LadderBook::RankedOf(uint32_t set, bool with_transit) {
 
 void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
   set_.clear();
-  size_t left_out = 0;
+  gate_->Turn(prefix);
   for (const RouteView& route : routes) {
-    const uint32_t session = route.session < moved_.size() ? moved_[route.session] : Fleet::kNone;
-    if (session == Fleet::kNone || sessions_->resolved[session].site == Fleet::kNone || !MayAnnounce(session, prefix)) {
-      ++left_out;
-      continue;
-    }
+    const uint32_t session = gate_->Admit(route.session);
+    if (session == SessionGate::kShut) continue;
     set_.push_back({.session = session,
                     .neighbour_as = route.neighbour_as,
                     .med = route.med,
                     .as_path_length = route.as_path_length,
                     .demoted = static_cast<uint16_t>(route.demoted ? 1 : 0)});
   }
-  std::sort(set_.begin(), set_.end(), InOrder);
+  const size_t left_out = routes.size() - set_.size();
+  if (!std::is_sorted(set_.begin(), set_.end(), InOrder)) std::sort(set_.begin(), set_.end(), InOrder);  // They often come in order.
   if (const auto known = left_out_of_.find(prefix); known != left_out_of_.end()) {
     left_out_ -= known->second;
     left_out_of_.erase(known);
@@ -285,10 +279,7 @@ void LadderBook::PutLadder(uint32_t leaf, const Made& made) {
   now.tail = made.tail;
 }
 
-// What is remembered of the last of `stack`, when that of the one above it is known.
-LadderBook::Made& LadderBook::Remembered(const std::vector<Level>& stack) {
-  const Level& last = stack.back();
-  const Link link = {.above = stack.size() > 1 ? stack[stack.size() - 2].chain : 0, .set = set_uses_[last.set].serial, .place = last.place};
+LadderBook::Made& LadderBook::Remembered(const Link& link) {
   const auto [at, is_new] = made_.try_emplace(link);
   if (!is_new) return at->second;
   const auto before = made_before_.find(link);
@@ -298,7 +289,7 @@ LadderBook::Made& LadderBook::Remembered(const std::vector<Level>& stack) {
 }
 
 const LadderBook::Made& LadderBook::LadderOf(const std::vector<Level>& stack) {
-  Made& made = Remembered(stack);
+  Made& made = Remembered(stack.back().link);
   if (SerialOf(made.head) != made.head_serial) MakeLadder(stack, made);
   return made;
 }
@@ -308,7 +299,7 @@ void LadderBook::MakeLadder(const std::vector<Level>& stack, Made& made) {
   covering_.clear();
   const bool direct = std::any_of(stack.begin(), stack.end(), [this](const Level& level) { return set_uses_[level.set].direct; });
   for (auto level = stack.rbegin(); level != stack.rend(); ++level) {
-    if (level->set == 0) continue;
+    if (level->set == 0 || (level + 1 != stack.rend() && AddsNothing(*level, level[1]))) continue;
     covering_.push_back({.prefix_length = level->prefix.length(),
                          .routes = sets_[level->set].get(),
                          .ranked = maker_->ranks_ahead() ? &RankedOf(level->set, !direct) : nullptr});
@@ -319,30 +310,43 @@ void LadderBook::MakeLadder(const std::vector<Level>& stack, Made& made) {
   made.tail = TailFor(place);
 }
 
+// True if it has the ladder of `above`: who stands behind a longer prefix's routes doesn't stand behind the same ones again. (Prefixes
+// inside others often have the same routes.)
+bool LadderBook::AddsNothing(const Level& level, const Level& above) const {
+  return level.place == above.place && (level.set == 0 || (level.set == above.routed_set && maker_->ranks_ahead()));
+}
+
+void LadderBook::Push(std::vector<Level>& stack, const Prefix& prefix, uint32_t leaf) {
+  while (!stack.empty() && !stack.back().prefix.Covers(prefix)) stack.pop_back();
+  const Level above = stack.empty() ? Level() : stack.back();
+  Level level = {.prefix = prefix,
+                 .leaf = leaf,
+                 .set = facts_[leaf].set,
+                 .routed_set = above.routed_set,
+                 .place = above.place,
+                 .routed_length = above.routed_length};
+  if (const ClientPlace* own = places_.Find(prefix); own != nullptr && own->known()) level.place = TailFor(*own);
+  if (level.set != 0) {
+    level.routed_set = level.set;
+    level.routed_length = prefix.length();
+  }
+  level.link = !stack.empty() && AddsNothing(level, above) ? above.link : Link{above.chain, set_uses_[level.set].serial, level.place};
+  stack.push_back(level);
+}
+
 // Prefixes come in their order, each right before those it covers: what covers the one at hand is a stack. What only another book knows yet
 // is passed over: it comes, and changes then what lies below.
 void LadderBook::Rebuild(const Prefix& within) {
   std::vector<Level> stack;
-  const auto push = [&](const Prefix& prefix, uint32_t leaf) {
-    while (!stack.empty() && !stack.back().prefix.Covers(prefix)) stack.pop_back();
-    Level level = {.prefix = prefix, .leaf = leaf, .set = facts_[leaf].set};
-    if (!stack.empty()) {
-      level.place = stack.back().place;
-      level.routed_length = stack.back().routed_length;
-    }
-    if (const ClientPlace* own = places_.Find(prefix); own != nullptr && own->known()) level.place = TailFor(*own);
-    if (level.set != 0) level.routed_length = prefix.length();
-    stack.push_back(level);
-  };
   numbers_->leaves().ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
     if (prefix == within || !Knows(leaf)) return;
-    push(prefix, leaf);
-    stack.back().chain = Remembered(stack).chain;
+    Push(stack, prefix, leaf);
+    stack.back().chain = Remembered(stack.back().link).chain;
   });
   numbers_->leaves().ForEachWithin(within, [&](const Prefix& prefix, const uint32_t& leaf) {
     if (!Knows(leaf)) return;
     ++counted_.leaves;
-    push(prefix, leaf);
+    Push(stack, prefix, leaf);
     const Made& made = LadderOf(stack);
     stack.back().chain = made.chain;
     PutLadder(leaf, made);

@@ -38,6 +38,7 @@
 #include "libs/steering/ladder_table.h"
 #include "libs/steering/leaf_numbers.h"
 #include "libs/steering/route_set.h"
+#include "libs/steering/session_gate.h"
 
 namespace fairlead {
 
@@ -53,7 +54,7 @@ class LadderBook {
 
   // What a session may announce from now on, by its index in what was given (SessionView::allowed): counts for what is Set later.
   void SetAllowed(uint32_t session, std::shared_ptr<const PrefixTable<std::monostate>> allowed) {
-    allowed_[moved_[session]] = std::move(allowed);
+    gate_->SetAllowed(session, std::move(allowed));
   }
 
   // The routes are these and no others; only prefixes whose routes differ from before count as changed. O(routes × log).
@@ -102,15 +103,6 @@ class LadderBook {
     std::weak_ptr<const LadderTable> last;
     std::vector<Memory> memory;
   };
-  // One prefix of those that cover the one at hand.
-  struct Level {
-    Prefix prefix;
-    uint32_t leaf = 0;
-    uint32_t set = 0;
-    uint32_t place = 0;  // What it inherits or has of its own: the tail of that place; 0: not known.
-    int routed_length = -1;
-    uint64_t chain = 0;  // Made::chain.
-  };
   // What a ladder is made of: the chain of sets above, one more set, and the place that counts from there on. Equal links have equal
   // ladders, whatever the prefixes: of their lengths only the order counts.
   struct Link {
@@ -123,6 +115,17 @@ class LadderBook {
     friend H AbslHashValue(H h, const Link& link) {
       return H::combine(std::move(h), link.above, link.set, link.place);
     }
+  };
+  // One prefix of those that cover the one at hand.
+  struct Level {
+    Prefix prefix;
+    uint32_t leaf = 0;
+    uint32_t set = 0;
+    uint32_t routed_set = 0;  // Of the longest prefix with routes so far.
+    uint32_t place = 0;       // What it inherits or has of its own: the tail of that place; 0: not known.
+    int routed_length = -1;
+    Link link = {};
+    uint64_t chain = 0;  // Made::chain.
   };
   static constexpr uint64_t kNotMade = ~uint64_t{0};
   struct Made {
@@ -137,7 +140,6 @@ class LadderBook {
   static constexpr size_t kMostDropped = 10'000;
 
   void Expect(const LadderBook& before);
-  bool MayAnnounce(uint32_t session, const Prefix& prefix) const;
   bool Knows(uint32_t leaf) const { return leaf < facts_.size() && !facts_[leaf].free; }
   void Know(const Prefix& prefix, uint32_t leaf);
   void FollowNumbers();
@@ -151,7 +153,9 @@ class LadderBook {
   uint64_t SerialOf(uint64_t head) const;
   void ReleaseHead(uint64_t word);
   void PutLadder(uint32_t leaf, const Made& made);
-  Made& Remembered(const std::vector<Level>& stack);
+  void Push(std::vector<Level>& stack, const Prefix& prefix, uint32_t leaf);
+  bool AddsNothing(const Level& level, const Level& above) const;
+  Made& Remembered(const Link& link);
   const Made& LadderOf(const std::vector<Level>& stack);
   void MakeLadder(const std::vector<Level>& stack, Made& made);
   void Forget();
@@ -161,8 +165,7 @@ class LadderBook {
   const std::shared_ptr<const Fleet> fleet_;
   const SteeringPolicy policy_;
   std::shared_ptr<const LadderTable::Sessions> sessions_;
-  std::vector<uint32_t> moved_;                                              // A session's place in sessions_ by its place in the input.
-  std::vector<std::shared_ptr<const PrefixTable<std::monostate>>> allowed_;  // By place in sessions_.
+  std::unique_ptr<SessionGate> gate_;  // From a session's place in the input to that in sessions_.
   std::unique_ptr<LadderMaker> maker_;
   std::shared_ptr<const LadderTable::Slots> slots_;
   PlaceTable places_;

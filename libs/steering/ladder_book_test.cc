@@ -223,6 +223,52 @@ TEST_F(LadderBookTest, AChangeLooksAtWhatLiesBelowItAndNothingElse) {
   EXPECT_EQ(book.leaves_visited(), 0u) << "nothing changed";
 }
 
+// Two lists, of which one is narrower, and later another: equal routes are different ones where they may not all count.
+TEST_F(LadderBookTest, EachPrefixHasTheRoutesThatTheirSessionsMayAnnounceForIt) {
+  auto narrow = std::make_shared<PrefixTable<std::monostate>>();
+  narrow->Insert(P("80.0.0.0/16"), {});
+  sessions_[1].allowed = narrow;
+  sessions_[2].allowed = nullptr;  // Not transit: it may announce nothing.
+  LadderBook book(fleet_, sessions_, nullptr, {});
+  const std::vector<RouteView> routes = {{.session = 2}, {.session = 1}, {.session = 4}, {.session = 1'000}};
+  const auto heard = [&](absl::string_view client) {
+    std::vector<std::string> ids;
+    const auto table = book.Publish();
+    for (const RouteView& route : table->RoutesCovering(IpAddress::Parse(client).value())) {
+      ids.push_back(table->sessions()[route.session].id.value());
+    }
+    return ids;
+  };
+  const std::string one = sessions_[1].id.value();
+  const std::string four = sessions_[4].id.value();
+  for (const char* prefix : {"80.0.1.0/24", "80.1.1.0/24", "80.0.2.0/24"}) book.Set(P(prefix), routes);
+  EXPECT_EQ(heard("80.0.1.1"), (std::vector<std::string>{four, one}));  // By their ids.
+  EXPECT_EQ(heard("80.1.1.1"), (std::vector<std::string>{four}));
+  EXPECT_EQ(heard("80.0.2.1"), heard("80.0.1.1"));
+  EXPECT_EQ(book.Publish()->routes_left_out(), 7u);
+  EXPECT_EQ(book.PrefixesLeftOut().size(), 3u);
+
+  auto none = std::make_shared<PrefixTable<std::monostate>>();
+  book.SetAllowed(1, none);
+  book.SetAllowed(4, narrow);
+  for (const char* prefix : {"80.0.1.0/24", "80.1.1.0/24"}) book.Set(P(prefix), routes);
+  EXPECT_EQ(heard("80.0.1.1"), (std::vector<std::string>{four}));
+  EXPECT_TRUE(heard("80.1.1.1").empty());
+  EXPECT_EQ(heard("80.0.2.1"), (std::vector<std::string>{four, one})) << "what was set before stays";
+}
+
+TEST_F(LadderBookTest, APrefixWithTheRoutesOfTheOneAroundItHasItsLadder) {
+  LadderBook book(fleet_, sessions_, nullptr, {});
+  const std::vector<RouteView> routes = {{.session = 4, .as_path_length = 2}, {.session = 7, .as_path_length = 1}};
+  for (const char* prefix : {"80.0.0.0/16", "80.0.1.0/24", "80.0.1.0/25", "80.0.2.0/24"}) book.Set(P(prefix), routes);
+  book.Set(P("80.0.2.0/25"), {{.session = 1}});
+  book.Set(P("80.0.1.0/26"), {{.session = 1}});
+  const auto table = book.Publish();
+  EXPECT_EQ(book.ladders_built(), 2u);
+  EXPECT_EQ(table->RoutedPrefixOf(table->LeafOf(IpAddress::Parse("80.0.1.77").value())), P("80.0.1.0/25"));
+  EXPECT_EQ(table->RoutesCovering(IpAddress::Parse("80.0.1.1").value()).size(), 7u);
+}
+
 TEST_F(LadderBookTest, AClientOfASmallPrefixHasAFullListBehindRankZero) {
   LadderBook book(fleet_, sessions_, nullptr, {});
   // The small prefix is heard by one box of one embedded site; the one around it by another site and at an IX.

@@ -316,11 +316,11 @@ class ChangingRoutes {
     for (const auto& [prefix, routes] : routes_) book_->Set(prefix, routes);
   }
 
-  // A session goes or comes back, a route goes, comes, or is another.
+  // A session goes or comes back, a route goes, comes, or is another; a prefix has the routes of one that it covers or that covers it.
   void Change() {
     const uint32_t session = static_cast<uint32_t>(random_.Below(in_.sessions.size()));
     RouteView route = in_.routes[random_.Below(in_.routes.size())];
-    switch (random_.Below(4)) {
+    switch (random_.Below(5)) {
       case 0:
         for (auto& [prefix, routes] : routes_) {
           if (std::erase_if(routes, [&](const RouteView& each) { return each.session == session; }) > 0) book_->Set(prefix, routes);
@@ -336,6 +336,13 @@ class ChangingRoutes {
         if (routes_[route.prefix].empty()) break;
         routes_[route.prefix].erase(routes_[route.prefix].begin());
         book_->Set(route.prefix, routes_[route.prefix]);
+        break;
+      case 3:
+        for (const auto& [prefix, routes] : routes_) {
+          if (prefix == route.prefix || !prefix.Overlaps(route.prefix)) continue;
+          Copy(routes, route.prefix);
+          break;
+        }
         break;
       default:
         route.med = static_cast<uint32_t>(random_.Below(3));
@@ -365,6 +372,7 @@ class ChangingRoutes {
     }
   }
   size_t rungs_seen() const { return rungs_seen_; }
+  size_t copied() const { return copied_; }
 
  private:
   // In place of the same session's of the same length: it may have several.
@@ -373,6 +381,12 @@ class ChangingRoutes {
     std::erase_if(routes,
                   [&](const RouteView& other) { return other.session == route.session && other.as_path_length == route.as_path_length; });
     routes.push_back(route);
+  }
+  void Copy(std::vector<RouteView> routes, const Prefix& to) {
+    for (RouteView& route : routes) route.prefix = to;
+    routes_[to] = std::move(routes);
+    book_->Set(to, routes_[to]);
+    ++copied_;
   }
   std::vector<RouteView> Flat() const {
     std::vector<RouteView> all;
@@ -395,6 +409,7 @@ class ChangingRoutes {
   std::vector<LadderSession> sessions_;
   std::unique_ptr<LadderBook> book_;
   size_t rungs_seen_ = 0;
+  size_t copied_ = 0;
 };
 
 // Mostly one whose routes are ranked prefix by prefix; with steps of classes and partners.
@@ -419,6 +434,7 @@ SteeringPolicy AnyPolicy(SeededRandom& random) {
 TEST(LadderOracle, WhateverIsLostOrComesEachLadderIsTheOneOfAllItsRoutesRankedTogether) {
   SeededRandom random(6);
   size_t rungs_seen = 0;
+  size_t copied = 0;
   for (int round = 0; round < 400; ++round) {
     const SteeringPolicy policy = AnyPolicy(random);
     ASSERT_TRUE(ValidatePolicy(policy).ok());
@@ -429,8 +445,10 @@ TEST(LadderOracle, WhateverIsLostOrComesEachLadderIsTheOneOfAllItsRoutesRankedTo
       for (uint64_t changes = 1 + random.Below(4); changes > 0; --changes) routes.Change();
     }
     rungs_seen += routes.rungs_seen();
+    copied += routes.copied();
   }
   EXPECT_GT(rungs_seen, 100'000u) << "the worlds must not be trivial";
+  EXPECT_GT(copied, 500u) << "prefixes inside others must have their routes";
 }
 
 }  // namespace
