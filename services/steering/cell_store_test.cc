@@ -156,6 +156,27 @@ TEST(CellStore, WhatIsUnsavedIsAllAtFirstAndThenWhatChanged) {
   EXPECT_THAT(cell.entries().TakeChanges().keys, ::testing::UnorderedElementsAre("holdings/oca-1", "session/s-2"));
 }
 
+TEST(CellStore, RoutesOfAPrefixStandInTheOrderOfTheirSessionsWhateverOrderTheyCameIn) {
+  FleetGenerations generations;
+  CellStore cell(generations);
+  const Prefix prefix = Prefix::Parse("192.0.2.0/24").value();
+  const auto sessions = [&] {
+    std::vector<std::string> ids;
+    for (const StoredRoute& route : cell.RoutesAt(prefix))
+      ids.push_back(route.speaker.session.value() + " by " + route.speaker.appliance.value());
+    return ids;
+  };
+  for (const char* session : {"s-3", "s-1", "s-4", "s-2"}) Give(cell, {Route(session, "oca-1", kPrefix)});
+  EXPECT_THAT(sessions(), ElementsAre("s-1 by oca-1", "s-2 by oca-1", "s-3 by oca-1", "s-4 by oca-1"));
+  Entry removal;
+  removal.set_key("route/s-2/192.0.2.0/24/0");
+  Give(cell, {removal, Route("s-3", "oca-2", kPrefix)});  // Another box hears it now: a route in place of the one before.
+  EXPECT_THAT(sessions(), ElementsAre("s-1 by oca-1", "s-3 by oca-2", "s-4 by oca-1"));
+  Give(cell, {removal, Route("s-2", "oca-1", kPrefix)});
+  EXPECT_THAT(sessions(), ElementsAre("s-1 by oca-1", "s-2 by oca-1", "s-3 by oca-2", "s-4 by oca-1"));
+  EXPECT_EQ(cell.routes(), 4u);
+}
+
 TEST(CellStore, AnUnreadableEntryIsLeftOutAndTakesItsOlderSelfWithIt) {
   FleetGenerations generations;
   CellStore cell(generations);

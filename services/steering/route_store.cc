@@ -29,9 +29,13 @@ std::string RouteKeyText(const ReportedRouteKey& key) {
   return absl::StrCat("route/", key.session.value(), "/", key.prefix.ToString(), "/", key.path_id);
 }
 
-RouteStore::Routes::iterator RouteStore::Find(Routes& routes, const BgpSessionId& session, uint32_t path_id) const {
-  return std::find_if(routes.begin(), routes.end(),
-                      [&](const Route& route) { return route.path_id == path_id && speakers_[route.speaker].session == session; });
+std::pair<RouteStore::Routes::iterator, bool> RouteStore::Find(Routes& routes, const ReportedRouteKey& key) const {
+  const auto at = std::lower_bound(routes.begin(), routes.end(), key, [this](const Route& route, const ReportedRouteKey& sought) {
+    const int order = speakers_[route.speaker].session.value().compare(sought.session.value());
+    return order < 0 || (order == 0 && route.path_id < sought.path_id);
+  });
+  const bool found = at != routes.end() && at->path_id == key.path_id && speakers_[at->speaker].session == key.session;
+  return {at, found};
 }
 
 void UnseenPrefixes::Note(const Prefix& prefix) {
@@ -57,11 +61,12 @@ bool RouteStore::Put(const ReportedRouteKey& key, const ApplianceId& appliance, 
   Routes& routes = routes_[key.prefix];
   const uint32_t speaker = speakers_.Take({key.session, appliance});
   const uint32_t said = attributes_.Take(attributes);
-  const auto held = Find(routes, key.session, key.path_id);
-  if (held == routes.end()) {
+  const auto [held, found] = Find(routes, key);
+  if (!found) {
+    const auto place = held - routes.begin();
     // Vectors double, and most of this store's memory is vectors.
     if (routes.size() == routes.capacity()) routes.reserve(routes.size() + std::max<size_t>(2, routes.size() / 4));
-    routes.push_back({.speaker = speaker, .path_id = key.path_id, .attributes = said});
+    routes.insert(routes.begin() + place, {.speaker = speaker, .path_id = key.path_id, .attributes = said});
     ++size_;
     Note(key.prefix);
     return true;
@@ -78,12 +83,11 @@ bool RouteStore::Erase(const ReportedRouteKey& key) {
   const auto at = routes_.find(key.prefix);
   if (at == routes_.end()) return false;
   Routes& routes = at->second;
-  const auto held = Find(routes, key.session, key.path_id);
-  if (held == routes.end()) return false;
+  const auto [held, found] = Find(routes, key);
+  if (!found) return false;
   speakers_.Drop(held->speaker);
   attributes_.Drop(held->attributes);
-  *held = routes.back();
-  routes.pop_back();
+  routes.erase(held);
   if (routes.empty()) routes_.erase(at);
   --size_;
   Note(key.prefix);

@@ -6,7 +6,8 @@
 //   routes.ForEachAt(prefix, [&](uint32_t speaker, uint32_t path_id, const RouteAttributes& attributes) { … });
 //   const RouteChanges changes = routes.TakeChanges();
 //
-// Memory: 12 bytes a route and a seventh more for growth, ~80 a prefix. Put and Erase: O(routes of the prefix). Not thread-safe.
+// Memory: 12 bytes a route and a seventh more for growth, ~80 a prefix. Put and Erase: O(log) to find and O(routes of the prefix) to move.
+// Not thread-safe.
 #ifndef FAIRLEAD_SERVICES_STEERING_ROUTE_STORE_H_
 #define FAIRLEAD_SERVICES_STEERING_ROUTE_STORE_H_
 
@@ -150,7 +151,8 @@ class RouteStore {
   RouteChanges TakeChanges() { return changed_.Take(); }
   RouteChanges TakeUnsaved() { return unsaved_.Take(); }
 
-  // visit(speaker number, path id, const RouteAttributes&), in no order.
+  // visit(speaker number, path id, const RouteAttributes&), in the order of the sessions' ids and the path ids: whoever packs equal routes
+  // of many prefixes needn't sort them.
   template <typename Visit>
   void ForEachAt(const Prefix& prefix, Visit&& visit) const {
     const auto at = routes_.find(prefix);
@@ -171,7 +173,8 @@ class RouteStore {
     uint32_t attributes;
   };
   using Routes = std::vector<Route>;
-  Routes::iterator Find(Routes& routes, const BgpSessionId& session, uint32_t path_id) const;
+  // The first that isn't before this key, and whether it has it.
+  std::pair<Routes::iterator, bool> Find(Routes& routes, const ReportedRouteKey& key) const;
   void Note(const Prefix& prefix);
 
   absl::flat_hash_map<Prefix, Routes> routes_;
