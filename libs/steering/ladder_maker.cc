@@ -23,7 +23,7 @@ LadderMaker::LadderMaker(const Fleet& fleet, absl::Span<const LadderSession> ses
       placeless_(Placeless()),
       ranker_(policy),
       placeless_ranker_(placeless_),
-      steps_(SquaredChordsOfSteps(policy.distance_step_km)),
+      steps_(policy.distance_step_km),
       blocks_from_(fleet.sites().size() + 1),
       stand_of_(fleet.boxes().size()),
       stands_(fleet.slots().size()),
@@ -127,7 +127,7 @@ ClientPlace LadderMaker::Make(absl::Span<const CoveringRoutes> covering, const C
 // 0 where nobody knows: nothing is nearer then.
 uint32_t LadderMaker::StepsTo(uint32_t site) const {
   if (!place_known_) return 0;
-  return static_cast<uint32_t>(std::upper_bound(steps_.begin(), steps_.end(), SquaredChord(from_, directions_[site])) - steps_.begin() - 1);
+  return steps_.Of(SquaredChord(from_, directions_[site]));
 }
 
 bool LadderMaker::Hears(const Contender& c) const {
@@ -219,15 +219,27 @@ bool LadderMaker::AddTie(absl::Span<const Rung> tied, bool by_distance, std::vec
 bool LadderMaker::AddOpenTie(absl::Span<const uint32_t> numbers, const RouteSet& routes, absl::Span<const ProximityStep> left,
                              std::vector<Rung>& rungs) {
   contenders_.clear();
+  numbers_.clear();
   for (const uint32_t number : numbers) {
     contenders_.push_back(MakeContender(routes[number], sessions_[routes[number].session]));
     contenders_.back().distance_step = kNotMeasured;
+    if (BringsBoxes(contenders_.back())) numbers_.push_back(static_cast<uint32_t>(contenders_.size() - 1));
   }
+  // Often a longer prefix's routes have brought nearly all boxes. Who else is tied decides only when one that brings some has its turn.
+  if (numbers_.empty()) return true;
+  if (numbers_.size() == 1) return AddRank(absl::MakeSpan(numbers_), rungs);
   numbers_.resize(numbers.size());
   std::iota(numbers_.begin(), numbers_.end(), 0);
   return ranker_.RankLeft(
       absl::MakeSpan(contenders_), absl::MakeSpan(numbers_), left, [this](const Contender& c) { return StepsTo(c.site); },
       [&](absl::Span<uint32_t> rank) { return AddRank(rank, rungs); });
+}
+
+// True if some that hear it stand in no rank yet.
+bool LadderMaker::BringsBoxes(const Contender& c) const {
+  if (c.box != Fleet::kNone) return (stand_of_[c.box].bit & ~placed_[stand_of_[c.box].first_slot]) != 0;
+  const absl::Span<const uint32_t> blocks = BlocksOf(c.site);
+  return std::any_of(blocks.begin(), blocks.end(), [this](uint32_t block) { return (stands_[block] & ~placed_[block]) != 0; });
 }
 
 // False: there is no room for more.

@@ -93,6 +93,7 @@ class LadderMaker {
   bool AddTie(absl::Span<const Rung> tied, bool by_distance, std::vector<Rung>& rungs);
   bool AddOpenTie(absl::Span<const uint32_t> numbers, const RouteSet& routes, absl::Span<const ProximityStep> left,
                   std::vector<Rung>& rungs);
+  bool BringsBoxes(const Contender& c) const;
   bool AddRank(absl::Span<uint32_t> rank, std::vector<Rung>& rungs);
   void AddExits(absl::Span<uint32_t> tied, size_t most, std::vector<Rung>& rungs);
   void AddExit(const Contender& lead, size_t most, std::vector<Rung>& rungs);
@@ -110,7 +111,7 @@ class LadderMaker {
   LadderRanker ranker_;
   LadderRanker placeless_ranker_;      // What finds the hearing site doesn't depend on the policy.
   std::vector<Direction> directions_;  // By site.
-  std::vector<int64_t> steps_;         // By distance step: SquaredChordsOfSteps.
+  DistanceSteps steps_;
 
   std::vector<uint32_t> blocks_;  // First slots of all sites' blocks, and where those of a site begin.
   std::vector<uint32_t> blocks_from_;

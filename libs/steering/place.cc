@@ -78,10 +78,13 @@ int64_t SquaredChord(const Direction& a, const Direction& b) {
   return (a.x - b.x) * (a.x - b.x) + (a.y - b.y) * (a.y - b.y) + (a.z - b.z) * (a.z - b.z);
 }
 
-std::vector<int64_t> SquaredChordsOfSteps(int step_km) {
-  std::vector<int64_t> steps;
-  for (int64_t km = 0; km <= kFarthestKm; km += step_km) steps.push_back(SquaredChords()[static_cast<size_t>(km)]);
-  return steps;
+DistanceSteps::DistanceSteps(int step_km) {
+  for (int64_t km = 0; km <= kFarthestKm; km += step_km) chords_.push_back(SquaredChords()[static_cast<size_t>(km)]);
+  for (size_t part = 0; part < kParts; ++part) {
+    const int64_t begin = static_cast<int64_t>(part) << kPartBits;
+    begins_.push_back(static_cast<uint32_t>(std::upper_bound(chords_.begin(), chords_.end(), begin) - chords_.begin()));
+  }
+  begins_.push_back(static_cast<uint32_t>(chords_.size()));
 }
 
 int DistanceKm(const Direction& a, const Direction& b) {

@@ -3,6 +3,8 @@
 #ifndef FAIRLEAD_LIBS_STEERING_PLACE_H_
 #define FAIRLEAD_LIBS_STEERING_PLACE_H_
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -35,8 +37,24 @@ struct Direction {
 Direction DirectionOf(const Coordinates& at);
 // The square of the straight line between the two, in radii, 60 fractional bits: grows with their distance.
 int64_t SquaredChord(const Direction& a, const Direction& b);
-// By n: the square of the line of n × step_km. Two places are n whole steps apart if n is the last for which that isn't above theirs.
-std::vector<int64_t> SquaredChordsOfSteps(int step_km);
+
+// How many whole steps two places are apart: the last n for which the square of the line of n × step_km isn't above theirs. For millions of
+// questions: a table tells which few n a chord can be of. 20,016 × 8 bytes at most.
+class DistanceSteps {
+ public:
+  explicit DistanceSteps(int step_km);
+  uint32_t Of(int64_t squared_chord) const {
+    const size_t part = std::min(static_cast<size_t>(squared_chord >> kPartBits), kParts - 1);
+    const auto first = chords_.begin() + begins_[part];
+    return static_cast<uint32_t>(std::upper_bound(first, chords_.begin() + begins_[part + 1], squared_chord) - chords_.begin() - 1);
+  }
+
+ private:
+  static constexpr int kPartBits = 52;      // Of the 60 behind the point.
+  static constexpr size_t kParts = 4 << 8;  // No two places are further apart than two radii.
+  std::vector<int64_t> chords_;             // By n.
+  std::vector<uint32_t> begins_;            // By part: the first that is above where it begins.
+};
 
 // Great-circle distance in whole kilometres on a sphere of 6,371 km, rounded down; [0, 20015]. O(log 20015) after the first call.
 int DistanceKm(const Coordinates& a, const Coordinates& b);

@@ -1,5 +1,6 @@
 #include "libs/steering/place.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -54,6 +55,28 @@ TEST(Coordinates, NonsenseIsClamped) {
   EXPECT_EQ(Coordinates::FromDegrees(1000, -1000), (Coordinates{90'000'000, -180'000'000}));
   EXPECT_EQ(Coordinates::FromDegrees(std::nan(""), std::numeric_limits<double>::infinity()), (Coordinates{0, 180'000'000}));
   EXPECT_EQ(Coordinates::FromDegrees(51.5000005, 0.1), (Coordinates{51'500'001, 100'000}));
+}
+
+TEST(DistanceSteps, AreWholeOnesOfTheKilometres) {
+  uint64_t state = 9;
+  const auto next = [&state](int64_t most) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<int32_t>(static_cast<int64_t>((state >> 20) % static_cast<uint64_t>(2 * most + 1)) - most);
+  };
+  for (const int step_km : {1, 7, 150, 20'015, 50'000}) {
+    const DistanceSteps steps(step_km);
+    for (int i = 0; i < 20'000; ++i) {
+      const Coordinates a = {next(90'000'000), next(180'000'000)};
+      // Near ones, far ones, the same one and the antipode.
+      const int64_t spread = i % 4 == 0 ? 1'000 : i % 4 == 1 ? 1'000'000 : 90'000'000;
+      Coordinates b = {std::clamp(a.latitude_microdegrees + next(spread), -90'000'000, 90'000'000), next(180'000'000)};
+      if (i % 4 < 2) b.longitude_microdegrees = std::clamp(a.longitude_microdegrees + next(spread), -180'000'000, 180'000'000);
+      if (i % 100 == 0) b = a;
+      if (i % 100 == 1)
+        b = {-a.latitude_microdegrees, a.longitude_microdegrees + (a.longitude_microdegrees > 0 ? -180'000'000 : 180'000'000)};
+      ASSERT_EQ(steps.Of(SquaredChord(DirectionOf(a), DirectionOf(b))), static_cast<uint32_t>(DistanceKm(a, b) / step_km));
+    }
+  }
 }
 
 }  // namespace
