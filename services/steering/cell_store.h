@@ -25,6 +25,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "fairlead/ingest/v1/fleet_service.pb.h"
 #include "libs/base/ids.h"
 #include "libs/base/vocabulary.h"
@@ -127,13 +128,13 @@ class CellStore {
     for (uint32_t number = 0; number < speakers.size(); ++number) visit(number, speakers[number]);
     return speakers.generation();
   }
-  // visit(speaker number, const RouteAttributes&) for each route of the prefix. False, and nothing visited, if numbers have been given
-  // since that generation.
+  // visit(place in `prefixes`, speaker number, const RouteAttributes&) for each route of each. False, and nothing visited, if numbers have
+  // been given since that generation.
   template <typename Visit>
-  bool ForEachRouteAt(const Prefix& prefix, uint64_t generation, Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
+  bool ForEachRouteOf(absl::Span<const Prefix> prefixes, uint64_t generation, Visit&& visit) const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     if (routes_.speakers().generation() != generation) return false;
-    routes_.ForEachAt(prefix, [&](uint32_t speaker, uint32_t, const RouteAttributes& attributes) { visit(speaker, attributes); });
+    routes_.ForEachOf(prefixes, visit);
     return true;
   }
   std::vector<Prefix> RoutedPrefixes() const ABSL_LOCKS_EXCLUDED(mu_) {

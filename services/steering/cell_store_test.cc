@@ -102,7 +102,9 @@ TEST(CellStore, ReadsReportsAndSaysWhatMustBeRebuilt) {
     EXPECT_EQ(speaker.appliance.value(), "oca-1");
   });
   const Prefix prefix = Prefix::Parse("192.0.2.0/24").value();
-  EXPECT_TRUE(cell.ForEachRouteAt(prefix, speakers, [](uint32_t speaker, const RouteAttributes& route) {
+  const Prefix other = Prefix::Parse("192.0.3.0/24").value();
+  EXPECT_TRUE(cell.ForEachRouteOf({other, prefix}, speakers, [](size_t place, uint32_t speaker, const RouteAttributes& route) {
+    EXPECT_EQ(place, 1u);
     EXPECT_EQ(speaker, 0u);
     EXPECT_EQ(route.as_path_length, 65535);  // Clamped, not wrapped.
     EXPECT_EQ(route.med, 5u);
@@ -201,9 +203,10 @@ class FleetMergeTest : public ::testing::Test {
     const ConfiguredSessions configured = {{BgpSessionId("s-1"), {.index = 0, .appliance = ApplianceId("oca-1")}}};
     RouteMerge merge;
     merge.Follow(cells, owners, configured);
-    std::vector<RouteView> routes;
-    foreign_ = merge.RoutesOf(Prefix::Parse("192.0.2.0/24").value(), routes);
-    return routes.size();
+    std::vector<RouteMerge::Merged> merged = {{.routes = {{}}, .foreign = 7}};  // Of another time.
+    merge.RoutesOf({Prefix::Parse("192.0.2.0/24").value()}, merged);
+    foreign_ = merged[0].foreign;
+    return merged[0].routes.size();
   }
 
   size_t foreign_ = 0;

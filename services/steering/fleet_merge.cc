@@ -97,27 +97,29 @@ void RouteMerge::LearnSpeakers(size_t cell) {
   });
 }
 
-size_t RouteMerge::RoutesOf(const Prefix& prefix, std::vector<RouteView>& routes) {
-  size_t foreign = 0;
-  routes.clear();
+void RouteMerge::RoutesOf(absl::Span<const Prefix> prefixes, std::vector<Merged>& merged) {
+  if (merged.size() < prefixes.size()) merged.resize(prefixes.size());
+  for (size_t i = 0; i < prefixes.size(); ++i) {
+    merged[i].routes.clear();
+    merged[i].foreign = 0;
+  }
   for (size_t i = 0; i < cells_.size(); ++i) {
     const Cell& cell = cells_[i];
-    const auto add = [&](uint32_t speaker, const RouteAttributes& attributes) {
+    const auto add = [&](size_t place, uint32_t speaker, const RouteAttributes& attributes) {
       const uint32_t session = cell.sessions[speaker];
       if (session == kElsewhere) return;
       if (session == kForeign) {
-        ++foreign;
+        ++merged[place].foreign;
         return;
       }
-      routes.push_back({.session = session,
-                        .neighbour_as = attributes.neighbour_as,
-                        .med = attributes.med,
-                        .as_path_length = attributes.as_path_length,
-                        .demoted = attributes.demoted});
+      merged[place].routes.push_back({.session = session,
+                                      .neighbour_as = attributes.neighbour_as,
+                                      .med = attributes.med,
+                                      .as_path_length = attributes.as_path_length,
+                                      .demoted = attributes.demoted});
     };
-    while (!cell.store->ForEachRouteAt(prefix, cell.generation, add)) LearnSpeakers(i);
+    while (!cell.store->ForEachRouteOf(prefixes, cell.generation, add)) LearnSpeakers(i);
   }
-  return foreign;
 }
 
 }  // namespace fairlead

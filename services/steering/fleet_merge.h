@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
 #include "libs/base/ids.h"
 #include "libs/net/prefix.h"
 #include "libs/steering/holdings.h"
@@ -59,16 +60,22 @@ struct ConfiguredSession {
 };
 using ConfiguredSessions = absl::flat_hash_map<BgpSessionId, ConfiguredSession>;
 
-// The routes of one prefix at a time, as those who may speak for it say them. Keeps who may: O(speakers) to learn anew, O(routes of the
-// prefix) to ask.
+// The routes of prefixes, as those who may speak for their sessions say them. Keeps who may: O(speakers) to learn anew, O(routes of the
+// prefixes) to ask.
 class RouteMerge {
  public:
   // All must outlive the merge, or the next Follow.
   void Follow(const CellStores& cells, const SessionOwners& owners, const ConfiguredSessions& configured);
 
-  // Puts the routes of `prefix` into `routes`, their `prefix` unset. Returns how many were left out because their session isn't configured,
-  // or is another box's; what another cell than the session's owner says doesn't count at all.
-  size_t RoutesOf(const Prefix& prefix, std::vector<RouteView>& routes);
+  struct Merged {
+    std::vector<RouteView> routes;  // Their `prefix` unset.
+    // How many were left out because their session isn't configured, or is another box's; what another cell than the session's owner says
+    // doesn't count at all.
+    size_t foreign = 0;
+  };
+  // Puts those of each of `prefixes` at its place into `merged`, which keeps its memory. A cell whose feed brings much is locked for long
+  // at a time: who wants many prefixes waits for it once.
+  void RoutesOf(absl::Span<const Prefix> prefixes, std::vector<Merged>& merged);
 
  private:
   static constexpr uint32_t kElsewhere = 0xffffffff;

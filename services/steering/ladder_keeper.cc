@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/types/span.h"
 #include "libs/net/prefix_table.h"
 
 namespace fairlead {
@@ -175,16 +176,15 @@ std::vector<Prefix> LadderKeeper::TakeChanges(const Cells& before, const Session
   return fresh;
 }
 
-void LadderKeeper::Take(Edition& edition, const Prefix& prefix) {
-  const size_t foreign = edition.merge.RoutesOf(prefix, scratch_);
-  edition.book->Set(prefix, scratch_);
+void LadderKeeper::Take(Edition& edition, const Prefix& prefix, const RouteMerge::Merged& merged) {
+  edition.book->Set(prefix, merged.routes);
   if (const auto known = edition.foreign_of.find(prefix); known != edition.foreign_of.end()) {
     edition.foreign -= known->second;
     edition.foreign_of.erase(known);
   }
-  if (foreign == 0) return;
-  edition.foreign_of[prefix] = foreign;
-  edition.foreign += foreign;
+  if (merged.foreign == 0) return;
+  edition.foreign_of[prefix] = merged.foreign;
+  edition.foreign += merged.foreign;
 }
 
 void LadderKeeper::TakeOver(const std::vector<Prefix>& fresh) {
@@ -206,7 +206,8 @@ void LadderKeeper::TakeOver(Edition& edition, std::vector<Prefix> fresh) {
   // Nobody waits for ladders that are being made: what they come to anyway isn't taken over twice.
   if (&edition == &next_) std::erase_if(fresh, [&](const Prefix& prefix) { return edition.WillCome(prefix); });
   if (fresh.size() <= limits_.at_once) {
-    for (const Prefix& prefix : fresh) Take(edition, prefix);
+    edition.merge.RoutesOf(fresh, merged_);
+    for (size_t i = 0; i < fresh.size(); ++i) Take(edition, fresh[i], merged_[i]);
     return;
   }
   // Where much waits already, what came since is mostly the same prefixes again.
@@ -232,10 +233,15 @@ bool LadderKeeper::Refill(Edition& edition) const {
 
 bool LadderKeeper::WorkOffLine(Edition& edition, const std::function<bool()>& out_of_time) {
   while (Refill(edition)) {
-    const size_t end = std::min(edition.line.size(), edition.at + limits_.batch);
-    for (; edition.at < end; ++edition.at) Take(edition, edition.line[edition.at]);
-    edition.book->Settle();
-    if (out_of_time()) return !edition.has_more();
+    const absl::Span<const Prefix> some = absl::MakeConstSpan(edition.line).subspan(edition.at, limits_.ahead);
+    edition.merge.RoutesOf(some, merged_);
+    for (size_t i = 0; i < some.size();) {
+      const size_t end = std::min(some.size(), i + limits_.batch);
+      for (; i < end; ++i, ++edition.at) Take(edition, some[i], merged_[i]);
+      edition.book->Settle();
+      // What was read and not taken is read again: it may have changed by then.
+      if (out_of_time()) return !edition.has_more();
+    }
   }
   edition.line = {};
   return true;

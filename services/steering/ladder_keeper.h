@@ -44,6 +44,8 @@ class LadderKeeper {
     size_t at_once = 5'000;
     // How many that waited are taken over between two looks at the time: the first ladders take 0.1 ms each, later ones a tenth of that.
     size_t batch = 250;
+    // The routes of so many are read at a time: 3 MB.
+    size_t ahead = 2'000;
     // How many numbered prefixes are put in line at a time.
     size_t piece = 10'000;
   };
@@ -109,7 +111,7 @@ class LadderKeeper {
   static void Allow(Edition& edition, const Config& newest, Sessions& touched);
   // What may have routes in `edition` or in one of other rules, and has no number: sorted.
   static std::vector<Prefix> OthersKnownTo(const Edition& edition);
-  void Take(Edition& edition, const Prefix& prefix);
+  static void Take(Edition& edition, const Prefix& prefix, const RouteMerge::Merged& merged);
   void TakeOver(const std::vector<Prefix>& fresh);
   void TakeOver(Edition& edition, std::vector<Prefix> fresh);
   // False if there is nothing to put in line.
@@ -127,7 +129,7 @@ class LadderKeeper {
   Edition next_;  // Its book is null while nothing is made anew.
   std::deque<Leaving> leaving_;
   std::shared_ptr<const LadderTable> ladders_;
-  std::vector<RouteView> scratch_;
+  std::vector<RouteMerge::Merged> merged_;
   uint64_t rebuilds_ = 0;
 };
 

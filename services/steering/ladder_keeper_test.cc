@@ -106,8 +106,10 @@ class LadderKeeperTest : public ::testing::TestWithParam<int> {
 
   void SetUp() override {
     small_ = GetParam() % 2 == 1;
-    keeper_ = std::make_unique<LadderKeeper>(
-        LadderKeeper::Limits{.at_once = small_ ? size_t{3} : size_t{5'000}, .batch = 2, .piece = small_ ? size_t{5} : size_t{10'000}});
+    keeper_ = std::make_unique<LadderKeeper>(LadderKeeper::Limits{.at_once = small_ ? size_t{3} : size_t{5'000},
+                                                                  .batch = 2,
+                                                                  .ahead = small_ ? size_t{5} : size_t{2'000},
+                                                                  .piece = small_ ? size_t{5} : size_t{10'000}});
     for (size_t i = 0; i < kCells; ++i) AddCell();
     for (size_t i = 0; i < kSites; ++i) plan_.sites.insert(i);
     for (size_t i = 0; i < 2 * kSites; ++i) plan_.boxes.insert(i);

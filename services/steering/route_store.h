@@ -11,6 +11,7 @@
 #ifndef FAIRLEAD_SERVICES_STEERING_ROUTE_STORE_H_
 #define FAIRLEAD_SERVICES_STEERING_ROUTE_STORE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "libs/base/ids.h"
 #include "libs/net/prefix.h"
 
@@ -158,6 +160,26 @@ class RouteStore {
     const auto at = routes_.find(prefix);
     if (at == routes_.end()) return;
     for (const Route& route : at->second) visit(route.speaker, route.path_id, attributes_[route.attributes]);
+  }
+  // visit(place in `prefixes`, speaker number, const RouteAttributes&) for each route of each. For many: where they lie is told to the
+  // processor some prefixes ahead, for to wait for memory takes as long as all else.
+  template <typename Visit>
+  void ForEachOf(absl::Span<const Prefix> prefixes, Visit&& visit) const {
+    constexpr size_t kAhead = 16;
+    std::array<const Routes*, kAhead> found;
+    for (size_t first = 0; first < prefixes.size(); first += kAhead) {
+      const absl::Span<const Prefix> some = prefixes.subspan(first, kAhead);
+      for (const Prefix& prefix : some) routes_.prefetch(prefix);
+      for (size_t i = 0; i < some.size(); ++i) {
+        const auto at = routes_.find(some[i]);
+        found[i] = at == routes_.end() ? nullptr : &at->second;
+        if (found[i] != nullptr) __builtin_prefetch(found[i]->data());
+      }
+      for (size_t i = 0; i < some.size(); ++i) {
+        if (found[i] == nullptr) continue;
+        for (const Route& route : *found[i]) visit(first + i, route.speaker, attributes_[route.attributes]);
+      }
+    }
   }
   std::vector<StoredRoute> RoutesAt(const Prefix& prefix) const;
   std::vector<Prefix> Prefixes() const;

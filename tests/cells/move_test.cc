@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
@@ -73,13 +73,15 @@ class MergedFleet {
     const ConfiguredSessions configured = {{BgpSessionId("s1"), {.index = 0, .appliance = ApplianceId("oca-1")}}};
     RouteMerge merge;
     merge.Follow(cells, owners, configured);
-    absl::flat_hash_set<Prefix> prefixes;
+    std::set<Prefix> routed;
     for (const CellStore* cell : cells) {
-      for (const Prefix& prefix : cell->RoutedPrefixes()) prefixes.insert(prefix);
+      for (const Prefix& prefix : cell->RoutedPrefixes()) routed.insert(prefix);
     }
+    const std::vector<Prefix> prefixes(routed.begin(), routed.end());
+    std::vector<RouteMerge::Merged> merged;
+    merge.RoutesOf(prefixes, merged);
     routes_ = 0;
-    std::vector<RouteView> routes;
-    for (const Prefix& prefix : prefixes) merge.RoutesOf(prefix, routes), routes_ += routes.size();
+    for (const RouteMerge::Merged& each : merged) routes_ += each.routes.size();
     fewest_ = std::min(fewest_, routes_);
     const auto reports = MergeReports(cells);
     const auto report = reports.find(ApplianceId("oca-1"));
