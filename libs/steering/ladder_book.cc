@@ -337,7 +337,8 @@ void LadderBook::Push(std::vector<Level>& stack, const Prefix& prefix, uint32_t 
 // Prefixes come in their order, each right before those it covers: what covers the one at hand is a stack. What only another book knows yet
 // is passed over: it comes, and changes then what lies below.
 void LadderBook::Rebuild(const Prefix& within) {
-  std::vector<Level> stack;
+  std::vector<Level>& stack = stack_;
+  stack.clear();
   numbers_->leaves().ForEachCovering(within, [&](const Prefix& prefix, const uint32_t& leaf) {
     if (prefix == within || !Knows(leaf)) return;
     Push(stack, prefix, leaf);

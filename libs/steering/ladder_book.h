@@ -202,6 +202,7 @@ class LadderBook {
   Ladders made_before_;
   uint64_t last_serial_ = 0;  // Of sets, heads and chains.
   RouteSet set_;
+  std::vector<Level> stack_;  // Of Rebuild, which keeps its memory.
   std::vector<CoveringRoutes> covering_;
   std::vector<Rung> rungs_;
   size_t left_out_ = 0;

@@ -210,13 +210,15 @@ void LadderKeeper::TakeOver(Edition& edition, std::vector<Prefix> fresh) {
     for (size_t i = 0; i < fresh.size(); ++i) Take(edition, fresh[i], merged_[i]);
     return;
   }
-  // Where much waits already, what came since is mostly the same prefixes again.
-  edition.line.erase(edition.line.begin(), edition.line.begin() + static_cast<ptrdiff_t>(edition.at));
+  // Where much waits already, what came since is mostly the same prefixes again. Two pieces of memory take turns: to be given new ones each
+  // tick would take the system longer than it takes to merge.
+  const auto waiting = edition.line.begin() + static_cast<ptrdiff_t>(edition.at);
+  const size_t most = edition.line.size() - edition.at + fresh.size();
+  spare_.clear();
+  if (spare_.capacity() < most) spare_.reserve(2 * most);
+  std::set_union(waiting, edition.line.end(), fresh.begin(), fresh.end(), std::back_inserter(spare_));
+  edition.line.swap(spare_);
   edition.at = 0;
-  std::vector<Prefix> merged;
-  merged.reserve(edition.line.size() + fresh.size());
-  std::set_union(edition.line.begin(), edition.line.end(), fresh.begin(), fresh.end(), std::back_inserter(merged));
-  edition.line = std::move(merged);
 }
 
 bool LadderKeeper::Refill(Edition& edition) const {
@@ -244,6 +246,7 @@ bool LadderKeeper::WorkOffLine(Edition& edition, const std::function<bool()>& ou
     }
   }
   edition.line = {};
+  spare_ = {};
   return true;
 }
 

@@ -130,6 +130,7 @@ class LadderKeeper {
   std::deque<Leaving> leaving_;
   std::shared_ptr<const LadderTable> ladders_;
   std::vector<RouteMerge::Merged> merged_;
+  std::vector<Prefix> spare_;  // Memory for a line, while there is one.
   uint64_t rebuilds_ = 0;
 };
 
