@@ -269,6 +269,30 @@ TEST_F(LadderBookTest, APrefixWithTheRoutesOfTheOneAroundItHasItsLadder) {
   EXPECT_EQ(table->RoutesCovering(IpAddress::Parse("80.0.1.1").value()).size(), 7u);
 }
 
+// Where a prefix's length decides behind MED, a shorter one's route holds up those of its neighbour as long as it waits itself.
+TEST_F(LadderBookTest, TheSameRoutesAgainCountWhereThePrefixLengthIsNotTheFirstStep) {
+  SteeringPolicy policy;
+  policy.steps = {ProximityStep::kMed, ProximityStep::kPrefixLength, ProximityStep::kDistance};
+  policy.med_scope = MedScope::kNeighbourAs;
+  places_.Insert(P("80.0.0.0/16"), {.at = Coordinates::FromDegrees(5, 7), .country = "XX", .source = PlaceSource::kGeofeed});
+  LadderBook book(fleet_, sessions_, &places_, policy);
+  const std::vector<RouteView> routes = {{.session = 1, .neighbour_as = 1, .med = 0},
+                                         {.session = 4, .neighbour_as = 1, .med = 1},
+                                         {.session = 8, .neighbour_as = 2, .med = 0}};
+  for (const char* prefix : {"80.0.0.0/16", "80.0.1.0/24"}) book.Set(P(prefix), routes);
+  const auto table = book.Publish();
+  const auto sites = [&](absl::string_view client) {
+    std::vector<std::string> ids;
+    const auto found = table->Find(IpAddress::Parse(client).value());
+    for (const LadderEntry& entry : found.ladder->entries) {
+      if (!entry.fallback) ids.push_back(fleet_->sites()[entry.site].view.id.value());
+    }
+    return ids;
+  };
+  EXPECT_EQ(sites("80.0.2.1"), (std::vector<std::string>{"s11", "s12", "s14"}));
+  EXPECT_EQ(sites("80.0.1.1"), (std::vector<std::string>{"s11", "s14", "s12"}));
+}
+
 TEST_F(LadderBookTest, AClientOfASmallPrefixHasAFullListBehindRankZero) {
   LadderBook book(fleet_, sessions_, nullptr, {});
   // The small prefix is heard by one box of one embedded site; the one around it by another site and at an IX.
