@@ -97,12 +97,18 @@ void LadderKeeper::FollowConfig(const Config& newest, Sessions& touched) {
     if (now_.effective != now_.config) Allow(now_, newest, touched);
     now_.merged_by = nullptr;
     now_.config = now_.effective = newest;
+    wanted_ = Wanted::kNo;
     Retire(std::exchange(next_, Edition()), nullptr);
     return;
   }
   Allow(now_, newest, touched);
   // What is being made is finished first, or a configuration that changes often would never be followed.
-  if (next_.book == nullptr) Begin(next_, newest, FleetOf(*newest, now_.fleet.get()));
+  if (next_.book == nullptr && wanted_ == Wanted::kNo) wanted_ = Wanted::kJustNow;
+}
+
+void LadderKeeper::BeginNext() {
+  if (wanted_ == Wanted::kYes) Begin(next_, newest_, FleetOf(*newest_, now_.fleet.get()));
+  wanted_ = wanted_ == Wanted::kJustNow ? Wanted::kYes : Wanted::kNo;
 }
 
 void LadderKeeper::Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet) {

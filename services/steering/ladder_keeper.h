@@ -54,6 +54,9 @@ class LadderKeeper {
 
   // `cells` in the order of their ids. What waits goes on in the next step once out_of_time(); the first ladders are made whole.
   void Step(const Cells& cells, const Config& newest, const std::function<bool()>& out_of_time);
+  // Begins the ladders of another topology, if there is one since the step before the last: to build its fleet takes as long as a step, and
+  // what comes right behind a topology, a drain perhaps, is to be published first.
+  void BeginNext();
   // Frees what old ladders had, as far as nobody reads them, until out_of_time().
   void FreeSome(const std::function<bool()>& out_of_time);
 
@@ -65,8 +68,11 @@ class LadderKeeper {
   // The topology that they were made for.
   const std::shared_ptr<const Fleet>& fleet() const { return now_.fleet; }
   // True if there is more to do than the last step had time for.
-  bool busy() const { return now_.has_more() || next_.book != nullptr; }
-  size_t waiting() const { return now_.waiting() + (next_.book == nullptr ? 0 : next_.waiting()); }
+  bool busy() const { return now_.has_more() || wanted_ != Wanted::kNo || next_.book != nullptr; }
+  size_t waiting() const {
+    const size_t of_next = next_.book != nullptr ? next_.waiting() : wanted_ != Wanted::kNo ? now_.book->numbered() : 0;
+    return now_.waiting() + of_next;
+  }
   // Routes that the merge left out.
   size_t foreign() const { return now_.foreign; }
   // How often all ladders were made anew.
@@ -101,6 +107,8 @@ class LadderKeeper {
     std::shared_ptr<const LadderTable> last;
   };
   using Sessions = absl::flat_hash_set<BgpSessionId>;
+  // Whether another edition is to begin: since this step, or since an earlier one.
+  enum class Wanted : uint8_t { kNo, kJustNow, kYes };
 
   void FollowConfig(const Config& newest, Sessions& touched);
   void FollowOwners(const Cells& before, Sessions& touched);
@@ -127,6 +135,7 @@ class LadderKeeper {
   Config newest_;
   Edition now_;
   Edition next_;  // Its book is null while nothing is made anew.
+  Wanted wanted_ = Wanted::kNo;
   std::deque<Leaving> leaving_;
   std::shared_ptr<const LadderTable> ladders_;
   std::vector<RouteMerge::Merged> merged_;

@@ -345,6 +345,7 @@ TEST_P(LadderKeeperTest, ByDifferencesTheTableIsTheOneMadeOfEverything) {
     const bool patient = random_.OneIn(4);
     keeper_->Step(Stores(), config_, [&] { return !patient; });
     if (!small_) ExpectNothingWithdrawn();
+    keeper_->BeginNext();
     if (!random_.OneIn(3)) keeper_->FreeSome([&] { return random_.OneIn(2); });
     if (!keeper_->busy()) {
       ExpectAsMadeOfEverything();
@@ -352,7 +353,10 @@ TEST_P(LadderKeeperTest, ByDifferencesTheTableIsTheOneMadeOfEverything) {
     }
     if (HasFatalFailure()) FAIL() << "step " << step;
   }
-  for (int i = 0; i < 10'000 && keeper_->busy(); ++i) keeper_->Step(Stores(), config_, [] { return true; });
+  for (int i = 0; i < 10'000 && keeper_->busy(); ++i) {
+    keeper_->Step(Stores(), config_, [] { return true; });
+    keeper_->BeginNext();
+  }
   ASSERT_FALSE(keeper_->busy());
   ExpectAsMadeOfEverything();
   EXPECT_GT(rested, 20u);

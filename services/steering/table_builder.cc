@@ -89,7 +89,9 @@ void TableBuilder::Tick(absl::Duration now) {
   } else {
     Publish(now, std::move(statuses));
   }
-  ladders_.FreeSome(At(SteadyClock::now() + absl::ToChronoNanoseconds(options_.freeing_budget)));  // Behind what others wait for.
+  // Behind what others wait for.
+  ladders_.BeginNext();
+  ladders_.FreeSome(At(SteadyClock::now() + absl::ToChronoNanoseconds(options_.freeing_budget)));
 }
 
 // Versions and guard go on from where the other one stopped; the next tick builds with them and publishes.
