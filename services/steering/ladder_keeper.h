@@ -11,6 +11,7 @@
 //
 //   keeper.Step(cells, config, [&] { return clock.Now() > end; });
 //   parts.ladders = keeper.ladders();   // And a fleet of keeper.served() with the slots of keeper.fleet() and the condition of the moment.
+//   keeper.BeginNext();                 // Behind each step, when what it made is published: else another topology is never followed.
 #ifndef FAIRLEAD_SERVICES_STEERING_LADDER_KEEPER_H_
 #define FAIRLEAD_SERVICES_STEERING_LADDER_KEEPER_H_
 

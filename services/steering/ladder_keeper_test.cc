@@ -362,6 +362,40 @@ TEST_P(LadderKeeperTest, ByDifferencesTheTableIsTheOneMadeOfEverything) {
   EXPECT_GT(rested, 20u);
   EXPECT_GT(keeper_->rebuilds(), 5u);
 }
+
+// What comes right behind a topology is published before the time is spent that its ladders take to begin.
+TEST_P(LadderKeeperTest, LaddersOfAnotherTopologyBeginBehindTheSecondStep) {
+  const auto step = [&](const std::shared_ptr<const ConfigViews>& config) {
+    keeper_->Step(Stores(), config, [] { return false; });
+    keeper_->BeginNext();
+  };
+  for (int i = 0; i < 200; ++i) {
+    ChangeSession(cells_[0]);
+    ChangeRoute(cells_[0]);
+  }
+  step(config_);
+  const auto before = keeper_->fleet();
+  plan_.boxes.erase(0);
+  const auto other = MakeConfig(plan_);
+  ASSERT_NE(other->topology, config_->topology);
+
+  step(other);
+  EXPECT_TRUE(keeper_->busy());
+  EXPECT_GT(keeper_->waiting(), 0u);
+  step(config_);  // Taken back before they began: there is nothing to make.
+  EXPECT_FALSE(keeper_->busy());
+  step(config_);
+  EXPECT_EQ(keeper_->fleet(), before);
+
+  step(other);
+  step(other);
+  EXPECT_EQ(keeper_->fleet(), before) << "they begin now";
+  EXPECT_TRUE(keeper_->busy());
+  step(other);
+  EXPECT_NE(keeper_->fleet(), before);
+  EXPECT_FALSE(keeper_->busy());
+  EXPECT_EQ(keeper_->rebuilds(), 1u);
+}
 INSTANTIATE_TEST_SUITE_P(Seeds, LadderKeeperTest, ::testing::Range(0, 8));
 
 }  // namespace

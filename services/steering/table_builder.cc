@@ -116,7 +116,7 @@ void TableBuilder::ReadConfiguration() {
   sources_.FollowCells(config_->cells);
 }
 
-// A drain is a word about one box; to read all records for it takes longer than all else that it changes.
+// A drain is a word about one box, and the records of a large fleet are tens of thousands.
 std::optional<ConfigViews> TableBuilder::FollowConfiguration() {
   const KeyChanges changes = sources_.config().TakeChanges();
   if (config_ == nullptr || changes.all || changes.keys.size() > kMostFollowed) return std::nullopt;
