@@ -93,6 +93,7 @@ std::shared_ptr<const Condition> Condition::Build(std::shared_ptr<const Fleet> f
     condition->busiest_permille_[slot] = Saturated(busiest);
   }
   for (const LinkView& link : fleet->links()) condition->links_.push_back(Saturated(UsePermille(link)));
+  condition->links_.push_back(0);
   condition->fleet_ = std::move(fleet);
   return condition;
 }

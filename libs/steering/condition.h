@@ -3,6 +3,8 @@
 #ifndef FAIRLEAD_LIBS_STEERING_CONDITION_H_
 #define FAIRLEAD_LIBS_STEERING_CONDITION_H_
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -49,7 +51,7 @@ class Condition {
   uint16_t BusiestPermille(uint32_t slot) const { return busiest_permille_[slot]; }
   // `link` may be kNone: never full, and idle.
   bool LinkHasRoom(uint32_t link) const { return LinkPermille(link) < full_permille_; }
-  uint32_t LinkPermille(uint32_t link) const { return link == Fleet::kNone ? 0 : links_[link]; }
+  uint32_t LinkPermille(uint32_t link) const { return links_[std::min<size_t>(link, links_.size() - 1)]; }
   // True if Build would make the same of these: `fleet` must be the very object.
   bool IsOf(const Fleet& fleet, const SteeringPolicy& policy) const {
     return fleet_.get() == &fleet && full_permille_ == policy.full_permille;
@@ -60,7 +62,7 @@ class Condition {
 
   std::vector<BoxState> boxes_;
   std::vector<uint16_t> busiest_permille_;  // By slot. Asked only about boxes that were chosen.
-  std::vector<uint16_t> links_;
+  std::vector<uint16_t> links_;             // The last stands for no link: so nobody has to ask whether there is one.
   uint32_t full_permille_ = 0;
   std::shared_ptr<const Fleet> fleet_;
 };

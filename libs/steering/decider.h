@@ -92,34 +92,54 @@ struct DecisionStanding {
 };
 
 struct DecisionScratch {
-  std::vector<DecisionStanding> standings;  // Of the rungs that were walked, those with anybody.
-  std::vector<Draws> draws;                 // Of the present rank's standings.
+  std::vector<DecisionStanding> standings;  // Of the rungs that were walked, those with anybody, and room for more.
+  PackedBoxes packed;                       // Of these the fit ones.
   std::vector<DecisionCandidate> unfit;     // Best first.
-  std::vector<DecisionCandidate> picked;
+  std::array<DecisionCandidate, SteeringRequest::kMaxUrls> picked;
   std::vector<DecisionCandidate> order;  // All that may serve, best first; only after a walk to the end.
 };
 
+class Decider;
+
+// The walk as it is compiled for a kind of processor (decision_walk.h): all of them decide alike.
+struct DecisionEngine {
+  void (*decide)(const Decider& decider, const LadderRef& ladder, const DecisionQuery& query, bool to_the_end, DecisionScratch& scratch,
+                 FileChoice& choice);
+  void (*decide_many)(const Decider& decider, absl::Span<const DecisionQuery> queries, DecisionScratch& scratch, FileChoice* choices);
+};
+extern const DecisionEngine kPortableEngine;
+// For processors that have what HasAvx512ForDecisions() asks for.
+extern const DecisionEngine kAvx512Engine;
+bool HasAvx512ForDecisions();
+const DecisionEngine& BestDecisionEngine();
+
 class Decider {
  public:
-  explicit Decider(const SteeringTable& table)
-      : ladders_(*table.ladders), holdings_(*table.holdings), condition_(*table.condition), fleet_(*table.fleet) {}
+  explicit Decider(const SteeringTable& table, const DecisionEngine& engine = BestDecisionEngine())
+      : engine_(engine), ladders_(*table.ladders), holdings_(*table.holdings), condition_(*table.condition), fleet_(*table.fleet) {}
 
-  void Decide(const DecisionQuery& query, DecisionScratch& scratch, FileChoice& choice) const;
+  void Decide(const DecisionQuery& query, DecisionScratch& scratch, FileChoice& choice) const {
+    choice.leaf = ladders_.LeafOf(query.client);
+    DecideOn(ladders_.LadderOf(choice.leaf), query, false, scratch, choice);
+  }
   // The same for many, whose memory is fetched in turns: several times as fast. Any number; `choices` must have room for all.
-  void DecideMany(absl::Span<const DecisionQuery> queries, DecisionScratch& scratch, FileChoice* choices) const;
+  void DecideMany(absl::Span<const DecisionQuery> queries, DecisionScratch& scratch, FileChoice* choices) const {
+    engine_.decide_many(*this, queries, scratch, choices);
+  }
 
   // The walk itself, on a ladder at hand. With `to_the_end` it looks at every rung, and leaves everybody in scratch.order: for pathways and
   // explanations. The choice is the same.
-  void DecideOn(const LadderRef& ladder, const DecisionQuery& query, bool to_the_end, DecisionScratch& scratch, FileChoice& choice) const;
+  void DecideOn(const LadderRef& ladder, const DecisionQuery& query, bool to_the_end, DecisionScratch& scratch, FileChoice& choice) const {
+    engine_.decide(*this, ladder, query, to_the_end, scratch, choice);
+  }
 
   const LadderTable& ladders() const { return ladders_; }
+  const Holdings& holdings() const { return holdings_; }
+  const Condition& condition() const { return condition_; }
+  const Fleet& fleet() const { return fleet_; }
 
  private:
-  class Walk;
-  void FetchLeaves(absl::Span<const DecisionQuery> queries, FileChoice* choices) const;
-  void FetchLadderAndRow(const DecisionQuery& query, const FileChoice& choice) const;
-  void FetchBoxes(const DecisionQuery& query, const FileChoice& choice) const;
-
+  const DecisionEngine& engine_;
   const LadderTable& ladders_;
   const Holdings& holdings_;
   const Condition& condition_;

@@ -44,6 +44,11 @@ inline const uint16_t* SlotsOf(Row row) {
   return reinterpret_cast<const uint16_t*>(row >> 16);
 }
 
+// Of a bitmap, or behind an index: each slot may be in another line.
+inline bool IsLong(Row row) {
+  return TagOf(row) > kMostFlat;
+}
+
 // Bytes of a bitmap over `slots` slots: whole lines, and room to read 32 bits at any of them.
 inline size_t DenseBytes(uint32_t slots) {
   return (slots / 8 + 4 + 63) / 64 * 64;

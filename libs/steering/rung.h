@@ -50,35 +50,27 @@ struct LadderRef {
   uint32_t head_size = 0;
 };
 
-// The rungs in order, with their final ranks and masks.
-class LadderWalk {
+// The rungs of the tail, with their final ranks and masks.
+class TailWalk {
  public:
-  explicit LadderWalk(const LadderRef& ladder) : ladder_(ladder) {}
+  explicit TailWalk(const LadderRef& ladder) : ladder_(ladder) {}
 
-  [[gnu::always_inline]] bool Next(Rung& rung) {
-    if (at_ < ladder_.head_size) {
-      rung = ladder_.head[at_++];
-      return true;
-    }
-    return NextOfTail(rung);
-  }
-
- private:
-  [[gnu::noinline]] bool NextOfTail(Rung& rung) {
+  bool Next(Rung& rung) {
     // Not before: most walks end in the head, and its end is another cache line.
-    if (tail_at_ == 0 && ladder_.head_size != 0) next_rank_ = static_cast<uint16_t>(ladder_.head[ladder_.head_size - 1].rank + 1);
-    while (tail_at_ < ladder_.tail->size()) {
-      rung = (*ladder_.tail)[tail_at_++];
+    if (at_ == 0 && ladder_.head_size != 0) next_rank_ = static_cast<uint16_t>(ladder_.head[ladder_.head_size - 1].rank + 1);
+    while (at_ < ladder_.tail->size()) {
+      rung = (*ladder_.tail)[at_++];
       rung.hears = static_cast<uint16_t>(rung.hears & ~Placed(rung.first_slot));
       if (rung.hears == 0) continue;
-      if (tail_rank_ != rung.rank) next_rank_ = static_cast<uint16_t>(next_rank_ + (tail_rank_ == kNoRank ? 0 : 1));
-      tail_rank_ = rung.rank;
+      if (rank_ != rung.rank) next_rank_ = static_cast<uint16_t>(next_rank_ + (rank_ == kNoRank ? 0 : 1));
+      rank_ = rung.rank;
       rung.rank = next_rank_;
       return true;
     }
     return false;
   }
 
+ private:
   // Which boxes of a block stand in the head. A head of usual length is put into a small hash table first.
   uint32_t Placed(uint32_t first_slot) {
     if (ladder_.head_size > kTable / 2) {
@@ -86,7 +78,7 @@ class LadderWalk {
       for (uint32_t i = 0; i < ladder_.head_size; ++i) placed |= ladder_.head[i].first_slot == first_slot ? ladder_.head[i].hears : 0;
       return placed;
     }
-    if (tail_at_ == 1) {
+    if (at_ == 1) {
       keys_.fill(kNoRank);
       for (uint32_t i = 0; i < ladder_.head_size; ++i) {
         const uint32_t at = Probe(ladder_.head[i].first_slot);
@@ -105,14 +97,31 @@ class LadderWalk {
   }
 
   static constexpr uint32_t kNoRank = 0xffffffff;
-  LadderRef ladder_;
-  uint32_t at_ = 0;
-  uint32_t tail_at_ = 0;
-  uint32_t tail_rank_ = kNoRank;  // Of the last rung that came, as the tail counts.
-  uint16_t next_rank_ = 0;
   static constexpr uint32_t kTable = 128;
+  const LadderRef& ladder_;
+  uint32_t at_ = 0;
+  uint32_t rank_ = kNoRank;  // Of the last rung that came, as the tail counts.
+  uint16_t next_rank_ = 0;
   std::array<uint32_t, kTable> keys_;  // Set once the tail begins.
   std::array<uint16_t, kTable> masks_;
+};
+
+// All rungs in order, with their final ranks and masks.
+class LadderWalk {
+ public:
+  explicit LadderWalk(const LadderRef& ladder) : ladder_(ladder), tail_(ladder_) {}
+  LadderWalk(const LadderWalk&) = delete;
+
+  bool Next(Rung& rung) {
+    if (at_ == ladder_.head_size) return tail_.Next(rung);
+    rung = ladder_.head[at_++];
+    return true;
+  }
+
+ private:
+  const LadderRef ladder_;
+  uint32_t at_ = 0;
+  TailWalk tail_;
 };
 
 // The rungs of a ladder, at most kMaxRungs.

@@ -1,64 +1,79 @@
-// For every processor: box by box.
 #include "libs/steering/rung_judge.h"
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 
 #include "libs/steering/spread.h"
 
 namespace fairlead {
 namespace {
 
-void JudgeBox(const JudgeTask& task, const BoxState& box, uint32_t bit, bool link_has_room, Verdict& verdict) {
-  const auto add = [&](uint16_t& mask) { mask = static_cast<uint16_t>(mask | bit); };
-  const uint32_t traits = box.traits;
-  if ((traits & BoxState::kLive) == 0) return;
-  add(verdict.live);
-  if ((traits & task.endpoints) == 0) return;
-  add(verdict.able);
-  const bool fit = (traits & BoxState::kFitnessMask) == 0;
-  if (fit && link_has_room) return add(verdict.fit);
-  if (fit || (traits & BoxState::kNoRoom) != 0) add(verdict.no_room);
-}
-
-void Judge(const JudgeTask& task, const Rung& rung, bool link_has_room, Verdict& verdict, Draws& draws) {
-  const BoxState* const boxes = task.boxes + rung.first_slot;
-  verdict = {.holders = static_cast<uint16_t>(holder_rows::MaskFrom(task.row, rung.first_slot) & rung.hears)};
-  for (uint32_t mask = verdict.holders; mask != 0; mask &= mask - 1) {
-    JudgeBox(task, boxes[std::countr_zero(mask)], mask & -mask, link_has_room, verdict);
+void JudgeBox(const BoxState& box, uint32_t bit, uint32_t endpoints, bool link_has_room, Verdict& verdict) {
+  if (!box.Is(BoxState::kLive)) return;
+  verdict.live |= bit;
+  if (!box.Is(endpoints)) return;
+  verdict.able |= bit;
+  const bool well = !box.Is(BoxState::kFitnessMask);
+  if (well && link_has_room) {
+    verdict.fit |= bit;
+  } else if (well || box.Is(BoxState::kNoRoom)) {
+    verdict.no_room |= bit;
   }
-  draws.in = verdict.fit;
-  constexpr float kRounding = 0x1p-20f;
-  for (uint32_t mask = verdict.fit; mask != 0; mask &= mask - 1) {
-    const auto i = static_cast<uint32_t>(std::countr_zero(mask));
-    const float cost = static_cast<float>(SpreadCost(Mix(task.spread_key, boxes[i].hash), boxes[i].weight())) * 0x1p-57f;
-    draws.low[i] = cost * (1 - kRounding);
-    draws.high[i] = cost * (1 + kRounding);
-  }
-}
-
-// Calls visit(at) for each who is in, from the last to the first.
-template <typename Visit>
-void ForEachIn(const Draws* draws, size_t count, Visit&& visit) {
-  for (size_t at = count * Fleet::kBlock; at-- > 0;) {
-    if ((draws[at / Fleet::kBlock].in >> (at % Fleet::kBlock) & 1) != 0) visit(at);
-  }
-}
-
-Lead FindLead(const Draws* draws, size_t count) {
-  Lead lead = {.limit = std::numeric_limits<float>::infinity()};
-  ForEachIn(draws, count, [&](size_t at) { lead.limit = std::min(lead.limit, draws[at / Fleet::kBlock].high[at % Fleet::kBlock]); });
-  ForEachIn(draws, count, [&](size_t at) {
-    if (draws[at / Fleet::kBlock].low[at % Fleet::kBlock] > lead.limit) return;
-    lead.at = static_cast<uint32_t>(at);
-    ++lead.contenders;
-  });
-  return lead;
 }
 
 }  // namespace
 
-const RungKernel kPortableRungKernel = {.judge = Judge, .find_lead = FindLead};
+BoxOrder OrderOf(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint32_t i) {
+  const BoxState& box = boxes[packed.who[i] & PackedBoxes::kSlotMask];
+  return {packed.place[i], SpreadCost(Mix(spread_key, box.hash), box.weight()), box.box};
+}
+
+void PortableRungs::FindHolders(holder_rows::Row row, const Rung* head, uint32_t size, HeadHolders& found) {
+  found.rungs = std::min(size, holder_rows::IsLong(row) ? HeadHolders::kOfLong : HeadHolders::kMost);
+  found.any = found.deaf = 0;
+  for (uint32_t i = 0; i < found.rungs; ++i) {
+    found.of[i] = static_cast<uint16_t>(Holders(row, head[i].first_slot) & head[i].hears);
+    found.any |= (found.of[i] != 0 ? 1u : 0u) << i;
+  }
+  for (uint32_t i = 0; i < std::min(size, HeadHolders::kMost); ++i) {
+    found.deaf |= (head[i].rank == 0 && head[i].Is(Rung::kDeaf) ? 1u : 0u) << i;
+  }
+}
+
+Verdict PortableRungs::Block::Judge(uint32_t endpoints, bool link_has_room) const {
+  Verdict verdict;
+  for (uint32_t mask = wanted_; mask != 0; mask &= mask - 1) {
+    JudgeBox(boxes_[std::countr_zero(mask)], mask & -mask, endpoints, link_has_room, verdict);
+  }
+  return verdict;
+}
+
+void PortableRungs::Block::Append(uint32_t which, const RungFacts& facts, PackedBoxes& packed) const {
+  for (; which != 0; which &= which - 1, ++packed.count) {
+    const auto i = static_cast<uint32_t>(std::countr_zero(which));
+    packed.hash[packed.count] = boxes_[i].hash;
+    packed.traits[packed.count] = boxes_[i].traits;
+    packed.who[packed.count] = facts.who + i;
+    packed.site[packed.count] = facts.site;
+    packed.place[packed.count] = facts.place;
+  }
+}
+
+uint32_t PortableRungs::TakeFirst(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint64_t& in) {
+  auto first = static_cast<uint32_t>(std::countr_zero(in));
+  BoxOrder least = OrderOf(spread_key, boxes, packed, first);
+  for (uint64_t others = in & (in - 1); others != 0; others &= others - 1) {
+    const auto i = static_cast<uint32_t>(std::countr_zero(others));
+    const BoxOrder order = OrderOf(spread_key, boxes, packed, i);
+    if (order < least) std::tie(first, least) = std::tie(i, order);
+  }
+  in &= ~(uint64_t{1} << first);
+  return first;
+}
+
+bool PortableRungs::LeaveSite(const PackedBoxes& packed, uint32_t site, uint64_t& in) {
+  for (uint32_t i = 0; i < packed.count; ++i) in &= ~(uint64_t{packed.site[i] == site} << i);
+  return in != 0;
+}
 
 }  // namespace fairlead

@@ -1,71 +1,121 @@
-// What the boxes of one rung are to one query, all sixteen at once: which of them hold the file and may serve it, and what each draws in
-// the spread. Private to libs/steering; the decision is made of it (decider.cc).
+// What the boxes of rungs are to one query, many at once: which of them hold the file, which of these may serve it, and in which order
+// they draw in the spread. Private to libs/steering; the decision is made of it (decision_walk.h), by one of two kernels with the same
+// functions: PortableRungs, and Avx512Rungs (rung_judge_avx512.h).
 //
-// A draw is told by two bounds of what SpreadCost says, because bounds come for sixteen boxes in the time that the exact figure takes for
-// two; whose bounds overlap is compared exactly. So the choice depends on SpreadCost alone, and is the same by every kernel.
-//
-//   const RungKernel& kernel = BestRungKernel();
-//   kernel.judge(task, rung, link_has_room, verdict, draws[0]);
-//   const Lead lead = kernel.find_lead(draws, 1);
+//   PortableRungs::FindHolders(row, ladder.head, ladder.head_size, found);
+//   const PortableRungs::Block block(boxes + rung.first_slot, found.of[0]);
+//   const Verdict verdict = block.Judge(endpoints, link_has_room);
+//   block.Append(verdict.fit, {.who = rung.first_slot, .site = rung.site()}, packed);
+//   PortableRungs::Ballot<4> ballot(spread_key, boxes, packed);
+//   const uint32_t first = packed.who[ballot.TakeFirst()];
 // Pure functions; any thread.
 #ifndef FAIRLEAD_LIBS_STEERING_RUNG_JUDGE_H_
 #define FAIRLEAD_LIBS_STEERING_RUNG_JUDGE_H_
 
-#include <cstddef>
+#include <array>
 #include <cstdint>
+#include <tuple>
 
 #include "libs/steering/condition.h"
+#include "libs/steering/fleet.h"
 #include "libs/steering/holder_rows.h"
 #include "libs/steering/rung.h"
 
 namespace fairlead {
 
-// The same for all rungs of a walk.
-struct JudgeTask {
-  const BoxState* boxes = nullptr;  // By slot.
-  holder_rows::Row row = 0;         // Of the file.
-  uint64_t spread_key = 0;
-  uint32_t endpoints = 0;  // BoxState's bits: any of them is one that the client can use.
+// Who holds the file in the rungs that a ladder begins with.
+struct HeadHolders {
+  static constexpr uint32_t kMost = 16;
+  static constexpr uint32_t kOfLong = 4;  // Of a long row, where each rung is another line of memory.
+
+  uint32_t rungs = 0;              // How many were looked at;
+  uint32_t any = 0;                // which of them have holders that hear the route: bit i is rung i;
+  uint32_t deaf = 0;               // which of the first kMost are of rank 0 and kDeaf.
+  std::array<uint16_t, kMost> of;  // The masks of these holders.
 };
 
-// Masks of the rung's boxes: bit i is the box in slot first_slot + i.
+// Masks of a rung's boxes: bit i is the box in slot first_slot + i.
 struct Verdict {
-  uint16_t holders = 0;  // Hear the route and hold the file;
-  uint16_t live = 0;     // of these are LIVE;
-  uint16_t able = 0;     // of these have an endpoint for the client;
-  uint16_t fit = 0;      // of these are FIT, and the link has room;
-  uint16_t no_room = 0;  // of the able ones: they aren't, because of capacity.
+  uint32_t live = 0;     // Of the holders: are LIVE;
+  uint32_t able = 0;     // of these have an endpoint for the client;
+  uint32_t fit = 0;      // of these are FIT, and the link has room;
+  uint32_t no_room = 0;  // of the able ones: they aren't, because of capacity.
+
+  friend bool operator==(const Verdict&, const Verdict&) = default;
 };
 
-// Bounds of SpreadCost in units of 2^57, for the fit ones of a rung.
-struct Draws {
-  alignas(64) float low[Fleet::kBlock];
-  float high[Fleet::kBlock];
-  uint16_t in;  // Of whom there are bounds, and who wasn't taken yet.
+// What boxes of one rung share.
+struct RungFacts {
+  uint32_t who = 0;  // Of the box in its first slot; the others are numbered on.
+  uint32_t site = 0;
+  uint32_t place = 0;  // Of its rank.
 };
 
-// Who draws least.
-struct Lead {
-  uint32_t at = 0;          // Of rung at / 16 its box at % 16: the first who may be it.
-  uint32_t contenders = 0;  // How many may be it: those whose `low` isn't above `limit`. 0: nobody is in.
-  float limit = 0;
+// Boxes side by side, whatever rungs they are of, for most rungs have few: a column for each thing. Behind the last there is room for a
+// whole rung.
+struct PackedBoxes {
+  static constexpr uint32_t kMost = 64;
+  static constexpr uint32_t kPlaces = 64;
+  static constexpr uint32_t kSlotBits = 16;
+  static constexpr uint32_t kSlotMask = (1u << kSlotBits) - 1;
+  template <typename T>
+  using Column = std::array<T, kMost + Fleet::kBlock>;
+
+  alignas(64) Column<uint64_t> hash;
+  Column<uint32_t> traits;
+  Column<uint32_t> who;  // As its caller numbers them: the slot in the low kSlotBits.
+  Column<uint32_t> site;
+  Column<uint32_t> place;  // Under kPlaces: boxes of several ranks have one order.
+  uint32_t count = 0;
 };
 
-struct RungKernel {
-  // `draws.in` are the fit ones.
-  void (*judge)(const JudgeTask& task, const Rung& rung, bool link_has_room, Verdict& verdict, Draws& draws);
-  // Of `count` rungs.
-  Lead (*find_lead)(const Draws* draws, size_t count);
-};
+// The exact order of the i-th: by place, by what it draws, by number.
+using BoxOrder = std::tuple<uint32_t, uint64_t, uint32_t>;
+BoxOrder OrderOf(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint32_t i);
 
-extern const RungKernel kPortableRungKernel;
-// For processors that have what HasAvx512ForRungs() asks for.
-extern const RungKernel kAvx512RungKernel;
-bool HasAvx512ForRungs();
-inline const RungKernel& BestRungKernel() {
-  static const RungKernel& best = HasAvx512ForRungs() ? kAvx512RungKernel : kPortableRungKernel;
-  return best;
-}
+// For every processor: box by box.
+struct PortableRungs {
+  // Of a head of `size` rungs.
+  static void FindHolders(holder_rows::Row row, const Rung* head, uint32_t size, HeadHolders& found);
+  // Bit i: slot `first` + i holds the file.
+  static uint32_t Holders(holder_rows::Row row, uint32_t first) { return holder_rows::MaskFrom(row, first); }
+
+  // Of sixteen boxes those in `wanted`; others aren't read.
+  class Block {
+   public:
+    Block(const BoxState* boxes, uint32_t wanted) : boxes_(boxes), wanted_(wanted) {}
+    Verdict Judge(uint32_t endpoints, bool link_has_room) const;
+    // Adds those in `which`, which must be wanted. There must be room: not more than kMost before.
+    void Append(uint32_t which, const RungFacts& facts, PackedBoxes& packed) const;
+
+   private:
+    const BoxState* boxes_;
+    uint32_t wanted_;
+  };
+
+  // Packed boxes in their order. There is room for 16 N.
+  template <uint32_t N>
+  class Ballot {
+   public:
+    Ballot(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed)
+        : spread_key_(spread_key), boxes_(boxes), packed_(packed), in_(PortableRungs::FirstBits(packed.count)) {}
+    // Takes the first of those that are left out, and says its index. There must be one.
+    uint32_t TakeFirst() { return PortableRungs::TakeFirst(spread_key_, boxes_, packed_, in_); }
+    // Takes everybody of this site out, and says whether anybody is left.
+    bool LeaveSite(uint32_t site) { return PortableRungs::LeaveSite(packed_, site, in_); }
+
+   private:
+    uint64_t spread_key_;
+    const BoxState* boxes_;
+    const PackedBoxes& packed_;
+    uint64_t in_;
+  };
+
+ private:
+  static uint64_t FirstBits(uint32_t count) { return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1; }
+  static uint32_t TakeFirst(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint64_t& in);
+  static bool LeaveSite(const PackedBoxes& packed, uint32_t site, uint64_t& in);
+};
 
 }  // namespace fairlead
 

@@ -1,10 +1,12 @@
 // There is one path to a decision: a million requests on a generated fleet are answered alike one at a time, many at once and with the
 // recorder on, in numbers and in words.
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,11 +70,13 @@ class DecisionPathsTest : public testing::Test {
   std::shared_ptr<const SteeringTable> table_;
 };
 
-TEST_F(DecisionPathsTest, AMillionRequestsAreAnsweredAlikeOneAtATimeManyAtOnceAndToTheEnd) {
+TEST_F(DecisionPathsTest, AMillionRequestsAreAnsweredAlikeOneAtATimeManyAtOnceToTheEndAndByEachKernel) {
   const Decider decider(*table_);
+  const Decider portable(*table_, kPortableEngine);
   DecisionScratch scratch;
   std::vector<DecisionQuery> queries(1'000);
   std::vector<FileChoice> many(queries.size());
+  std::vector<FileChoice> by_portable(queries.size());
   FileChoice one;
   FileChoice whole;
   size_t served = 0;
@@ -80,7 +84,9 @@ TEST_F(DecisionPathsTest, AMillionRequestsAreAnsweredAlikeOneAtATimeManyAtOnceAn
   for (int round = 0; round < 1'000; ++round) {
     for (DecisionQuery& query : queries) query = Query();
     decider.DecideMany(queries, scratch, many.data());
+    portable.DecideMany(queries, scratch, by_portable.data());
     for (size_t i = 0; i < queries.size(); ++i) {
+      ASSERT_EQ(by_portable[i], many[i]) << "round " << round << " request " << i;
       decider.Decide(queries[i], scratch, one);
       ASSERT_EQ(one, many[i]) << "round " << round << " request " << i;
       whole.leaf = one.leaf;
@@ -92,6 +98,76 @@ TEST_F(DecisionPathsTest, AMillionRequestsAreAnsweredAlikeOneAtATimeManyAtOnceAn
   }
   EXPECT_GT(served, 500'000u);
   EXPECT_GT(missed, 50'000u);
+}
+
+// Rungs of all the fleet's boxes in random order, some of one box and some of a whole block, on up to as many ranks.
+std::vector<Rung> RandomLadder(const Fleet& fleet, SeededRandom& random) {
+  std::vector<Rung> rungs;
+  for (uint32_t site = 0; site < fleet.sites().size(); ++site) {
+    for (const Fleet::Block& block : fleet.sites()[site].blocks) {
+      const uint64_t alone = random.Below(4);
+      uint32_t together = 0;
+      for (uint32_t i = 0; i < block.size; ++i) {
+        const auto bit = static_cast<uint16_t>(1u << i);
+        if (random.Below(3) >= alone) {
+          together |= bit;
+        } else {
+          rungs.push_back({.first_slot = block.first_slot, .hears = bit, .site_and_flags = site});
+        }
+      }
+      if (together != 0)
+        rungs.push_back({.first_slot = block.first_slot, .hears = static_cast<uint16_t>(together), .site_and_flags = site});
+    }
+  }
+  for (size_t i = rungs.size(); i > 1; --i) std::swap(rungs[i - 1], rungs[random.Below(i)]);
+  const uint64_t steps = 1 + random.Below(10);
+  uint16_t rank = 0;
+  for (size_t i = 1; i < rungs.size(); ++i) rungs[i].rank = rank = static_cast<uint16_t>(rank + (random.Below(10) < steps ? 1 : 0));
+  return rungs;
+}
+
+// Who of all in order is to be picked: the first ones, but the first of another site instead of the last, if all of them are of one.
+std::set<uint32_t> FirstOf(std::vector<DecisionCandidate> order, size_t count) {
+  const auto elsewhere = std::find_if(order.begin(), order.end(), [&](const auto& candidate) { return candidate.site != order[0].site; });
+  const bool too_late = elsewhere - order.begin() >= static_cast<ptrdiff_t>(count);
+  if (count > 1 && too_late && elsewhere != order.end()) order[count - 1] = *elsewhere;
+  std::set<uint32_t> boxes;
+  for (size_t i = 0; i < std::min(count, order.size()); ++i) boxes.insert(order[i].box);
+  return boxes;
+}
+
+TEST_F(DecisionPathsTest, OfLongLaddersThoseArePickedWhoComeFirst) {
+  const std::vector<Rung> nothing;
+  std::vector<DecisionEngine> engines = {kPortableEngine};
+  if (HasAvx512ForDecisions()) engines.push_back(kAvx512Engine);
+  size_t longest = 0;
+  size_t most_ranks = 0;
+  for (int round = 0; round < 4'000; ++round) {
+    const std::vector<Rung> rungs = RandomLadder(*table_->fleet, demand_.random());
+    const LadderRef ladder = {.head = rungs.data(), .tail = &nothing, .head_size = static_cast<uint32_t>(rungs.size())};
+    DecisionQuery query = Query();
+    query.file = demand_.File();
+    query.max_urls = static_cast<int>(1 + demand_.random().Below(16));
+    for (const DecisionEngine& engine : engines) {
+      const Decider decider(*table_, engine);
+      DecisionScratch scratch;
+      FileChoice whole;
+      FileChoice choice;
+      decider.DecideOn(ladder, query, true, scratch, whole);
+      decider.DecideOn(ladder, query, false, scratch, choice);
+      whole.leaf = choice.leaf;
+      ASSERT_EQ(choice, whole) << round;
+      std::set<uint32_t> boxes;
+      for (const UrlChoice& url : choice.list()) boxes.insert(url.box);
+      ASSERT_EQ(boxes, FirstOf(scratch.order, static_cast<size_t>(query.max_urls))) << round;
+      if (scratch.order.empty()) continue;
+      ASSERT_EQ(choice.best_box, scratch.order.front().box) << round;
+      longest = std::max(longest, scratch.order.size());
+      most_ranks = std::max<size_t>(most_ranks, scratch.order.back().rank);
+    }
+  }
+  EXPECT_GT(longest, PackedBoxes::kMost);
+  EXPECT_GT(most_ranks, 2 * PackedBoxes::kPlaces);
 }
 
 TEST_F(DecisionPathsTest, DecidingAllocatesNothingOnceItsScratchHasGrown) {
