@@ -7,8 +7,8 @@
 //   decider.Decide({.client = client, .file = 17, .spread_key = SpreadKey(session, title)}, scratch, choice);
 //   for (const UrlChoice& url : choice.list()) Use(table->fleet->boxes()[url.box], url.family);
 //
-// The ladder is walked rank by rank, and only as far as it takes to have enough fit boxes over two sites. Of a rung the holders are asked
-// for first, as one mask; only those of them that hear the route are judged. No allocation once `scratch` has grown.
+// The ladder is walked rank by rank, and only as far as it takes to have enough fit boxes over two sites (decision_walk.h). Of a rung the
+// holders are asked for first, as one mask; only those of them that hear the route are judged. No allocation once `scratch` has grown.
 // Time: O(boxes of the ranks that are walked). Cache lines: the match's, 1 of the leaf, 1 for four rungs, 1 of the file's word, 1 or 2 of
 // its row (a line a site where nearly everybody holds it), 1 or 2 of each site whose holders are judged.
 // Deterministic in (table, query). Pure; any thread.

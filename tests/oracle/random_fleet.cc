@@ -97,7 +97,7 @@ SteeringInputs RandomFleet(SeededRandom& random, size_t sites, size_t routes) {
     if (in.sessions[session].allowed != nullptr && !random.OneIn(6)) {
       while (!in.sessions[session].allowed->LongestMatch(PartnerBlocks()[block]).has_value()) block = (block + 1) % 3;
     }
-    const Prefix& around = PartnerBlocks()[block];
+    const Prefix around = PartnerBlocks()[block];
     const uint64_t low = random.Below(8);  // Three free bits below the block: routes cover one another all the time.
     const IpAddress address = around.address().is_v4() ? IpAddress::V4(around.address().v4() | static_cast<uint32_t>(low << 13))
                                                        : IpAddress::V6(around.address().high() | low << 21, 0);
