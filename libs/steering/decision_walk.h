@@ -42,6 +42,7 @@ FAIRLEAD_BEGIN_AVX512
 #endif
 namespace fairlead {
 
+// To be told what to do in this order: Begin, Look, Pick, Answer.
 template <typename Kernel>
 class DecisionWalk {
  public:

@@ -59,13 +59,11 @@ void PortableRungs::Block::Append(uint32_t which, const RungFacts& facts, Packed
   }
 }
 
-uint32_t PortableRungs::TakeFirst(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint64_t& in) {
+uint32_t PortableRungs::TakeFirst(const BoxOrder* orders, uint64_t& in) {
   auto first = static_cast<uint32_t>(std::countr_zero(in));
-  BoxOrder least = OrderOf(spread_key, boxes, packed, first);
   for (uint64_t others = in & (in - 1); others != 0; others &= others - 1) {
     const auto i = static_cast<uint32_t>(std::countr_zero(others));
-    const BoxOrder order = OrderOf(spread_key, boxes, packed, i);
-    if (order < least) std::tie(first, least) = std::tie(i, order);
+    if (orders[i] < orders[first]) first = i;
   }
   in &= ~(uint64_t{1} << first);
   return first;

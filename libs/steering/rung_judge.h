@@ -97,23 +97,23 @@ struct PortableRungs {
   template <uint32_t N>
   class Ballot {
    public:
-    Ballot(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed)
-        : spread_key_(spread_key), boxes_(boxes), packed_(packed), in_(PortableRungs::FirstBits(packed.count)) {}
+    Ballot(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed) : packed_(packed), in_(FirstBits(packed.count)) {
+      for (uint32_t i = 0; i < packed.count; ++i) orders_[i] = OrderOf(spread_key, boxes, packed, i);
+    }
     // Takes the first of those that are left out, and says its index. There must be one.
-    uint32_t TakeFirst() { return PortableRungs::TakeFirst(spread_key_, boxes_, packed_, in_); }
+    uint32_t TakeFirst() { return PortableRungs::TakeFirst(orders_.data(), in_); }
     // Takes everybody of this site out, and says whether anybody is left.
     bool LeaveSite(uint32_t site) { return PortableRungs::LeaveSite(packed_, site, in_); }
 
    private:
-    uint64_t spread_key_;
-    const BoxState* boxes_;
     const PackedBoxes& packed_;
     uint64_t in_;
+    std::array<BoxOrder, 16 * N> orders_;
   };
 
  private:
   static uint64_t FirstBits(uint32_t count) { return count >= 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1; }
-  static uint32_t TakeFirst(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint64_t& in);
+  static uint32_t TakeFirst(const BoxOrder* orders, uint64_t& in);
   static bool LeaveSite(const PackedBoxes& packed, uint32_t site, uint64_t& in);
 };
 
