@@ -8,17 +8,9 @@
 #include "libs/steering/spread.h"
 
 namespace fairlead {
-uint64_t SpreadKey(absl::string_view session, absl::string_view title) {
-  return Mix(HashBytes(session), HashBytes(title));
-}
+namespace {
 
-uint64_t SpreadKey(const IpAddress& client, absl::string_view title) {
-  std::array<char, 16> bytes;
-  const size_t size = client.is_v4() ? 4 : 16;
-  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>((i < 8 ? client.high() : client.low()) >> (56 - 8 * (i % 8)));
-  return SpreadKey(absl::string_view(bytes.data(), size), title);
-}
-
+// Whether this family comes first for such a client.
 bool PrefersFamily(AddressFamily family, bool client_is_v6, FamilyPreference preference) {
   switch (preference) {
     case FamilyPreference::kOfClient:
@@ -31,6 +23,19 @@ bool PrefersFamily(AddressFamily family, bool client_is_v6, FamilyPreference pre
       return family == AddressFamily::kIpv6;
   }
   return false;
+}
+
+}  // namespace
+
+uint64_t SpreadKey(absl::string_view session, absl::string_view title) {
+  return Mix(HashBytes(session), HashBytes(title));
+}
+
+uint64_t SpreadKey(const IpAddress& client, absl::string_view title) {
+  std::array<char, 16> bytes;
+  const size_t size = client.is_v4() ? 4 : 16;
+  for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>((i < 8 ? client.high() : client.low()) >> (56 - 8 * (i % 8)));
+  return SpreadKey(absl::string_view(bytes.data(), size), title);
 }
 
 uint8_t UsableFamilies(uint8_t endpoints, bool client_is_v6, FamilyPreference preference) {

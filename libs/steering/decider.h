@@ -150,8 +150,6 @@ class Decider {
 // nothing else: IPv4 then works for it by name only (NAT64 with DNS64), never by address. A client with an IPv4 address gets IPv6 only
 // from a box that has nothing else.
 uint8_t UsableFamilies(uint8_t endpoints, bool client_is_v6, FamilyPreference preference);
-// Whether this family comes first for such a client.
-bool PrefersFamily(AddressFamily family, bool client_is_v6, FamilyPreference preference);
 
 }  // namespace fairlead
 

@@ -2,8 +2,9 @@
 // compiles it says for which processors (FAIRLEAD_WALK_FOR_AVX512), and leaves an engine (decider.h). Private to libs/steering.
 //
 // First the rungs are looked at until there are enough fit boxes over two sites; then the best are picked, of all ranks at once. How far
-// the first goes depends on who is fit and not on who draws what, and nothing branches on a draw: so the processor guesses right where the
-// decision goes while it still works on what it will be. What a decision costs is mostly instructions and wrong guesses (PERFORMANCE.md).
+// the first goes depends on who is fit and not on who draws what; on a draw depends only whether another site must be sought, and whether
+// two draws are too near to be told apart: so the processor guesses where the decision goes while it still works on what it will be. What a
+// decision costs is mostly instructions and wrong guesses (PERFORMANCE.md).
 #ifndef FAIRLEAD_LIBS_STEERING_DECISION_WALK_H_
 #define FAIRLEAD_LIBS_STEERING_DECISION_WALK_H_
 
@@ -70,8 +71,7 @@ class DecisionWalk {
       const auto i = static_cast<uint32_t>(std::countr_zero(any));
       more = LookAt(ladder_.head[i], found_->of[i], to_the_end, seen);
     }
-    const bool rank_goes_on = found_->rungs < ladder_.head_size && ladder_.head[found_->rungs].rank == seen.rank;
-    if (more && (to_the_end || rank_goes_on || !Enough(seen))) LookFurther(to_the_end, seen);
+    if (more && (to_the_end || !Enough(seen) || RankGoesOn(seen))) LookFurther(to_the_end, seen);
     seen_ = seen;
   }
 
@@ -136,6 +136,12 @@ class DecisionWalk {
   };
 
   bool Enough(const Seen& seen) const { return (seen.fits >= count_) & ((count_ < 2) | seen.two_sites); }
+
+  // Whether rungs of the present rank follow those of found_. Those are near; the next one may be in another cache line.
+  bool RankGoesOn(const Seen& seen) const {
+    const uint32_t next = found_->rungs;
+    return next > 0 && next < ladder_.head_size && ladder_.head[next - 1].rank == seen.rank && ladder_.head[next].rank == seen.rank;
+  }
 
   [[gnu::noinline]] void LookFurther(bool to_the_end, Seen& seen) {
     for (uint32_t i = found_->rungs; i < ladder_.head_size; ++i) {
@@ -438,6 +444,8 @@ class DecisionBatch {
 
  private:
   static constexpr size_t kInTurn = 16;
+  static constexpr uint32_t kRungsALine = 64 / sizeof(Rung);
+  static constexpr uint32_t kBoxesAhead = (1u << 6) - 1;  // Of which rungs: the first ones.
 
   static void DecideTurn(const Decider& decider, const DecisionQuery* queries, size_t count, DecisionScratch& scratch,
                          FileChoice* choices) {
@@ -475,7 +483,7 @@ class DecisionBatch {
 
   // Always inlined, as holder_rows' own.
   FAIRLEAD_INLINE static void FetchLadderAndRow(const Decider& decider, const LadderRef& ladder, const DecisionQuery& query) {
-    for (uint32_t rung = 0; rung < std::min<uint32_t>(ladder.head_size, 12); rung += 4) __builtin_prefetch(ladder.head + rung);
+    for (uint32_t i = 0; i < std::min(ladder.head_size, HeadHolders::kMost); i += kRungsALine) __builtin_prefetch(ladder.head + i);
     holder_rows::PrefetchRow(decider.holdings().RowOf(query.file));
   }
 
@@ -486,10 +494,10 @@ class DecisionBatch {
     for (uint32_t i = 0; i < std::min(ladder.head_size, HeadHolders::kOfLong); ++i) holder_rows::PrefetchAt(row, ladder.head[i].first_slot);
   }
 
-  // And asks for the first and the last holder of a rung, of the first few that have any.
+  // And asks for the first and the last holder of each of the first rungs.
   FAIRLEAD_INLINE static void FindHolders(const Decider& decider, const LadderRef& ladder, const DecisionQuery& query, HeadHolders& found) {
     Kernel::FindHolders(decider.holdings().RowOf(query.file), ladder.head, ladder.head_size, found);
-    for (uint32_t any = found.any & 0x3f; any != 0; any &= any - 1) {
+    for (uint32_t any = found.any & kBoxesAhead; any != 0; any &= any - 1) {
       const auto i = static_cast<uint32_t>(std::countr_zero(any));
       const BoxState* const boxes = &decider.condition().At(ladder.head[i].first_slot);
       __builtin_prefetch(boxes + std::countr_zero(found.of[i]));
