@@ -15,18 +15,6 @@ constexpr uint64_t kChangesAtOnce = 4 << 20;
 
 }  // namespace
 
-FileSet FileSet::Of(std::vector<uint32_t> numbers) {
-  FileSet set;
-  std::sort(numbers.begin(), numbers.end());
-  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-  set.numbers_ = std::move(numbers);
-  return set;
-}
-
-bool FileSet::Contains(uint32_t number) const {
-  return std::binary_search(numbers_.begin(), numbers_.end(), number);
-}
-
 std::shared_ptr<const Holdings> Holdings::Build(const Fleet& fleet, const std::vector<HoldingsView>& views) {
   return HoldingsBook(static_cast<uint32_t>(fleet.slots().size())).Update(fleet, views);
 }
@@ -75,24 +63,61 @@ void HoldingsBook::SetHolders(uint32_t file, absl::Span<const uint16_t> slots) {
   Replace(Own(file), slots);
 }
 
+// A Change, list by list. A file in both is added.
+class HoldingsBook::Listed {
+ public:
+  explicit Listed(const Change& change) : change_(change) {}
+  uint32_t slot() const { return change_.slot; }
+
+  template <typename Visit>
+  void Until(uint64_t limit, Visit&& visit) {
+    Take(change_.removed, removed_, limit, false, visit);
+    Take(change_.added, added_, limit, true, visit);
+  }
+
+ private:
+  template <typename Visit>
+  static void Take(absl::Span<const uint32_t> files, size_t& at, uint64_t limit, bool added, Visit&& visit) {
+    for (; at < files.size() && files[at] < limit; ++at) visit(files[at], uint64_t{files[at]} + 1, added);
+  }
+
+  Change change_;
+  size_t added_ = 0;
+  size_t removed_ = 0;
+};
+
+// From what a box held to what it holds.
+class HoldingsBook::Differing {
+ public:
+  Differing(uint32_t slot, const FileSet& before, const FileSet& after) : slot_(slot), difference_(before, after) {}
+  uint32_t slot() const { return slot_; }
+
+  template <typename Visit>
+  void Until(uint64_t limit, Visit&& visit) {
+    difference_.Until(limit, visit);
+  }
+
+ private:
+  uint32_t slot_;
+  FileSetDifference difference_;
+};
+
 // Puts the changes of the files in [begin, end) in the order of files, by counting, and rewrites each file's row once.
-void HoldingsBook::ApplyRange(absl::Span<const Change> changes, uint64_t begin, uint64_t end) {
+template <typename Source>
+void HoldingsBook::ApplyRange(std::vector<Source>& sources, uint64_t begin, uint64_t end) {
   starts_.assign(end - begin + 1, 0);
-  const auto within = [&](absl::Span<const uint32_t> files) {
-    const auto first = std::lower_bound(files.begin(), files.end(), begin);
-    return absl::MakeSpan(first, std::lower_bound(first, files.end(), end));
-  };
-  for (const Change& change : changes) {
-    for (const uint32_t file : within(change.added)) ++starts_[file - begin + 1];
-    for (const uint32_t file : within(change.removed)) ++starts_[file - begin + 1];
+  for (Source counted : sources) {
+    counted.Until(end, [&](uint64_t first, uint64_t stop, bool) {
+      for (uint64_t file = first; file < stop; ++file) ++starts_[file - begin + 1];
+    });
   }
   for (size_t i = 1; i < starts_.size(); ++i) starts_[i] += starts_[i - 1];
   items_.resize(starts_.back());
   std::vector<uint32_t>& next = starts_;  // Each moves on to the start of the next file.
-  for (const Change& change : changes) {
-    const uint16_t slot = static_cast<uint16_t>(change.slot);
-    for (const uint32_t file : within(change.removed)) items_[next[file - begin]++] = {slot, false};
-    for (const uint32_t file : within(change.added)) items_[next[file - begin]++] = {slot, true};
+  for (Source& source : sources) {
+    source.Until(end, [&, slot = static_cast<uint16_t>(source.slot())](uint64_t first, uint64_t stop, bool added) {
+      for (uint64_t file = first; file < stop; ++file) items_[next[file - begin]++] = {slot, added};
+    });
   }
   const size_t dense = holder_rows::DenseBytes(slots_);
   uint32_t first = 0;
@@ -119,11 +144,21 @@ void HoldingsBook::ApplyRange(absl::Span<const Change> changes, uint64_t begin, 
   }
 }
 
+template <typename Source>
+void HoldingsBook::ApplyAll(std::vector<Source>& sources, uint64_t count, uint64_t first, uint64_t end) {
+  if (count == 0) return;
+  const uint64_t parts = std::max((count + kChangesAtOnce - 1) / kChangesAtOnce, (end - first) / kChangesAtOnce + 1);
+  const uint64_t width = (end - first + parts - 1) / parts;
+  for (uint64_t begin = first; begin < end; begin += width) ApplyRange(sources, begin, std::min(begin + width, end));
+}
+
 void HoldingsBook::Apply(absl::Span<const Change> changes) {
+  std::vector<Listed> sources;
   uint64_t count = 0;
-  uint64_t first = ~uint64_t{0};
+  uint64_t first = FileSet::kBehind;
   uint64_t end = 0;
   for (const Change& change : changes) {
+    sources.emplace_back(change);
     for (const absl::Span<const uint32_t> files : {change.added, change.removed}) {
       if (files.empty()) continue;
       count += files.size();
@@ -131,10 +166,7 @@ void HoldingsBook::Apply(absl::Span<const Change> changes) {
       end = std::max<uint64_t>(end, uint64_t{files.back()} + 1);
     }
   }
-  if (count == 0) return;
-  const uint64_t parts = std::max((count + kChangesAtOnce - 1) / kChangesAtOnce, (end - first) / kChangesAtOnce + 1);
-  const uint64_t width = (end - first + parts - 1) / parts;
-  for (uint64_t begin = first; begin < end; begin += width) ApplyRange(changes, begin, std::min(begin + width, end));
+  ApplyAll(sources, count, first, end);
 }
 
 void HoldingsBook::FreeUnread() {
@@ -176,24 +208,24 @@ std::shared_ptr<const Holdings> HoldingsBook::Update(const Fleet& fleet, const s
     if (box != Fleet::kNone && fleet.boxes()[box].slot != Fleet::kNone) wanted[fleet.boxes()[box].slot] = {view.appliance, view.files};
   }
   held_.resize(wanted.size());
-  std::deque<std::vector<uint32_t>> differences;
-  std::vector<Change> changes;
-  static const std::vector<uint32_t> nothing;
+  static const FileSet nothing;
+  std::vector<Differing> sources;
+  uint64_t count = 0;
+  uint64_t first = FileSet::kBehind;
+  uint64_t end = 0;
   for (uint32_t slot = 0; slot < wanted.size(); ++slot) {
     if (wanted[slot].files == held_[slot].files) continue;
-    const std::vector<uint32_t>& old = held_[slot].files == nullptr ? nothing : held_[slot].files->numbers();
-    const std::vector<uint32_t>& now = wanted[slot].files == nullptr ? nothing : wanted[slot].files->numbers();
-    if (old.empty() || now.empty()) {
-      changes.push_back({.slot = slot, .added = now, .removed = old});
-      continue;
-    }
-    std::vector<uint32_t>& added = differences.emplace_back();
-    std::vector<uint32_t>& removed = differences.emplace_back();
-    std::set_difference(now.begin(), now.end(), old.begin(), old.end(), std::back_inserter(added));
-    std::set_difference(old.begin(), old.end(), now.begin(), now.end(), std::back_inserter(removed));
-    changes.push_back({.slot = slot, .added = added, .removed = removed});
+    const FileSet& before = held_[slot].files == nullptr ? nothing : *held_[slot].files;
+    const FileSet& after = wanted[slot].files == nullptr ? nothing : *wanted[slot].files;
+    FileSetDifference whole(before, after);
+    whole.Until(FileSet::kBehind, [&](uint64_t from, uint64_t to, bool) {
+      count += to - from;
+      first = std::min(first, from);
+      end = std::max(end, to);
+    });
+    sources.emplace_back(slot, before, after);
   }
-  Apply(changes);
+  ApplyAll(sources, count, first, end);
   held_ = std::move(wanted);
   return Publish(fleet);
 }

@@ -24,25 +24,11 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
 #include "libs/base/ids.h"
+#include "libs/steering/file_set.h"
 #include "libs/steering/fleet.h"
 #include "libs/steering/holder_rows.h"
 
 namespace fairlead {
-
-// A set of file numbers; 4 bytes a file, O(log n) to ask.
-class FileSet {
- public:
-  FileSet() = default;
-  // Any order, repeats allowed.
-  static FileSet Of(std::vector<uint32_t> numbers);
-
-  bool Contains(uint32_t number) const;
-  size_t size() const { return numbers_.size(); }
-  const std::vector<uint32_t>& numbers() const { return numbers_; }  // Ascending.
-
- private:
-  std::vector<uint32_t> numbers_;
-};
 
 struct HoldingsView {
   ApplianceId appliance;
@@ -127,12 +113,20 @@ class HoldingsBook {
     std::vector<Memory> memory;
   };
 
+  // Sources of changes: of one slot, whose next ones Until tells.
+  class Listed;
+  class Differing;
+
   void Reset(uint32_t slots);
   void FreeUnread();
   // The word to be written, in a page of our own.
   Row& Own(uint32_t file);
   void Replace(Row& word, absl::Span<const uint16_t> slots);
-  void ApplyRange(absl::Span<const Change> changes, uint64_t begin, uint64_t end);
+  // Of `sources` at most `count` changes, of files in [first, end).
+  template <typename Source>
+  void ApplyAll(std::vector<Source>& sources, uint64_t count, uint64_t first, uint64_t end);
+  template <typename Source>
+  void ApplyRange(std::vector<Source>& sources, uint64_t begin, uint64_t end);
 
   uint32_t slots_ = 0;  // That bitmaps have room for.
   std::shared_ptr<RowPool> pool_;
