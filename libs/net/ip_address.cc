@@ -26,8 +26,26 @@ void AppendBigEndian(uint64_t value, int count, std::string& out) {
   for (int shift = 8 * (count - 1); shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
 }
 
-std::string V4Text(uint32_t value) {
-  return absl::StrCat(value >> 24, ".", (value >> 16) & 0xff, ".", (value >> 8) & 0xff, ".", value & 0xff);
+char* WriteDecimal(uint32_t value, char* at) {
+  if (value >= 100) *at++ = static_cast<char>('0' + value / 100);
+  if (value >= 10) *at++ = static_cast<char>('0' + value / 10 % 10);
+  *at++ = static_cast<char>('0' + value % 10);
+  return at;
+}
+
+char* WriteV4(uint32_t value, char* at) {
+  for (int shift = 24; shift > 0; shift -= 8) {
+    at = WriteDecimal(value >> shift & 0xff, at);
+    *at++ = '.';
+  }
+  return WriteDecimal(value & 0xff, at);
+}
+
+char* WriteHex(uint32_t group, char* at) {
+  int shift = 12;
+  while (shift > 0 && group >> shift == 0) shift -= 4;
+  for (; shift >= 0; shift -= 4) *at++ = "0123456789abcdef"[group >> shift & 0xf];
+  return at;
 }
 
 struct Run {
@@ -47,37 +65,38 @@ Run LongestZeroRun(const std::array<uint32_t, 8>& groups) {
   return best.size >= 2 ? best : Run{8, 0};
 }
 
-std::string V6Text(uint64_t high, uint64_t low) {
+char* WriteV6(uint64_t high, uint64_t low, char* at) {
   std::array<uint32_t, 8> groups;
   for (int i = 0; i < 4; ++i) {
     groups[i] = (high >> (48 - 16 * i)) & 0xffff;
     groups[i + 4] = (low >> (48 - 16 * i)) & 0xffff;
   }
   const Run gap = LongestZeroRun(groups);
-  std::string text;
   for (int i = 0; i < 8; ++i) {
     if (i == gap.first) {
-      text += "::";
+      *at++ = ':';
+      *at++ = ':';
       i += gap.size - 1;
       continue;
     }
-    if (i > 0 && i != gap.first + gap.size) text += ":";
-    absl::StrAppend(&text, absl::Hex(groups[i]));
+    if (i > 0 && i != gap.first + gap.size) *at++ = ':';
+    at = WriteHex(groups[i], at);
   }
-  return text;
+  return at;
 }
 
 }  // namespace
 
 // glibc's inet_pton is as strict as we want: four decimal octets without leading zeros, no zone ids, no spaces.
 absl::StatusOr<IpAddress> IpAddress::Parse(absl::string_view text, absl::string_view field) {
-  const std::string terminated(text);
+  std::array<char, INET6_ADDRSTRLEN> terminated;
   std::array<unsigned char, 16> bytes;
-  const bool whole = terminated.find('\0') == std::string::npos;
-  if (whole && inet_pton(AF_INET, terminated.c_str(), bytes.data()) == 1) {
+  const bool whole = text.size() < terminated.size() && text.find('\0') == absl::string_view::npos;
+  if (whole) terminated[text.copy(terminated.data(), text.size())] = '\0';
+  if (whole && inet_pton(AF_INET, terminated.data(), bytes.data()) == 1) {
     return V4(static_cast<uint32_t>(ReadBigEndian(bytes.data(), 4)));
   }
-  if (whole && inet_pton(AF_INET6, terminated.c_str(), bytes.data()) == 1) {
+  if (whole && inet_pton(AF_INET6, terminated.data(), bytes.data()) == 1) {
     return V6(ReadBigEndian(bytes.data(), 8), ReadBigEndian(bytes.data() + 8, 8));
   }
   const absl::string_view cut = text.size() > kMaxQuoted ? "…" : "";
@@ -91,8 +110,16 @@ absl::StatusOr<IpAddress> IpAddress::FromBytes(absl::string_view bytes, absl::st
   return absl::InvalidArgumentError(absl::StrCat(field, ": an address has 4 or 16 bytes, not ", bytes.size()));
 }
 
+void IpAddress::AppendTo(std::string& out) const {
+  std::array<char, INET6_ADDRSTRLEN> text;
+  const char* const end = is_v4() ? WriteV4(v4(), text.data()) : WriteV6(high_, low_, text.data());
+  out.append(text.data(), static_cast<size_t>(end - text.data()));
+}
+
 std::string IpAddress::ToString() const {
-  return is_v4() ? V4Text(v4()) : V6Text(high_, low_);
+  std::string text;
+  AppendTo(text);
+  return text;
 }
 
 std::string IpAddress::ToBytes() const {

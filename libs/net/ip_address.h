@@ -56,6 +56,7 @@ class IpAddress {
 
   // "192.0.2.1", "2001:db8::1".
   std::string ToString() const;
+  void AppendTo(std::string& out) const;  // The same, for whoever keeps the memory.
   // 4 or 16 bytes in network order.
   std::string ToBytes() const;
 

@@ -58,10 +58,15 @@ IpAddress Prefix::last() const {
   return address_.is_v4() ? IpAddress::V4(static_cast<uint32_t>(high >> 32)) : IpAddress::V6(high, low);
 }
 
+void Prefix::AppendTo(std::string& out) const {
+  address_.AppendTo(out);
+  absl::StrAppend(&out, "/", length_);
+}
+
 std::string Prefix::ToString() const {
-  if (!address_.is_v4()) return absl::StrCat(address_.ToString(), "/", length_);
-  const uint32_t v4 = address_.v4();  // At once: every answer tells one.
-  return absl::StrCat(v4 >> 24, ".", v4 >> 16 & 0xff, ".", v4 >> 8 & 0xff, ".", v4 & 0xff, "/", length_);
+  std::string text;
+  AppendTo(text);
+  return text;
 }
 
 }  // namespace fairlead

@@ -54,6 +54,7 @@ class Prefix {
   constexpr bool Overlaps(const Prefix& other) const { return Covers(other) || other.Covers(*this); }
 
   std::string ToString() const;
+  void AppendTo(std::string& out) const;  // The same, for whoever keeps the memory.
 
   // IPv4 before IPv6, then by address, then shorter first: a prefix comes right before those that it covers.
   friend constexpr auto operator<=>(const Prefix&, const Prefix&) = default;

@@ -5,8 +5,15 @@
 
 #include "absl/strings/str_split.h"
 #include "libs/steering/catalogue_in_image.h"
+#include "libs/steering/spread.h"
 
 namespace fairlead {
+namespace {
+
+constexpr size_t kLine = 64;
+constexpr size_t kMostWordsFetched = 256;  // The rest comes by itself while these are compared.
+
+}  // namespace
 
 Catalogue::Catalogue() = default;
 Catalogue::~Catalogue() = default;
@@ -15,6 +22,7 @@ std::shared_ptr<const Catalogue> Catalogue::Build(std::vector<TitleView> titles)
   const std::shared_ptr<Catalogue> catalogue(new Catalogue());
   catalogue->titles_ = std::move(titles);
   for (size_t i = 0; i < catalogue->titles_.size(); ++i) {
+    IndexRenditions(catalogue->titles_[i]);
     const TitleView& title = catalogue->titles_[i];
     catalogue->by_id_[title.id.value()] = i;
     for (const VersionView& version : title.versions) {
@@ -25,8 +33,33 @@ std::shared_ptr<const Catalogue> Catalogue::Build(std::vector<TitleView> titles)
   return catalogue;
 }
 
+uint32_t Catalogue::RenditionWord(absl::string_view rendition) {
+  return static_cast<uint32_t>(HashBytes(rendition)) | 1;
+}
+
+void Catalogue::IndexRenditions(TitleView& title) {
+  for (VersionView& version : title.versions) {
+    version.rendition_words.assign((version.files.size() + kWordsAtOnce - 1) / kWordsAtOnce * kWordsAtOnce, 0);
+    for (size_t i = 0; i < version.files.size(); ++i) version.rendition_words[i] = RenditionWord(version.files[i].rendition);
+  }
+}
+
 size_t Catalogue::title_count() const {
   return in_image_ != nullptr ? in_image_->title_count() : titles_.size();
+}
+
+void Catalogue::FetchTitle(const TitleId& id) const {
+  if (in_image_ == nullptr) by_id_.prefetch(id.value());
+}
+
+void Catalogue::FetchVersions(const TitleView& title) {
+  const char* const versions = reinterpret_cast<const char*>(title.versions.data());
+  for (size_t at = 0; at < sizeof(VersionView); at += kLine) __builtin_prefetch(versions + at);
+}
+
+void Catalogue::FetchRenditions(const VersionView& version) {
+  const size_t words = std::min(version.rendition_words.size(), kMostWordsFetched);
+  for (size_t at = 0; at < words; at += kWordsAtOnce) __builtin_prefetch(&version.rendition_words[at]);
 }
 
 const TitleView* Catalogue::FindTitle(const TitleId& id) const {

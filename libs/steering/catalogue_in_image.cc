@@ -65,6 +65,7 @@ const TitleView* Catalogue::InImage::TitleAt(size_t number) const {
   if (const TitleView* title = at.load(std::memory_order_acquire); title != nullptr) return title;
   std::optional<TitleView> title = TakeTitle(RecordAt(number));
   if (!title.has_value()) return nullptr;
+  IndexRenditions(*title);
   auto own = std::make_unique<const TitleView>(*std::move(title));
   const TitleView* first = nullptr;  // If somebody else has made it meanwhile, that one counts.
   return at.compare_exchange_strong(first, own.get(), std::memory_order_acq_rel) ? own.release() : first;

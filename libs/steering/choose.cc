@@ -8,13 +8,26 @@
 namespace fairlead {
 namespace {
 
-bool IsWanted(const SteeringRequest& request, const PlayableSetView* set, const FileView& file) {
-  const auto has = [](const auto& list, const auto& item) { return std::find(list.begin(), list.end(), item) != list.end(); };
-  if (set != nullptr && !has(set->files, file.number)) return false;
-  return request.renditions.empty() || has(request.renditions, file.rendition);
+constexpr uint32_t kRungsALine = 64 / sizeof(Rung);
+constexpr uint32_t kRungsFetched = 4 * kRungsALine;  // Most decisions end there.
+
+// Indexes of the version's files that the request names, ascending; `indexes` is kept for its memory.
+void ListWanted(const SteeringRequest& request, const VersionView& version, std::vector<size_t>& indexes) {
+  indexes.clear();
+  if (request.renditions.empty()) {
+    for (size_t i = 0; i < version.files.size(); ++i) indexes.push_back(i);
+    return;
+  }
+  for (const std::string& rendition : request.renditions) {
+    Catalogue::ForEachOfRendition(version, rendition, [&](size_t i) { indexes.push_back(i); });
+  }
+  if (request.renditions.size() == 1) return;
+  std::sort(indexes.begin(), indexes.end());
+  indexes.erase(std::unique(indexes.begin(), indexes.end()), indexes.end());
 }
 
-void ListFiles(const Catalogue& catalogue, const SteeringRequest& request, const Wanted& wanted, std::vector<ChosenFile>& files) {
+void ListFiles(const Catalogue& catalogue, const SteeringRequest& request, const Wanted& wanted, RequestChoice& choice) {
+  std::vector<ChosenFile>& files = choice.files;
   files.clear();
   if (request.title.empty()) {
     for (const std::string& path : request.paths) files.push_back({.ref = catalogue.FindPath(path)});
@@ -23,8 +36,11 @@ void ListFiles(const Catalogue& catalogue, const SteeringRequest& request, const
   if (wanted.version == nullptr) return;
   const PlayableSetView* set = request.playable_set.empty() ? nullptr : Catalogue::FindSet(*wanted.version, request.playable_set);
   if (set == nullptr && !request.playable_set.empty()) return;
-  for (const FileView& file : wanted.version->files) {
-    if (IsWanted(request, set, file)) files.push_back({.ref = {wanted.title, wanted.version, &file}});
+  ListWanted(request, *wanted.version, choice.wanted);
+  for (const size_t i : choice.wanted) {
+    const FileView& file = wanted.version->files[i];
+    const bool in_set = set == nullptr || std::find(set->files.begin(), set->files.end(), file.number) != set->files.end();
+    if (in_set) files.push_back({.ref = {wanted.title, wanted.version, &file}});
   }
 }
 
@@ -33,6 +49,18 @@ uint64_t SpreadKeyOf(const SteeringRequest& request) {
   const bool titled = !request.title.empty() || request.paths.empty();
   const absl::string_view what = titled ? absl::string_view(request.title.value()) : absl::string_view(request.paths.front());
   return request.session_key.empty() ? SpreadKey(request.client, what) : SpreadKey(absl::string_view(request.session_key), what);
+}
+
+// For any of its files.
+DecisionQuery QueryOf(const SteeringRequest& request) {
+  return {.client = request.client,
+          .spread_key = SpreadKeyOf(request),
+          .max_urls = request.max_urls,
+          .family_preference = request.family_preference};
+}
+
+void FetchFile(const FileView& file) {
+  for (size_t at = 0; at < sizeof(FileView); at += 64) __builtin_prefetch(reinterpret_cast<const char*>(&file) + at);
 }
 
 void FindLadder(const SteeringTable& table, const SteeringRequest& request, RequestChoice& choice) {
@@ -61,13 +89,10 @@ void Choose(const SteeringTable& table, const SteeringRequest& request, WalkTo w
 void Choose(const SteeringTable& table, const SteeringRequest& request, const Wanted& wanted, WalkTo walk_to, RequestChoice& choice) {
   const Decider decider(table);
   FindLadder(table, request, choice);
-  ListFiles(*table.catalogue, request, wanted, choice.files);
+  ListFiles(*table.catalogue, request, wanted, choice);
   const bool to_the_end = walk_to == WalkTo::kTheEnd;
   choice.orders.resize(to_the_end ? choice.files.size() : 0);
-  DecisionQuery query = {.client = request.client,
-                         .spread_key = SpreadKeyOf(request),
-                         .max_urls = request.max_urls,
-                         .family_preference = request.family_preference};
+  DecisionQuery query = QueryOf(request);
   for (size_t i = 0; i < choice.files.size(); ++i) {
     ChosenFile& file = choice.files[i];
     if (file.ref.file == nullptr) {
@@ -82,28 +107,73 @@ void Choose(const SteeringTable& table, const SteeringRequest& request, const Wa
   }
 }
 
+void MatchMany(const SteeringTable& table, absl::Span<const Choosing> many, ChoosingScratch& scratch) {
+  scratch.clients.clear();
+  for (const Choosing& one : many) scratch.clients.push_back(one.request->client);
+  scratch.leaves.resize(many.size());
+  table.ladders->LeavesOf(scratch.clients, scratch.leaves.data());
+  for (size_t i = 0; i < many.size(); ++i) {
+    many[i].choice->leaf = scratch.leaves[i];
+    table.ladders->FetchLeaf(scratch.leaves[i]);
+  }
+}
+
+void FetchLadders(const SteeringTable& table, absl::Span<const Choosing> many) {
+  for (const Choosing& one : many) {
+    const LadderRef ladder = table.ladders->LadderOf(one.choice->leaf);
+    for (uint32_t i = 0; i < std::min(ladder.head_size, kRungsFetched); i += kRungsALine) __builtin_prefetch(ladder.head + i);
+  }
+}
+
+void ChooseMany(const SteeringTable& table, absl::Span<const Choosing> many, ChoosingScratch& scratch) {
+  scratch.single.clear();
+  for (const Choosing& one : many) {
+    const bool by_route = !one.request->place.has_value();
+    if (by_route) ListFiles(*table.catalogue, *one.request, one.wanted, *one.choice);
+    if (by_route && one.choice->files.size() == 1 && one.choice->files.front().ref.file != nullptr) {
+      scratch.single.push_back(one);
+      FetchFile(*one.choice->files.front().ref.file);
+    } else {
+      Choose(table, *one.request, one.wanted, WalkTo::kEnough, *one.choice);
+    }
+  }
+  scratch.queries.clear();
+  scratch.choices.resize(scratch.single.size());
+  for (size_t i = 0; i < scratch.single.size(); ++i) {
+    const Choosing& one = scratch.single[i];
+    scratch.queries.push_back(QueryOf(*one.request));
+    const FileView& file = *one.choice->files.front().ref.file;
+    scratch.queries.back().file = file.number;
+    __builtin_prefetch(file.path.data());
+    scratch.choices[i].leaf = one.choice->leaf;
+  }
+  Decider(table).DecideManyOnLeaves(scratch.queries, scratch.decision, scratch.choices.data());
+  for (size_t i = 0; i < scratch.single.size(); ++i) {
+    RequestChoice& choice = *scratch.single[i].choice;
+    choice.orders.clear();
+    choice.ladder = table.ladders->LadderOf(choice.leaf);
+    choice.files.front().choice = scratch.choices[i];
+  }
+}
+
 std::string WhyNotServable(const SteeringTable& table, const SteeringRequest& request, const RequestChoice& choice, size_t index) {
   const ChosenFile& file = choice.files[index];
   if (file.choice.not_servable == NotServable::kServable) return "";
   if (file.ref.file == nullptr) return absl::StrCat("'", request.paths[index].substr(0, 100), "' is not a path of the catalogue");
-  const std::vector<Standing> standings = JudgeBoxes(table, choice.ladder, request);
-  const auto count = [&](auto&& condition) { return std::count_if(standings.begin(), standings.end(), condition); };
-  const auto hearing = count([](const Standing& s) { return s.hears; });
-  const auto live = count([](const Standing& s) { return s.hears && s.live; });
+  const Eligible eligible = CountEligible(table, choice.ladder, file.ref.file->number);
   const std::string client = request.client.ToString();
   const std::string& path = file.ref.file->path;
   switch (file.choice.not_servable) {
     case NotServable::kNoEligibleSite:
       return absl::StrCat("no box hears a route that covers ", client, ", and no IX site with boxes is open to unrouted clients");
     case NotServable::kNoLiveAppliance:
-      return absl::StrCat("none of the ", hearing, " boxes eligible for ", client, " is LIVE");
+      return absl::StrCat("none of the ", eligible.boxes, " boxes eligible for ", client, " is LIVE");
     case NotServable::kNotHeld:
-      return absl::StrCat("none of the ", live, " live boxes eligible for ", client, " holds ", path);
+      return absl::StrCat("none of the ", eligible.live, " live boxes eligible for ", client, " holds ", path);
     default:
       break;
   }
-  const auto holding = count([&](const Standing& s) { return s.hears && s.live && table.holdings->Holds(s.box, file.ref.file->number); });
-  return absl::StrCat(holding, " boxes hold ", path, ", but none has an endpoint that ", client, " can use");
+  return absl::StrCat(eligible.holding, " boxes hold ", path, ", but none has an endpoint that ", client, " can use");
 }
 
 std::optional<CapChoice> ChooseQualityCap(const SteeringTable& table, const SteeringRequest& request, const RequestChoice& choice) {

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "libs/steering/decider.h"
 #include "libs/steering/decision.h"
 #include "libs/steering/rung.h"
@@ -36,6 +37,7 @@ struct RequestChoice {
   std::vector<std::vector<DecisionCandidate>> orders = {};  // Of each file all that may serve, best first; of walks to the end only.
 
   // Memory of Choose.
+  std::vector<size_t> wanted = {};
   std::vector<Rung> rungs = {};
   DecisionScratch scratch = {};
 };
@@ -56,6 +58,29 @@ enum class WalkTo : uint8_t {
 void Choose(const SteeringTable& table, const SteeringRequest& request, WalkTo walk_to, RequestChoice& choice);
 // For who has found what the request wants already.
 void Choose(const SteeringTable& table, const SteeringRequest& request, const Wanted& wanted, WalkTo walk_to, RequestChoice& choice);
+
+// Many requests at once, as far as URLs go: the same choices, but what each step reads is asked for by the one before, of all of them, so
+// that the caller does other things meanwhile. In this order:
+//
+//   MatchMany(*table, many, scratch);     // Finds the clients' leaves.
+//   FetchLadders(*table, many);
+//   ChooseMany(*table, many, scratch);    // Those for one file each are decided together, others one after the other.
+struct Choosing {
+  const SteeringRequest* request = nullptr;
+  Wanted wanted = {};  // Of ChooseMany only.
+  RequestChoice* choice = nullptr;
+};
+struct ChoosingScratch {
+  std::vector<IpAddress> clients;
+  std::vector<uint32_t> leaves;
+  std::vector<Choosing> single;  // Of one file each.
+  std::vector<DecisionQuery> queries;
+  std::vector<FileChoice> choices;
+  DecisionScratch decision;
+};
+void MatchMany(const SteeringTable& table, absl::Span<const Choosing> many, ChoosingScratch& scratch);
+void FetchLadders(const SteeringTable& table, absl::Span<const Choosing> many);
+void ChooseMany(const SteeringTable& table, absl::Span<const Choosing> many, ChoosingScratch& scratch);
 
 // Why the file with this index has no URL; empty if it has one.
 std::string WhyNotServable(const SteeringTable& table, const SteeringRequest& request, const RequestChoice& choice, size_t file);

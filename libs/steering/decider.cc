@@ -85,7 +85,8 @@ const RequestFamilies& FamiliesFor(const DecisionQuery& query) {
 }
 
 const DecisionEngine kPortableEngine = {.decide = DecisionBatch<PortableRungs>::DecideOn,
-                                        .decide_many = DecisionBatch<PortableRungs>::DecideMany};
+                                        .decide_many = DecisionBatch<PortableRungs>::DecideMany,
+                                        .decide_many_on_leaves = DecisionBatch<PortableRungs>::DecideManyOnLeaves};
 
 const DecisionEngine& BestDecisionEngine() {
   static const DecisionEngine& best = HasAvx512ForDecisions() ? kAvx512Engine : kPortableEngine;

@@ -106,6 +106,8 @@ struct DecisionEngine {
   void (*decide)(const Decider& decider, const LadderRef& ladder, const DecisionQuery& query, bool to_the_end, DecisionScratch& scratch,
                  FileChoice& choice);
   void (*decide_many)(const Decider& decider, absl::Span<const DecisionQuery> queries, DecisionScratch& scratch, FileChoice* choices);
+  void (*decide_many_on_leaves)(const Decider& decider, absl::Span<const DecisionQuery> queries, DecisionScratch& scratch,
+                                FileChoice* choices);
 };
 extern const DecisionEngine kPortableEngine;
 // For processors that have what HasAvx512ForDecisions() asks for.
@@ -125,6 +127,11 @@ class Decider {
   // The same for many, whose memory is fetched in turns: several times as fast. Any number; `choices` must have room for all.
   void DecideMany(absl::Span<const DecisionQuery> queries, DecisionScratch& scratch, FileChoice* choices) const {
     engine_.decide_many(*this, queries, scratch, choices);
+  }
+
+  // The same for clients that have been matched: choices[i].leaf says where.
+  void DecideManyOnLeaves(absl::Span<const DecisionQuery> queries, DecisionScratch& scratch, FileChoice* choices) const {
+    engine_.decide_many_on_leaves(*this, queries, scratch, choices);
   }
 
   // The walk itself, on a ladder at hand. With `to_the_end` it looks at every rung, and leaves everybody in scratch.order: for pathways and

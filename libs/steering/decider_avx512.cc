@@ -6,7 +6,8 @@
 namespace fairlead {
 
 const DecisionEngine kAvx512Engine = {.decide = DecisionBatch<Avx512Rungs>::DecideOn,
-                                      .decide_many = DecisionBatch<Avx512Rungs>::DecideMany};
+                                      .decide_many = DecisionBatch<Avx512Rungs>::DecideMany,
+                                      .decide_many_on_leaves = DecisionBatch<Avx512Rungs>::DecideManyOnLeaves};
 
 bool HasAvx512ForDecisions() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&

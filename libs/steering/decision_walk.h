@@ -438,6 +438,16 @@ class DecisionBatch {
   static void DecideMany(const Decider& decider, absl::Span<const DecisionQuery> queries, DecisionScratch& scratch, FileChoice* choices) {
     for (size_t begin = 0; begin < queries.size(); begin += kInTurn) {
       const size_t count = std::min(kInTurn, queries.size() - begin);
+      MatchTurn(decider, queries.data() + begin, count, choices + begin);
+      DecideTurn(decider, queries.data() + begin, count, scratch, choices + begin);
+    }
+  }
+
+  static void DecideManyOnLeaves(const Decider& decider, absl::Span<const DecisionQuery> queries, DecisionScratch& scratch,
+                                 FileChoice* choices) {
+    for (size_t begin = 0; begin < queries.size(); begin += kInTurn) {
+      const size_t count = std::min(kInTurn, queries.size() - begin);
+      FetchLeaves(decider, queries.data() + begin, count, choices + begin);
       DecideTurn(decider, queries.data() + begin, count, scratch, choices + begin);
     }
   }
@@ -451,7 +461,6 @@ class DecisionBatch {
                          FileChoice* choices) {
     std::array<LadderRef, kInTurn> ladders;
     std::array<HeadHolders, kInTurn> found;
-    FetchLeaves(decider, queries, count, choices);
     for (size_t i = 0; i < count; ++i) {
       ladders[i] = decider.ladders().LadderOf(choices[i].leaf);
       FetchLadderAndRow(decider, ladders[i], queries[i]);
@@ -467,7 +476,7 @@ class DecisionBatch {
     }
   }
 
-  static void FetchLeaves(const Decider& decider, const DecisionQuery* queries, size_t count, FileChoice* choices) {
+  static void MatchTurn(const Decider& decider, const DecisionQuery* queries, size_t count, FileChoice* choices) {
     std::array<IpAddress, kInTurn> clients;
     std::array<uint32_t, kInTurn> leaves;
     for (size_t i = 0; i < count; ++i) {
@@ -478,6 +487,13 @@ class DecisionBatch {
     for (size_t i = 0; i < count; ++i) {
       choices[i].leaf = leaves[i];
       __builtin_prefetch(decider.ladders().AddressOfLeaf(leaves[i]));
+    }
+  }
+
+  static void FetchLeaves(const Decider& decider, const DecisionQuery* queries, size_t count, const FileChoice* choices) {
+    for (size_t i = 0; i < count; ++i) {
+      __builtin_prefetch(decider.holdings().AddressOf(queries[i].file));
+      __builtin_prefetch(decider.ladders().AddressOfLeaf(choices[i].leaf));
     }
   }
 

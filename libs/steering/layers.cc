@@ -1,6 +1,7 @@
 #include "libs/steering/layers.h"
 
 #include <algorithm>
+#include <bit>
 #include <tuple>
 
 #include "absl/container/flat_hash_map.h"
@@ -39,6 +40,27 @@ Busiest BusiestOnPath(const Fleet& fleet, uint32_t box, uint32_t link) {
     if (permille > busiest.permille) busiest = {permille, fleet.links()[crossed].id.name()};
   }
   return busiest;
+}
+
+Eligible CountEligible(const SteeringTable& table, const LadderRef& ladder, uint32_t file) {
+  const Condition& condition = *table.condition;
+  const Holdings::Row row = table.holdings->RowOf(file);
+  Eligible eligible;
+  std::vector<bool> seen(table.fleet->slots().size() + Fleet::kBlock);  // A box stands twice where its routes tie over two links.
+  LadderWalk walk(ladder);
+  for (Rung rung; walk.Next(rung);) {
+    const uint32_t holders = Holdings::MaskFrom(row, rung.first_slot);
+    for (uint32_t left = rung.hears; left != 0; left &= left - 1) {
+      const auto i = static_cast<uint32_t>(std::countr_zero(left));
+      if (seen[rung.first_slot + i]) continue;
+      seen[rung.first_slot + i] = true;
+      const bool live = condition.At(rung.first_slot + i).Is(BoxState::kLive);
+      ++eligible.boxes;
+      eligible.live += live ? 1 : 0;
+      eligible.holding += live && (holders >> i & 1) != 0 ? 1 : 0;
+    }
+  }
+  return eligible;
 }
 
 std::vector<Standing> JudgeBoxes(const SteeringTable& table, const LadderRef& ladder, const SteeringRequest& request) {

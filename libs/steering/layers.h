@@ -3,6 +3,7 @@
 #ifndef FAIRLEAD_LIBS_STEERING_LAYERS_H_
 #define FAIRLEAD_LIBS_STEERING_LAYERS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,6 +28,15 @@ struct Standing {
 
 // Every box of every site in the ladder, once, by rank and then by number.
 std::vector<Standing> JudgeBoxes(const SteeringTable& table, const LadderRef& ladder, const SteeringRequest& request);
+
+// How many boxes of the ladder hear the client's route; of these are live; of these hold the file. Each box once. For answers that have no
+// URL: some microseconds, where JudgeBoxes takes a millisecond on a long ladder.
+struct Eligible {
+  size_t boxes = 0;
+  size_t live = 0;
+  size_t holding = 0;
+};
+Eligible CountEligible(const SteeringTable& table, const LadderRef& ladder, uint32_t file);
 
 // What a path crosses: the port of the route, if it has one of its own, and the uplinks of the site.
 std::vector<uint32_t> LinksOnPath(const Fleet& fleet, uint32_t box, uint32_t link);

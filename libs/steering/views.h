@@ -112,6 +112,8 @@ struct VersionView {
   std::string version = {};
   std::vector<FileView> files = {};
   std::vector<PlayableSetView> playable_sets = {};
+  // A word for the rendition of each file, and zeros up to the next 16. The catalogue makes them, for Catalogue::ForEachOfRendition.
+  std::vector<uint32_t> rendition_words = {};
 };
 
 struct TitleView {

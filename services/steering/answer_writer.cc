@@ -132,7 +132,7 @@ void AnswerWriter::LookUpVerdict(const SteeringRequest& request, const RequestCh
   if (!ok_) detail_ = WhyNotServable(table, request, choice, static_cast<size_t>(failed - choice.files.begin()));
   const std::optional<Prefix> matched = table.ladders->RoutedPrefixOf(choice.leaf);
   prefix_.clear();
-  if (matched.has_value()) prefix_ = matched->ToString();
+  if (matched.has_value()) matched->AppendTo(prefix_);
   const std::optional<CapChoice> cap = ChooseQualityCap(table, request, choice);
   cap_ = cap.has_value() ? cap->bps : 0;
   ttl_ = static_cast<uint64_t>(absl::ToInt64Seconds(ok_ ? kAnswerTtl : kNotServableTtl));

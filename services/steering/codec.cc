@@ -107,8 +107,8 @@ absl::Status CheckInCatalogue(const Wanted& wanted, const SteeringRequest& reque
   }
   const VersionView& version = *wanted.version;
   for (const std::string& rendition : request.renditions) {
-    const bool known =
-        std::any_of(version.files.begin(), version.files.end(), [&](const FileView& file) { return file.rendition == rendition; });
+    bool known = false;
+    Catalogue::ForEachOfRendition(version, rendition, [&](size_t) { known = true; });
     if (!known) {
       return FieldError(absl::StatusCode::kNotFound, "renditions", rendition,
                         absl::StrCat("version ", version.version, " of ", request.title.name(), " has no such rendition"));

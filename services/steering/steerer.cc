@@ -113,32 +113,57 @@ absl::Status Steerer::Understand(const Moment& moment, const Caller& caller, con
   RETURN_IF_ERROR(Ready(moment.state));
   one.session = request.bind_session() ? absl::string_view(request.session_id()) : absl::string_view();
   one.playlists = !request.omit_playlist_urls();
-  one.wanted.title = moment.state.table->catalogue->FindTitle(one.request.title);
-  __builtin_prefetch(one.wanted.title);
+  moment.state.table->catalogue->FetchTitle(one.request.title);
   return absl::OkStatus();
 }
 
-// Each step for all: what the next one reads was asked for by the one before.
-void Steerer::Prepare(const Moment& moment, WalkTo walk_to, absl::Span<Answering> turn) const {
-  const auto each = [&](auto&& step) {
-    for (Answering& one : turn) {
-      if (one.status.ok()) step(one);
-    }
-  };
-  each([&](Answering& one) {
+namespace {
+
+template <typename Step>
+void EachOk(absl::Span<Answering> turn, Step&& step) {
+  for (Answering& one : turn) {
+    if (one.status.ok()) step(one);
+  }
+}
+
+}  // namespace
+
+// From the title to its file, and from the client to its ladder, by turns: each reads a line that the step before has asked for.
+void Steerer::ChooseTurn(const SteeringTable& table, absl::Span<Answering> turn, AnswerScratch& scratch) {
+  scratch.many.clear();
+  EachOk(turn, [&](Answering& one) { scratch.many.push_back({.request = &one.request, .choice = &one.choice}); });
+  MatchMany(table, scratch.many, scratch.choosing);
+  EachOk(turn, [&](Answering& one) {
+    one.wanted.title = table.catalogue->FindTitle(one.request.title);
+    __builtin_prefetch(one.wanted.title);
+  });
+  FetchLadders(table, scratch.many);
+  EachOk(turn, [&](Answering& one) {
+    if (one.wanted.title != nullptr) Catalogue::FetchVersions(*one.wanted.title);
+  });
+  EachOk(turn, [&](Answering& one) {
     one.wanted.version = one.wanted.title == nullptr ? nullptr : Catalogue::FindVersion(*one.wanted.title, one.request.version);
-    one.status = CheckInCatalogue(one.wanted, one.request);
+    if (one.wanted.version != nullptr) Catalogue::FetchRenditions(*one.wanted.version);
   });
-  each([&](Answering& one) {
-    Choose(*moment.state.table, one.request, one.wanted, walk_to, one.choice);
-    one.status = one.writer.List(one.choice, ContextOf(moment, one));
-  });
-  each([&](Answering& one) { one.writer.FetchTokens(ContextOf(moment, one)); });
-  each([&](Answering& one) {
+  EachOk(turn, [&](Answering& one) { one.status = CheckInCatalogue(one.wanted, one.request); });
+  scratch.many.clear();
+  EachOk(turn, [&](Answering& one) { scratch.many.push_back({.request = &one.request, .wanted = one.wanted, .choice = &one.choice}); });
+  ChooseMany(table, scratch.many, scratch.choosing);
+}
+
+void Steerer::MeasureTurn(const Moment& moment, absl::Span<Answering> turn) const {
+  EachOk(turn, [&](Answering& one) { one.status = one.writer.List(one.choice, ContextOf(moment, one)); });
+  EachOk(turn, [&](Answering& one) { one.writer.FetchTokens(ContextOf(moment, one)); });
+  EachOk(turn, [&](Answering& one) {
     absl::StatusOr<size_t> size = one.writer.Measure(one.request, one.choice, ContextOf(moment, one));
     one.status = size.status();
     one.size = size.value_or(0);
   });
+}
+
+void Steerer::Prepare(const Moment& moment, absl::Span<Answering> turn, AnswerScratch& scratch) const {
+  if (moment.state.table != nullptr) ChooseTurn(*moment.state.table, turn, scratch);
+  MeasureTurn(moment, turn);
 }
 
 absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& request, AnswerScratch& scratch, WireRoom room) const {
@@ -149,7 +174,7 @@ absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& reque
   one.status = TakeBudget(caller, 1, moment.monotonic);
   if (one.status.ok()) {
     one.status = Understand(moment, caller, request, one);
-    Prepare(moment, WalkTo::kEnough, {&one, 1});
+    Prepare(moment, {&one, 1}, scratch);
     Count(one, scratch.tally);
     if (one.status.ok()) one.writer.Write(room(one.size));
   }
@@ -185,7 +210,7 @@ absl::Status Steerer::SteerBatch(const Caller& caller, const sv1::SteerStreamReq
     for (size_t i = 0; i < turn.size(); ++i) {
       turn[i].status = decided ? Understand(moment, caller, request.requests(begin + static_cast<int>(i)), turn[i]) : refusal;
     }
-    Prepare(moment, WalkTo::kEnough, turn);
+    Prepare(moment, turn, scratch);
     for (Answering& one : turn) {
       if (refusal.ok()) {
         Count(one, scratch.tally);
@@ -207,7 +232,10 @@ absl::Status Steerer::Explain(const Caller& caller, const sv1::ExplainRequest& r
   const Moment moment = NowWith(*state);
   Answering one;
   RETURN_IF_ERROR(Understand(moment, caller, request.request(), one));
-  Prepare(moment, WalkTo::kTheEnd, {&one, 1});
+  one.wanted = FindWanted(*state->table->catalogue, one.request);
+  RETURN_IF_ERROR(CheckInCatalogue(one.wanted, one.request));
+  Choose(*state->table, one.request, one.wanted, WalkTo::kTheEnd, one.choice);
+  MeasureTurn(moment, {&one, 1});
   RETURN_IF_ERROR(one.status);
   std::string bytes(one.size, '\0');
   one.writer.Write(bytes.data());

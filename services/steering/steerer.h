@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -53,6 +54,8 @@ struct AnswerScratch {
 
   explicit AnswerScratch(SteeringMetrics& metrics) : tally(metrics) {}
   std::array<Answering, kInTurn> turn;
+  std::vector<Choosing> many;
+  ChoosingScratch choosing;
   SteeringTally tally;
 };
 
@@ -89,8 +92,10 @@ class Steerer {
 
   RenderContext ContextOf(const Moment& moment, const Answering& one) const;
   absl::Status Understand(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request, Answering& one) const;
-  // Decides and measures: what each one's writer will write, if its status is OK.
-  void Prepare(const Moment& moment, WalkTo walk_to, absl::Span<Answering> turn) const;
+  // Of those whose status is OK: looks up what each asks for and chooses; then what each one's writer will write.
+  static void ChooseTurn(const SteeringTable& table, absl::Span<Answering> turn, AnswerScratch& scratch);
+  void MeasureTurn(const Moment& moment, absl::Span<Answering> turn) const;
+  void Prepare(const Moment& moment, absl::Span<Answering> turn, AnswerScratch& scratch) const;
   absl::Status TakeBudget(const Caller& caller, uint32_t cost, absl::Duration now) const;
   static absl::Status Ready(const ServingState& state);
 

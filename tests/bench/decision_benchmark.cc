@@ -461,17 +461,8 @@ class Bench {
 };
 
 int Run(int argc, char** argv) {
-  double scale = 1;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument == "--scale" && i + 1 < argc) scale = std::atof(argv[++i]);
-  }
-  if (scale <= 0 || scale > 1) {
-    std::fprintf(stderr, "--scale: must be in (0, 1]\n");
-    return 2;
-  }
   Rows rows;
-  Bench bench(scale, rows);
+  Bench bench(ScaleOf(argc, argv), rows);
   bench.Build();
   bench.MeasureLine();
   for (const bool zipf : {false, true}) {

@@ -535,25 +535,11 @@ class Bench {
 };
 
 int Run(int argc, char** argv) {
-  double scale = 1;
-  std::string json;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument.rfind("--benchmark_out=", 0) == 0) json = argument.substr(strlen("--benchmark_out="));
-    if (argument == "--scale" && i + 1 < argc) scale = std::atof(argv[++i]);
-  }
-  if (scale <= 0 || scale > 1) {
-    std::fprintf(stderr, "--scale: must be in (0, 1]\n");
-    return 2;
-  }
+  const double scale = ScaleOf(argc, argv);
   Rows rows;
   if (scale > kMostByFeed) Bench(kMostByFeed, rows).Run();
   Bench(scale, rows).Run();
-  if (!json.empty() && !rows.WriteJson(json)) {
-    std::fprintf(stderr, "%s: can't be written\n", json.c_str());
-    return 1;
-  }
-  return 0;
+  return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 }
 
 }  // namespace

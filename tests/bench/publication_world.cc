@@ -1,9 +1,11 @@
 #include "tests/bench/publication_world.h"
 
+#include <numeric>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/content/paths.h"
 #include "roaring/roaring.hh"
 
 namespace fairlead {
@@ -133,19 +135,61 @@ iv1::FleetEntry PublicationWorld::State(const ApplianceView& box, HealthState he
   return entry;
 }
 
-std::vector<iv1::FleetEntry> PublicationWorld::CellEntries() const {
+content::v1::CatalogEntry PublicationWorld::Title(uint32_t number) const {
+  const TitleView view = world_.Title(number);
+  content::v1::CatalogEntry entry;
+  entry.set_key(view.id.name());
+  content::v1::Title& title = *entry.mutable_title();
+  title.set_name(view.id.name());
+  title.set_display_name(absl::StrCat("The title ", number));
+  title.set_popularity(0.5);
+  for (const VersionView& from : view.versions) {
+    title.set_current_version(from.version);
+    content::v1::TitleVersion& version = *title.add_versions();
+    version.set_version(from.version);
+    for (const FileView& file : from.files) {
+      content::v1::Rendition& rendition = *version.add_renditions();
+      rendition.set_rendition(file.rendition);
+      rendition.set_kind(content::v1::Rendition::KIND_VIDEO);
+      rendition.set_bandwidth_bps(static_cast<int64_t>(file.bitrate_bps));
+      rendition.set_codecs("avc1.64001f");
+      rendition.set_width(1'280);
+      rendition.set_height(720);
+      content::v1::File& to = *rendition.mutable_file();
+      to.set_file_number(file.number);
+      to.set_path(file.path);
+      to.set_size_bytes(static_cast<int64_t>(file.size_bytes));
+      to.set_sha256(std::string(32, 's'));
+      to.set_duration_seconds(5'400);
+      to.set_segment_count(900);
+      to.mutable_playlist()->set_path(absl::StrCat(file.path.substr(0, file.path.rfind('/') + 1), kPlaylistFileName));
+      to.mutable_playlist()->set_size_bytes(60'000);
+      to.mutable_playlist()->set_sha256(std::string(32, 'p'));
+    }
+  }
+  return entry;
+}
+
+iv1::FleetEntry PublicationWorld::Holdings(const ApplianceView& box, const std::vector<uint32_t>& files) {
+  Roaring held(files.size(), files.data());
+  held.runOptimize();  // As ingestd tells them.
+  std::string bitmap(held.getSizeInBytes(), '\0');
+  held.write(bitmap.data());
+  Fleet entry;
+  entry.set_key(absl::StrCat("holdings/", box.id.value()));
+  entry.mutable_holdings()->set_appliance(box.id.name());
+  entry.mutable_holdings()->set_incarnation(1);
+  entry.mutable_holdings()->set_bitmap(std::move(bitmap));
+  return entry;
+}
+
+std::vector<iv1::FleetEntry> PublicationWorld::CellEntries(bool holdings) const {
   std::vector<Fleet> entries;
-  Roaring all;
-  all.addRange(0, kFiles);
-  std::string bitmap(all.getSizeInBytes(), '\0');
-  all.write(bitmap.data());
+  std::vector<uint32_t> all(kFiles);
+  std::iota(all.begin(), all.end(), 0);
   for (const ApplianceView& box : world_.appliances()) {
     entries.push_back(State(box, box.health, 1));
-    Fleet& holdings = entries.emplace_back();
-    holdings.set_key(absl::StrCat("holdings/", box.id.value()));
-    holdings.mutable_holdings()->set_appliance(box.id.name());
-    holdings.mutable_holdings()->set_incarnation(1);
-    holdings.mutable_holdings()->set_bitmap(bitmap);
+    if (holdings) entries.push_back(Holdings(box, all));
   }
   const auto add_session = [&](const std::string& id, const std::string& hearer) {
     Fleet& entry = entries.emplace_back();

@@ -1,6 +1,6 @@
 // The generated world as the feeds tell it: entries for the configuration, the catalogue and one cell. A collector stands at each IX site,
-// since a session of the registry names who hears it. Every box holds all files of one title: what is measured is publication, not
-// holdings.
+// since a session of the registry names who hears it. Every box holds all files of one title, unless its own are asked for: what the
+// benchmark of publication measures isn't holdings.
 #ifndef FAIRLEAD_TESTS_BENCH_PUBLICATION_WORLD_H_
 #define FAIRLEAD_TESTS_BENCH_PUBLICATION_WORLD_H_
 
@@ -29,8 +29,11 @@ class PublicationWorld {
 
   std::vector<Config> ConfigEntries(const std::string& cell_address) const;
   content::v1::CatalogEntry Catalogue() const;
-  // All but the routes.
-  std::vector<Fleet> CellEntries() const;
+  // A title of the world's own catalogue, as its import told it.
+  content::v1::CatalogEntry Title(uint32_t title) const;
+  // All but the routes; of the boxes their states, and what they hold if that is the same for all.
+  std::vector<Fleet> CellEntries(bool holdings = true) const;
+  static Fleet Holdings(const ApplianceView& box, const std::vector<uint32_t>& files);
 
   Config Appliance(const ApplianceView& box, AdminState admin) const;
   Fleet State(const ApplianceView& box, HealthState health, uint64_t sequence) const;

@@ -4,9 +4,11 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
@@ -87,6 +89,18 @@ std::string JsonFileOf(int argc, char** argv) {
     if (absl::ConsumePrefix(&argument, "--benchmark_out=")) return std::string(argument);
   }
   return "";
+}
+
+double ScaleOf(int argc, char** argv) {
+  const absl::string_view last = argc > 1 ? argv[argc - 1] : "";
+  absl::string_view told = last == "--scale" ? "nothing" : "1";
+  for (int i = 1; i + 1 < argc; ++i) {
+    if (absl::string_view(argv[i]) == "--scale") told = argv[i + 1];
+  }
+  double scale = 0;
+  if (absl::SimpleAtod(told, &scale) && scale > 0 && scale <= 1) return scale;
+  std::fprintf(stderr, "--scale: '%s' is no number in (0, 1]\n", std::string(told).c_str());
+  std::exit(2);
 }
 
 }  // namespace fairlead

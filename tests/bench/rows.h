@@ -46,6 +46,9 @@ class Rows {
 
 // Of --benchmark_out, as `./run bench NAME --json FILE` passes it; empty: none.
 std::string JsonFileOf(int argc, char** argv);
+// Of --scale: the share of the whole world, in (0, 1]; not told: all of it. Ends the program, with a line on standard error, on anything
+// else.
+double ScaleOf(int argc, char** argv);
 
 // CPU time of this thread.
 inline double CpuSeconds() {

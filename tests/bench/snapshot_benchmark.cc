@@ -223,34 +223,21 @@ class Bench {
 };
 
 int Run(int argc, char** argv) {
-  double scale = 1;
-  std::string json;
   std::string file;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument.rfind("--benchmark_out=", 0) == 0) json = argument.substr(strlen("--benchmark_out="));
-    if (argument == "--scale" && i + 1 < argc) scale = std::atof(argv[++i]);
-    if (argument == "--file" && i + 1 < argc) file = argv[++i];
-  }
-  if (scale <= 0 || scale > 1) {
-    std::fprintf(stderr, "--scale: must be in (0, 1]\n");
-    return 2;
+  for (int i = 1; i + 1 < argc; ++i) {
+    if (std::string(argv[i]) == "--file") file = argv[i + 1];
   }
   InitLog("bench", LogLevel::kWarning);
   Rows rows;
   Bench bench(rows);
   if (file.empty()) {
-    bench.BuildAndWrite(scale);
+    bench.BuildAndWrite(ScaleOf(argc, argv));
   } else {
     bench.UseFile(file);
   }
   bench.Sizes();
   bench.Starts();
-  if (!json.empty() && !rows.WriteJson(json)) {
-    std::fprintf(stderr, "%s: can't be written\n", json.c_str());
-    return 1;
-  }
-  return 0;
+  return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // A seeded generator of routes shaped like the real Internet table: prefix lengths in the proportions of a full table, more-specifics
 // inside aggregates, AS paths of one to six hops with ties as the normal case, MEDs on some, IPv4 and IPv6. Never a bogon.
 //
-// Deterministic: the same seed and options give the same routes on every machine. Used by the oracle tests, the fleet simulator and
-// the demo (a partner's announcements as a BIRD configuration).
+// Deterministic: the same seed and options give the same routes on every machine. Used by the oracle tests, the worlds of benchmarks
+// and the demo (a partner's announcements as a BIRD configuration).
 //
 //   RouteGenerator generator(42);
 //   const std::vector<Prefix> table = generator.Table(900'000, 160'000);

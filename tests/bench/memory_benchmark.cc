@@ -1,0 +1,157 @@
+// What a steerd holds that follows feeds of the whole world: their entries as it keeps them, and the table that it makes of them. What the
+// feeds' messages and gRPC take on the way isn't counted, nor what a server needs beside it (sockets, tokens).
+//
+//   ./run bench memory                  # Full scale: minutes, 12 GB of memory.
+//   ./run bench memory --scale 0.05
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <unistd.h>
+
+#include "libs/base/published.h"
+#include "libs/clock/system_clock.h"
+#include "libs/metrics/metrics.h"
+#include "services/steering/metrics.h"
+#include "services/steering/serving_state.h"
+#include "services/steering/sources.h"
+#include "services/steering/table_builder.h"
+#include "tests/bench/publication_world.h"
+#include "tests/bench/rows.h"
+#include "tests/generator/world.h"
+
+namespace fairlead {
+namespace {
+
+using Goal = BenchRow::Goal;
+using FleetEntries = std::vector<ingest::v1::FleetEntry>;
+
+constexpr size_t kAPiece = 20'000;           // Entries given at once.
+constexpr size_t kPairsAtOnce = 60'000'000;  // (Box, file), drawn at once.
+
+double ResidentGigabytes() {
+  malloc_trim(0);
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm").ignore(64, ' ') >> pages;
+  return static_cast<double>(pages) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1e9;
+}
+
+class Bench {
+ public:
+  Bench(double scale, Rows& rows)
+      : rows_(rows),
+        world_(scale >= 1 ? WorldOptions() : WorldOptions::Scaled(scale)),
+        told_(world_),
+        sources_({.registry = "127.0.0.1:1", .fill = "127.0.0.1:1"}, clock_),
+        builder_({}, sources_, nullptr, metrics_, serving_) {}
+
+  void Run() {
+    start_ = before_ = ResidentGigabytes();
+    Give(sources_.config(), told_.ConfigEntries("127.0.0.1:1"));
+    builder_.Tick(clock_.Monotonic());  // Follows the cell.
+    cell_ = sources_.cells().at(0);
+    Give(*cell_, told_.CellEntries(/*holdings=*/false));
+    Note("configuration, states and sessions");
+    GiveCatalogue();
+    Note("entries of the catalogue");
+    GiveHoldings();
+    Note("holdings as they came");
+    GiveRoutes();
+    Note("routes as they came");
+    while (serving_.Get()->table == nullptr) builder_.Tick(clock_.Monotonic());
+    while (builder_.busy()) builder_.Tick(clock_.Monotonic());
+    Note("the table made of all this");
+    rows_.Add({"all of it", before_ - start_, "GB", kNothing, Goal::kValueAtMost, 6});
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    rows_.Add({"peak, with the generator", static_cast<double>(usage.ru_maxrss) * 1'024 / 1e9, "GB"});
+  }
+
+ private:
+  void Note(const std::string& what) {
+    const double now = ResidentGigabytes();
+    rows_.Add({what, now - before_, "GB"});
+    before_ = now;
+  }
+
+  template <typename Store, typename Entry>
+  void Give(Store& store, std::vector<Entry> entries) {
+    ++position_.version;
+    static_cast<void>(
+        store.Apply({.snapshot = false, .base = {}, .position = position_, .entries = std::move(entries), .held_entries = 0}));
+  }
+
+  void GiveCatalogue() {
+    std::vector<content::v1::CatalogEntry> piece;
+    for (uint32_t title = 0; title < world_.titles(); ++title) {
+      piece.push_back(told_.Title(title));
+      if (piece.size() == 200 || title + 1 == world_.titles()) Give(sources_.catalog(), std::exchange(piece, {}));
+    }
+  }
+
+  // The world tells who holds a file, so all files are gone through for some boxes at a time.
+  void GiveHoldings() {
+    const size_t boxes = world_.appliances().size();
+    const size_t at_once = std::max<size_t>(1, kPairsAtOnce / world_.options().files_a_box);
+    std::vector<uint32_t> holders;
+    size_t pairs = 0;
+    for (size_t first = 0; first < boxes; first += at_once) {
+      std::vector<std::vector<uint32_t>> held(std::min(at_once, boxes - first));
+      for (uint32_t file = 0; file < world_.options().files; ++file) {
+        world_.HoldersOf(file, holders);
+        auto at = std::lower_bound(holders.begin(), holders.end(), first);
+        for (; at != holders.end() && *at < first + held.size(); ++at) held[*at - first].push_back(file);
+      }
+      for (size_t i = 0; i < held.size(); ++i) {
+        pairs += held[i].size();
+        Give(*cell_, FleetEntries{PublicationWorld::Holdings(world_.appliances()[first + i], std::exchange(held[i], {}))});
+      }
+    }
+    rows_.Add({"(box, file) pairs", static_cast<double>(pairs) / 1e6, "million"});
+  }
+
+  void GiveRoutes() {
+    FleetEntries piece;
+    for (size_t i = 0; i < world_.prefixes().size(); ++i) {
+      for (const WorldRoute& route : world_.route_sets()[world_.set_of_prefix()[i]]) {
+        piece.push_back(told_.Route(world_.prefixes()[i], route));
+      }
+      if (piece.size() >= kAPiece || i + 1 == world_.prefixes().size()) Give(*cell_, std::exchange(piece, {}));
+    }
+    rows_.Add({"routes", static_cast<double>(cell_->routes()) / 1e6, "million"});
+  }
+
+  Rows& rows_;
+  const World world_;
+  const PublicationWorld told_;
+  const SystemClock clock_;
+  Sources sources_;
+  Metrics registry_;
+  SteeringMetrics metrics_{registry_};
+  Published<ServingState> serving_{std::make_shared<const ServingState>()};
+  TableBuilder builder_;
+  std::shared_ptr<CellStore> cell_;
+  FeedPosition position_ = {1, 0};
+  double start_ = 0;
+  double before_ = 0;
+};
+
+int Run(int argc, char** argv) {
+  Rows rows;
+  Bench(ScaleOf(argc, argv), rows).Run();
+  return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace fairlead
+
+int main(int argc, char** argv) {
+  return fairlead::Run(argc, argv);
+}
