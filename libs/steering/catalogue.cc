@@ -1,6 +1,8 @@
 #include "libs/steering/catalogue.h"
 
 #include <algorithm>
+#include <iterator>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_split.h"
@@ -18,19 +20,86 @@ constexpr size_t kMostWordsFetched = 256;  // The rest comes by itself while the
 Catalogue::Catalogue() = default;
 Catalogue::~Catalogue() = default;
 
-std::shared_ptr<const Catalogue> Catalogue::Build(std::vector<TitleView> titles) {
+std::shared_ptr<const CatalogueTitle> Catalogue::Share(TitleView title) {
+  auto shared = std::make_shared<CatalogueTitle>();
+  shared->view = std::move(title);
+  IndexRenditions(shared->view);
+  std::vector<uint32_t> numbers;
+  for (const VersionView& version : shared->view.versions) {
+    for (const FileView& file : version.files) numbers.push_back(file.number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  for (const uint32_t number : numbers) {
+    const bool goes_on = !shared->runs.empty() && number - shared->runs.back().first == shared->runs.back().count;
+    if (!goes_on) shared->runs.push_back({.first = number, .count = 0});
+    ++shared->runs.back().count;
+  }
+  return shared;
+}
+
+std::shared_ptr<const Catalogue> Catalogue::Of(std::vector<std::shared_ptr<const CatalogueTitle>> titles) {
   const std::shared_ptr<Catalogue> catalogue(new Catalogue());
   catalogue->titles_ = std::move(titles);
-  for (size_t i = 0; i < catalogue->titles_.size(); ++i) {
-    IndexRenditions(catalogue->titles_[i]);
-    const TitleView& title = catalogue->titles_[i];
-    catalogue->by_id_[title.id.value()] = i;
-    for (const VersionView& version : title.versions) {
-      for (const FileView& file : version.files) catalogue->by_number_[file.number] = {&title, &version, &file};
+  catalogue->by_id_.reserve(catalogue->titles_.size());
+  for (const auto& title : catalogue->titles_) catalogue->by_id_[title->view.id.value()] = &title->view;
+  catalogue->IndexNumbers();
+  return catalogue;
+}
+
+std::shared_ptr<const Catalogue> Catalogue::Build(std::vector<TitleView> titles) {
+  std::vector<std::shared_ptr<const CatalogueTitle>> shared;
+  shared.reserve(titles.size());
+  for (TitleView& title : titles) shared.push_back(Share(std::move(title)));
+  return Of(std::move(shared));
+}
+
+// Numbers are given once, so titles' runs don't overlap, and a few hundred thousand of them are put in order; where they do, each number
+// is.
+void Catalogue::IndexNumbers() {
+  struct Claim {
+    CatalogueTitle::Run run;
+    uint32_t title;
+  };
+  std::vector<Claim> claims;
+  for (uint32_t i = 0; i < titles_.size(); ++i) {
+    for (const CatalogueTitle::Run& run : titles_[i]->runs) claims.push_back({run, i});
+  }
+  const auto in_order = [&] {
+    std::stable_sort(claims.begin(), claims.end(), [](const Claim& a, const Claim& b) { return a.run.first < b.run.first; });
+  };
+  in_order();
+  const auto overlap = std::adjacent_find(claims.begin(), claims.end(),
+                                          [](const Claim& a, const Claim& b) { return uint64_t{a.run.first} + a.run.count > b.run.first; });
+  if (overlap != claims.end()) {
+    std::vector<Claim> each;
+    for (const Claim& claim : claims) {
+      for (uint32_t i = 0; i < claim.run.count; ++i) each.push_back({{.first = claim.run.first + i, .count = 1}, claim.title});
+    }
+    std::sort(each.begin(), each.end(),
+              [](const Claim& a, const Claim& b) { return std::tie(a.run.first, b.title) < std::tie(b.run.first, a.title); });
+    each.erase(std::unique(each.begin(), each.end(), [](const Claim& a, const Claim& b) { return a.run.first == b.run.first; }),
+               each.end());
+    claims = std::move(each);
+  }
+  for (const Claim& claim : claims) {
+    file_count_ += claim.run.count;
+    if (runs_.empty() || runs_.back().title != claim.title) runs_.push_back({claim.run.first, claim.title});
+  }
+}
+
+std::optional<uint32_t> Catalogue::TitleOfFile(absl::Span<const FileRun> runs, uint32_t number) {
+  const auto behind = std::upper_bound(runs.begin(), runs.end(), number, [](uint32_t n, const FileRun& run) { return n < run.first; });
+  return behind == runs.begin() ? std::nullopt : std::optional<uint32_t>(std::prev(behind)->title);
+}
+
+Catalogue::FileRef Catalogue::FileOf(const TitleView& title, uint32_t number) {
+  for (auto version = title.versions.rbegin(); version != title.versions.rend(); ++version) {
+    for (auto file = version->files.rbegin(); file != version->files.rend(); ++file) {
+      if (file->number == number) return {&title, &*version, &*file};
     }
   }
-  catalogue->file_count_ = catalogue->by_number_.size();
-  return catalogue;
+  return {};
 }
 
 uint32_t Catalogue::RenditionWord(absl::string_view rendition) {
@@ -49,7 +118,7 @@ size_t Catalogue::title_count() const {
 }
 
 void Catalogue::FetchTitle(const TitleId& id) const {
-  if (in_image_ == nullptr) by_id_.prefetch(id.value());
+  if (in_image_ == nullptr) by_id_.prefetch(absl::string_view(id.value()));
 }
 
 void Catalogue::FetchVersions(const TitleView& title) {
@@ -64,8 +133,8 @@ void Catalogue::FetchRenditions(const VersionView& version) {
 
 const TitleView* Catalogue::FindTitle(const TitleId& id) const {
   if (in_image_ != nullptr) return in_image_->FindTitle(id.value());
-  const auto at = by_id_.find(id.value());
-  return at == by_id_.end() ? nullptr : &titles_[at->second];
+  const auto at = by_id_.find(absl::string_view(id.value()));
+  return at == by_id_.end() ? nullptr : at->second;
 }
 
 const VersionView* Catalogue::FindVersion(const TitleView& title, absl::string_view version) {
@@ -98,8 +167,8 @@ Catalogue::FileRef Catalogue::FindPath(absl::string_view path) const {
 
 Catalogue::FileRef Catalogue::FindFile(uint32_t number) const {
   if (in_image_ != nullptr) return in_image_->FindFile(number);
-  const auto at = by_number_.find(number);
-  return at == by_number_.end() ? FileRef() : at->second;
+  const std::optional<uint32_t> title = TitleOfFile(runs_, number);
+  return title.has_value() ? FileOf(titles_[*title]->view, number) : FileRef();
 }
 
 }  // namespace fairlead

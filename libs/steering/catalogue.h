@@ -1,22 +1,36 @@
 // Catalogue: titles, their versions and files, and which files one play needs. An immutable value; any thread.
 //
-// Built of views, it has them all at hand. From a table image (table_image.h) it makes a title when it is first asked for, some
-// microseconds, and keeps it; whoever asks next, or at the same time, gets the same one.
+// Built of views, it has them all at hand; the next catalogue shares the titles that stayed as they were, so that it costs O(titles), not
+// O(files). From a table image (table_image.h) it makes a title when it is first asked for, some microseconds, and keeps it; whoever asks
+// next, or at the same time, gets the same one.
 #ifndef FAIRLEAD_LIBS_STEERING_CATALOGUE_H_
 #define FAIRLEAD_LIBS_STEERING_CATALOGUE_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "libs/base/ids.h"
 #include "libs/steering/views.h"
 
 namespace fairlead {
+
+// A title as catalogues share it: made once, by Catalogue::Share.
+struct CatalogueTitle {
+  struct Run {
+    uint32_t first = 0;
+    uint32_t count = 0;
+  };
+
+  TitleView view;
+  std::vector<Run> runs;  // Of the numbers of its files, rising.
+};
 
 class Catalogue {
  public:
@@ -27,7 +41,10 @@ class Catalogue {
     const FileView* file = nullptr;
   };
 
+  // Of two titles with one id, or two files with one number, the last is found.
   static std::shared_ptr<const Catalogue> Build(std::vector<TitleView> titles);
+  static std::shared_ptr<const CatalogueTitle> Share(TitleView title);
+  static std::shared_ptr<const Catalogue> Of(std::vector<std::shared_ptr<const CatalogueTitle>> titles);
   ~Catalogue();
 
   // Each asks for memory that a later step will read, so that it comes in while others are asked for: FindTitle, FindVersion,
@@ -66,14 +83,23 @@ class Catalogue {
   friend struct ImageParts;
   class InImage;
   static constexpr size_t kWordsAtOnce = 16;
+  // From this number on, up to the next run's, files are of this title, if there are any.
+  struct FileRun {
+    uint32_t first = 0;
+    uint32_t title = 0;
+  };
   Catalogue();
   static uint32_t RenditionWord(absl::string_view rendition);  // Never 0.
   // Makes what ForEachOfRendition reads.
   static void IndexRenditions(TitleView& title);
+  void IndexNumbers();
+  // The title that the file is of, if it is of any; none: `runs` has no such.
+  static std::optional<uint32_t> TitleOfFile(absl::Span<const FileRun> runs, uint32_t number);
+  static FileRef FileOf(const TitleView& title, uint32_t number);
 
-  std::vector<TitleView> titles_;
-  absl::flat_hash_map<std::string, size_t> by_id_;
-  absl::flat_hash_map<uint32_t, FileRef> by_number_;
+  std::vector<std::shared_ptr<const CatalogueTitle>> titles_;
+  absl::flat_hash_map<absl::string_view, const TitleView*> by_id_;
+  std::vector<FileRun> runs_;
   size_t file_count_ = 0;
   std::unique_ptr<const InImage> in_image_;  // Then the three above are empty.
 };

@@ -51,11 +51,11 @@ void ImageParts::WriteCatalogue(const Catalogue& catalogue, ImageSink& sink) {
       if (const TitleView* title = catalogue.in_image_->TitleAt(i); title != nullptr) titles.push_back(title);
     }
   } else {
-    for (const auto& [id, number] : catalogue.by_id_) titles.push_back(&catalogue.titles_[number]);
+    for (const auto& [id, title] : catalogue.by_id_) titles.push_back(title);
     std::sort(titles.begin(), titles.end(), [](const TitleView* a, const TitleView* b) { return a->id < b->id; });
   }
   std::vector<uint64_t> starts = {0};
-  std::vector<Catalogue::InImage::FileRun> files;  // One each, at first.
+  std::vector<Catalogue::FileRun> files;  // One each, at first.
   ImageWriter record;
   sink.Begin(ImagePart::kTitles);
   for (size_t i = 0; i < titles.size(); ++i) {
@@ -80,7 +80,7 @@ void ImageParts::WriteCatalogue(const Catalogue& catalogue, ImageSink& sink) {
 }
 
 absl::StatusOr<std::shared_ptr<const Catalogue>> ImageParts::ReadCatalogue(const TableImage& image, size_t files) {
-  using FileRun = Catalogue::InImage::FileRun;
+  using FileRun = Catalogue::FileRun;
   ASSIGN_OR_RETURN(const absl::Span<const uint64_t> starts, ArrayOf<uint64_t>(image, ImagePart::kTitleIndex, "index of titles"));
   ASSIGN_OR_RETURN(const absl::Span<const FileRun> runs, ArrayOf<FileRun>(image, ImagePart::kFileRuns, "numbers of files"));
   const absl::string_view records = image.parts[static_cast<size_t>(ImagePart::kTitles)];

@@ -1,7 +1,5 @@
 #include "libs/steering/catalogue_in_image.h"
 
-#include <algorithm>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -86,15 +84,9 @@ const TitleView* Catalogue::InImage::FindTitle(absl::string_view id) const {
 }
 
 Catalogue::FileRef Catalogue::InImage::FindFile(uint32_t number) const {
-  const auto behind = std::upper_bound(runs_.begin(), runs_.end(), number, [](uint32_t n, const FileRun& run) { return n < run.first; });
-  const TitleView* const title = behind == runs_.begin() ? nullptr : TitleAt(std::prev(behind)->title);
-  if (title == nullptr) return {};
-  for (auto version = title->versions.rbegin(); version != title->versions.rend(); ++version) {
-    for (auto file = version->files.rbegin(); file != version->files.rend(); ++file) {
-      if (file->number == number) return {title, &*version, &*file};
-    }
-  }
-  return {};
+  const std::optional<uint32_t> of = TitleOfFile(runs_, number);
+  const TitleView* const title = of.has_value() ? TitleAt(*of) : nullptr;
+  return title == nullptr ? FileRef() : FileOf(*title, number);
 }
 
 }  // namespace fairlead

@@ -21,12 +21,6 @@ std::string CatalogueFolder(const TitleId& title, absl::string_view version, abs
 
 class Catalogue::InImage {
  public:
-  // From this number on, up to the next run's, files are of this title, if there are any.
-  struct FileRun {
-    uint32_t first = 0;
-    uint32_t title = 0;
-  };
-
   // `starts`: of each title's record, in the order of their ids, and one behind; rising, within `records`. `runs`: rising, of titles that
   // there are. `keeper` keeps them all.
   InImage(absl::string_view records, absl::Span<const uint64_t> starts, absl::Span<const FileRun> runs, std::shared_ptr<const void> keeper);

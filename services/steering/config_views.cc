@@ -16,7 +16,6 @@
 #include "absl/strings/strip.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
-#include "libs/content/paths.h"
 #include "libs/net/prefix.h"
 #include "libs/steering/spread.h"
 
@@ -24,7 +23,6 @@ namespace fairlead {
 namespace {
 
 namespace rv1 = registry::v1;
-namespace cv1 = content::v1;
 using AllowList = PrefixTable<std::monostate>;
 
 constexpr uint32_t kDefaultFullPermille = 950;  // Of steering.full_at.
@@ -410,28 +408,6 @@ class ConfigReader {
   std::vector<std::tuple<int64_t, int32_t, std::string>> keys_;
 };
 
-absl::StatusOr<TitleView> ReadTitle(const cv1::Title& title, PlaylistPaths& playlists) {
-  TitleView view;
-  ASSIGN_OR_RETURN(view.id, TitleId::ParseName(title.name(), "title.name"));
-  view.current_version = title.current_version();
-  for (const cv1::TitleVersion& version : title.versions()) {
-    RETURN_IF_ERROR(ValidateId(version.version(), "title.versions.version"));
-    VersionView& read = view.versions.emplace_back();
-    read.version = version.version();
-    for (const cv1::Rendition& rendition : version.renditions()) {
-      const cv1::File& file = rendition.file();
-      if (file.path().empty()) return InvalidField("title.versions.renditions.file.path", "", "must not be empty");
-      read.files.push_back({.number = file.file_number(),
-                            .path = file.path(),
-                            .rendition = rendition.rendition(),
-                            .size_bytes = NotNegative(file.size_bytes()),
-                            .bitrate_bps = NotNegative(rendition.bandwidth_bps())});
-      if (file.playlist().path() != UsualPlaylistPath(file.path())) playlists[file.file_number()] = file.playlist().path();
-    }
-  }
-  return view;
-}
-
 }  // namespace
 
 ConfigViews ReadConfig(const HeldFeed<rv1::ConfigEntry>& config) {
@@ -496,26 +472,6 @@ ConfigViews KeepTopology(const ConfigViews& old, const ConfigViews& newest) {
     session.allowed = still ? newest.sessions[now->second.index].allowed : nothing;
   }
   return kept;
-}
-
-CatalogViews ReadCatalog(const HeldFeed<cv1::CatalogEntry>& catalog) {
-  CatalogViews views;
-  for (const auto& entry : catalog.entries) {
-    if (!entry->has_title()) continue;
-    absl::StatusOr<TitleView> title = ReadTitle(entry->title(), views.unusual_playlists);
-    if (title.ok()) {
-      views.records.emplace(title->id, entry);
-      views.titles.push_back(*std::move(title));
-    } else if (views.issues.size() < ConfigViews::kMaxIssues) {
-      views.issues.push_back(absl::StrCat(Quoted(entry->key()), ": ", title.status().message()));
-    }
-  }
-  return views;
-}
-
-std::string UsualPlaylistPath(absl::string_view file_path) {
-  const size_t slash = file_path.rfind('/');
-  return absl::StrCat(file_path.substr(0, slash == absl::string_view::npos ? 0 : slash + 1), kPlaylistFileName);
 }
 
 }  // namespace fairlead

@@ -1,4 +1,4 @@
-// The config and catalogue feeds' entries → the views that libs/steering is built from. Pure: entries in, values out; any thread.
+// The config feed's entries → the views that libs/steering is built from. Pure: entries in, values out; any thread.
 //
 // A record that contradicts itself is left out and named in `issues` (at most kMaxIssues sentences): one bad record must not stop the
 // steering of everything else.
@@ -14,7 +14,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
-#include "fairlead/content/v1/catalog_service.pb.h"
 #include "fairlead/registry/v1/config_service.pb.h"
 #include "libs/base/ids.h"
 #include "libs/steering/policy.h"
@@ -71,23 +70,6 @@ void Fingerprint(ConfigViews& views);
 // with the newest one's capacities, endpoints and admin states; boxes that it doesn't have, or has elsewhere or as something else, are in
 // no state that serves; sessions that it doesn't have, or has as others, may announce nothing. All else is of the newest.
 ConfigViews KeepTopology(const ConfigViews& old, const ConfigViews& newest);
-
-// Names of companion playlists where they aren't the usual "media.m3u8" beside the file; empty: the file has none.
-using PlaylistPaths = absl::flat_hash_map<uint32_t, std::string>;
-
-// Titles as the feed tells them, which holds them anyway: what a playlist says of a track and no decision needs.
-using TitleRecords = absl::flat_hash_map<TitleId, std::shared_ptr<const content::v1::CatalogEntry>>;
-
-struct CatalogViews {
-  std::vector<TitleView> titles;
-  TitleRecords records;
-  PlaylistPaths unusual_playlists;
-  std::vector<std::string> issues;
-};
-CatalogViews ReadCatalog(const HeldFeed<content::v1::CatalogEntry>& catalog);
-
-// Where the playlist of a file stands by default: "<title>/<version>/<rendition>/media.m3u8".
-std::string UsualPlaylistPath(absl::string_view file_path);
 
 }  // namespace fairlead
 

@@ -363,19 +363,5 @@ TEST(CheckInCatalogue, ATitleOfTooManyFilesNeedsItsRenditionsNamed) {
   EXPECT_TRUE(CheckInCatalogue(FindWanted(*catalogue, request), request).ok());
 }
 
-TEST(ReadCatalog, RemembersPlaylistsOnlyWhereTheyAreUnusual) {
-  const CatalogViews views = ReadCatalog(Held<content::v1::CatalogEntry>(
-      {"key: 'titles/a' title { name: 'titles/a' current_version: 'v1' versions { version: 'v1' "
-       "renditions { rendition: 'x' bandwidth_bps: 7 file { file_number: 1 path: 'a/v1/x/media.mp4' playlist { path: 'a/v1/x/media.m3u8' } "
-       "} } "
-       "renditions { rendition: 'y' file { file_number: 2 path: 'a/v1/y/media.mp4' playlist { path: 'a/v1/y/other.m3u8' } } } "
-       "renditions { rendition: 'z' file { file_number: 3 path: 'a/v1/z/media.mp4' } } } }",
-       "key: 'titles/b' title { name: 'titles/B' }", "key: 'manifests/oca-1' manifest_generation: '7'"}));
-  ASSERT_THAT(views.titles, SizeIs(1));
-  EXPECT_EQ(views.titles[0].versions[0].files[0].bitrate_bps, 7u);
-  EXPECT_EQ(views.unusual_playlists, (PlaylistPaths{{2, "a/v1/y/other.m3u8"}, {3, ""}}));
-  EXPECT_THAT(views.issues, SizeIs(1));
-}
-
 }  // namespace
 }  // namespace fairlead

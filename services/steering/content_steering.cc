@@ -54,7 +54,8 @@ absl::StatusOr<std::vector<PlaylistTrack>> TracksOf(const ServingState& state, c
                                                     const SteeringAnswer& answer) {
   const auto record = state.titles->find(request.title);
   if (record == state.titles->end()) return FieldError(absl::StatusCode::kNotFound, "title", request.title.name(), "no such title");
-  const auto& versions = record->second->title().versions();
+  const cv1::CatalogEntry entry = record->second->Unpack();
+  const auto& versions = entry.title().versions();
   const auto version = absl::c_find_if(versions, [&](const cv1::TitleVersion& one) { return one.version() == request.version; });
   if (version == versions.end()) return FieldError(absl::StatusCode::kNotFound, "version", request.version, "no such version");
   std::vector<PlaylistTrack> tracks;

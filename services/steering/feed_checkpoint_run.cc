@@ -7,7 +7,7 @@ namespace fairlead {
 
 BulkPicture FeedCheckpointRun::picture() {
   BulkPicture picture;
-  for (const auto& entry : sources_.catalog().Held().entries) picture["catalogue " + entry->key()] = entry->SerializeAsString();
+  for (const auto& record : sources_.catalog().Held().entries) picture["catalogue " + record->key()] = record->SerializeAsString();
   for (const auto& [status, store] : sources_.CellsWithStatus()) {
     if (!status.position.nothing()) picture["position of " + status.source] = status.position.ToString();
     for (const std::string& key : store->entries().Keys()) {

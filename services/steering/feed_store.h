@@ -39,7 +39,8 @@ struct KeyChanges {
   std::vector<std::string> keys;
 };
 
-template <typename Entry>
+// `Kept`: how an entry is held, made of one, with its key().
+template <typename Entry, typename Kept = Entry>
 class FeedStore {
  public:
   // As many changed keys are remembered one by one.
@@ -59,7 +60,7 @@ class FeedStore {
       if (IsRemoval(entry)) {
         entries_.erase(entry.key());
       } else {
-        entries_[entry.key()] = std::make_shared<const Entry>(entry);
+        entries_[entry.key()] = std::make_shared<const Kept>(entry);
       }
     }
     position_ = change.position;
@@ -76,17 +77,17 @@ class FeedStore {
     static_cast<void>(Apply({.snapshot = true, .base = {}, .position = position, .entries = std::move(entries), .held_entries = 0}));
   }
 
-  HeldFeed<Entry> Held() const ABSL_LOCKS_EXCLUDED(mu_) {
+  HeldFeed<Kept> Held() const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    HeldFeed<Entry> held{.position = position_, .entries = {}};
+    HeldFeed<Kept> held{.position = position_, .entries = {}};
     held.entries.reserve(entries_.size());
     for (const auto& [key, entry] : entries_) held.entries.push_back(entry);
     return held;
   }
   // Those whose keys begin with none of `prefixes`; the others aren't walked over.
-  HeldFeed<Entry> HeldOutside(const std::vector<std::string>& prefixes) const ABSL_LOCKS_EXCLUDED(mu_) {
+  HeldFeed<Kept> HeldOutside(const std::vector<std::string>& prefixes) const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    HeldFeed<Entry> held{.position = position_, .entries = {}};
+    HeldFeed<Kept> held{.position = position_, .entries = {}};
     for (auto at = entries_.begin(); at != entries_.end();) {
       const auto in = std::find_if(prefixes.begin(), prefixes.end(), [&](const std::string& p) { return absl::StartsWith(at->first, p); });
       if (in != prefixes.end()) {
@@ -98,7 +99,7 @@ class FeedStore {
     return held;
   }
   // Null: not held.
-  std::shared_ptr<const Entry> Find(const std::string& key) const ABSL_LOCKS_EXCLUDED(mu_) {
+  std::shared_ptr<const Kept> Find(const std::string& key) const ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     const auto at = entries_.find(key);
     return at == entries_.end() ? nullptr : at->second;
@@ -129,7 +130,7 @@ class FeedStore {
 
  private:
   // The first entry behind those whose keys begin with `prefix`, which ends in a letter or '/'.
-  using Entries = absl::btree_map<std::string, std::shared_ptr<const Entry>>;
+  using Entries = absl::btree_map<std::string, std::shared_ptr<const Kept>>;
   void Note(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (all_changed_) return;
     changed_.insert(key);

@@ -10,6 +10,7 @@
 #include "libs/base/ids.h"
 #include "libs/steering/steering_table.h"
 #include "services/steering/answer_texts.h"
+#include "services/steering/catalogue_reader.h"
 #include "services/steering/config_views.h"
 #include "services/steering/sources.h"
 

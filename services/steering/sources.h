@@ -27,12 +27,15 @@
 #include "libs/base/ids.h"
 #include "libs/feed/feed_client.h"
 #include "libs/feed/position.h"
+#include "services/steering/catalogue_record.h"
 #include "services/steering/cell_store.h"
 #include "services/steering/config_views.h"
 #include "services/steering/feed_store.h"
 #include "services/steering/snapshot_file.h"
 
 namespace fairlead {
+
+using CatalogueStore = FeedStore<content::v1::CatalogEntry, CatalogueRecord>;
 
 struct SourcesOptions {
   std::string registry;  // gRPC targets.
@@ -85,8 +88,8 @@ class Sources {
 
   const FeedStore<registry::v1::ConfigEntry>& config() const { return config_; }
   FeedStore<registry::v1::ConfigEntry>& config() { return config_; }
-  const FeedStore<content::v1::CatalogEntry>& catalog() const { return catalog_; }
-  FeedStore<content::v1::CatalogEntry>& catalog() { return catalog_; }
+  const CatalogueStore& catalog() const { return catalog_; }
+  CatalogueStore& catalog() { return catalog_; }
   const FleetGenerations& fleet() const { return fleet_; }
   // In the order of their ids. They stay usable when a cell is let go of.
   std::vector<std::shared_ptr<CellStore>> cells() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -124,7 +127,7 @@ class Sources {
   const Clock& clock_;
   FleetGenerations fleet_;
   FeedStore<registry::v1::ConfigEntry> config_;
-  FeedStore<content::v1::CatalogEntry> catalog_;
+  CatalogueStore catalog_;
   // When the copies on disk were last confirmed, on the monotonic clock (it may lie before its start).
   mutable absl::Mutex restored_mu_;
   std::map<std::string, absl::Duration> restored_at_ ABSL_GUARDED_BY(restored_mu_);

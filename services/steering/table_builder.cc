@@ -189,12 +189,12 @@ void TableBuilder::BuildHoldings() {
 }
 
 void TableBuilder::BuildCatalogue() {
-  CatalogViews views = ReadCatalog(sources_.catalog().Held());
+  CatalogueViews views = catalogue_reader_.Read(sources_.catalog().Held());
   LogIssues("catalogue", views.issues);
   catalog_issues_ = views.issues.size();
-  parts_.catalogue = Catalogue::Build(std::move(views.titles));
-  next_.unusual_playlists = std::make_shared<const PlaylistPaths>(std::move(views.unusual_playlists));
-  next_.titles = std::make_shared<const TitleRecords>(std::move(views.records));
+  parts_.catalogue = std::move(views.catalogue);
+  next_.unusual_playlists = std::move(views.unusual_playlists);
+  next_.titles = std::move(views.records);
 }
 
 absl::Status TableBuilder::Build(const Built& current, bool reguarded) {

@@ -30,6 +30,7 @@
 #include "libs/signing/token_signer.h"
 #include "libs/steering/holdings.h"
 #include "libs/steering/steering_table.h"
+#include "services/steering/catalogue_reader.h"
 #include "services/steering/config_views.h"
 #include "services/steering/fleet_condition.h"
 #include "services/steering/fleet_guard.h"
@@ -150,6 +151,7 @@ class TableBuilder {
   std::shared_ptr<const ConfigViews> fleet_config_;  // That the fleet has.
   std::shared_ptr<const ConfigViews> texts_config_;  // That the texts are of.
   HoldingsBook holdings_book_;
+  CatalogueReader catalogue_reader_;
   size_t catalog_issues_ = 0;
 };
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -127,6 +128,24 @@ class ExplainSteerer : public testing::TestWithParam<uint32_t> {
     return bytes;
   }
 
+  // The bytes of the results, or the words of what was refused.
+  std::vector<std::string> SteerBatch(const sv1::SteerStreamRequest& batch) {
+    std::string bytes;
+    size_t used = 0;
+    bytes.resize(size_t{8} << 20);
+    EXPECT_TRUE(steerer_
+                    ->SteerBatch(caller_, batch, absl::OkStatus(), scratch_,
+                                 [&](size_t size) { return bytes.data() + std::exchange(used, used + size); })
+                    .ok());
+    sv1::SteerStreamResponse response;
+    EXPECT_TRUE(response.ParseFromArray(bytes.data(), static_cast<int>(used)));
+    std::vector<std::string> results;
+    for (const sv1::SteerResult& result : response.results()) {
+      results.push_back(result.has_error() ? result.error().message() : result.response().SerializeAsString());
+    }
+    return results;
+  }
+
   TroubledEvening evening_;
   FakeClock clock_;
   Metrics registry_;
@@ -163,6 +182,28 @@ TEST_P(ExplainSteerer, AHundredThousandAnswersInExplanationsAreThoseOfSteerByteF
   EXPECT_GT(served, 50'000u);
   EXPECT_GT(unservable, 5'000u);
   EXPECT_GT(refused, 2'000u);
+}
+
+// Those of a batch are chosen together, in steps (choose.h).
+TEST_P(ExplainSteerer, AnswersOfABatchAreThoseOfSteerByteForByte) {
+  size_t answered = 0;
+  for (int round = 0; round < 200; ++round) {
+    sv1::SteerStreamRequest batch;
+    std::vector<std::string> wanted;
+    for (int i = 0; i < 1 + round % 40; ++i) {
+      sv1::SteerRequest& request = *batch.add_requests();
+      request = MessageOf(evening_.Next());
+      const absl::StatusOr<std::string> bytes = Steer(request);
+      wanted.push_back(bytes.ok() ? *bytes : std::string(bytes.status().message()));
+      answered += bytes.ok() ? 1 : 0;
+    }
+    const std::vector<std::string> found = SteerBatch(batch);
+    ASSERT_EQ(found.size(), wanted.size());
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      ASSERT_EQ(found[i], wanted[i]) << "round " << round << ": " << batch.requests(static_cast<int>(i)).ShortDebugString();
+    }
+  }
+  EXPECT_GT(answered, 3'000u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Evenings, ExplainSteerer, testing::Range(0u, kEvenings));
