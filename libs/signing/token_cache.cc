@@ -188,6 +188,19 @@ bool TokenCache::Copy(Slot& slot, const Id& id, std::string& out) {
   return stood_still;
 }
 
+bool TokenCache::IsThere(const Id& id) const {
+  const size_t first = FirstSlotOf(id);
+  for (size_t i = first; i < first + kWays; ++i) {
+    if (tags_[i].load(std::memory_order_acquire) != TagOf(id)) continue;
+    const Slot& slot = slots_[i];
+    if (Id{slot.low.load(std::memory_order_relaxed), slot.high.load(std::memory_order_relaxed),
+           slot.facts.load(std::memory_order_relaxed)} == id) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool TokenCache::Find(const Id& id, std::string& out) const {
   const size_t first = FirstSlotOf(id);
   const uint64_t tag = TagOf(id);
@@ -247,7 +260,10 @@ absl::Status TokenCache::AppendAll(const Book& book, absl::Span<const TokenLabel
     }
     ends[i] = out.size();
   }
-  if (hits > 0) counters().hits.fetch_add(hits, std::memory_order_relaxed);
+  if (hits > 0) {
+    const uint64_t before = counters().hits.fetch_add(hits, std::memory_order_relaxed);
+    if (before / kSample != (before + hits) / kSample) CountLabels(labels);
+  }
   return absl::OkStatus();
 }
 
@@ -274,39 +290,39 @@ absl::Status TokenCache::SignOnce(const Book& book, const TokenLabel& label, con
   stripe.signed_one.SignalAll();
   if (!text.ok()) return text.status();
   counters().misses.fetch_add(1, std::memory_order_relaxed);
-  Insert(stripe, id, *text, book.expires_ - book.lifetime_, Want::kNow);
+  // A bucket that ends before this one begins is over.
+  const int64_t turns_at = book.expires_ - book.lifetime_;
+  Insert(stripe, id, *text, turns_at, Want::kNow, turns_at - bucket_);
   out.append(*text);
   return absl::OkStatus();
 }
 
-TokenCache::Slot* TokenCache::Victim(Stripe& stripe, const Id& id, int64_t turns_at, Want want) {
+TokenCache::Slot* TokenCache::Victim(Stripe& stripe, const Id& id, int64_t turns_at, Want want, int64_t over) {
   Slot* const first = slots_ + FirstSlotOf(id);
   const auto turns = [](const Slot& slot) { return slot.turns_at.load(std::memory_order_relaxed); };
   const auto asked = [](const Slot& slot) { return (slot.marks.load(std::memory_order_relaxed) & kAsked) != 0; };
   for (Slot* slot = first; slot < first + kWays; ++slot) {
     if (tags_[slot - slots_].load(std::memory_order_relaxed) == 0) return slot;
   }
-  // A bucket that ends before this one begins is over when this one is asked for; ahead of time it may still be needed.
-  for (Slot* slot = first; want == Want::kNow && slot < first + kWays; ++slot) {
-    if (turns(*slot) <= turns_at - bucket_) return slot;
+  for (Slot* slot = first; slot < first + kWays; ++slot) {
+    if (turns(*slot) <= over) return slot;
   }
   for (size_t step = 0; step < 2 * kWays; ++step) {
     Slot* slot = first + stripe.hand++ % kWays;
     const bool spared = want == Want::kAhead ? asked(*slot) || turns(*slot) >= turns_at : asked(*slot);
-    if (!spared) {
-      counters().evictions.fetch_add(1, std::memory_order_relaxed);
-      return slot;
-    }
+    if (!spared) return slot;
     if (want == Want::kNow) slot->marks.fetch_and(~kAsked, std::memory_order_relaxed);
   }
   return want == Want::kAhead ? nullptr : first;
 }
 
-bool TokenCache::Insert(Stripe& stripe, const Id& id, absl::string_view text, int64_t turns_at, Want want) {
+bool TokenCache::Insert(Stripe& stripe, const Id& id, absl::string_view text, int64_t turns_at, Want want, int64_t over) {
   if (text.size() > kTextWords * sizeof(uint64_t)) return false;
-  Slot* const slot = Victim(stripe, id, turns_at, want);
+  Slot* const slot = Victim(stripe, id, turns_at, want, over);
   if (slot == nullptr) return false;
   std::atomic<uint64_t>& tag = tags_[slot - slots_];
+  const bool was_good = tag.load(std::memory_order_relaxed) != 0 && slot->turns_at.load(std::memory_order_relaxed) > over;
+  if (was_good) counters().evictions.fetch_add(1, std::memory_order_relaxed);
   const uint64_t sequence = slot->sequence.load(std::memory_order_relaxed);
   slot->sequence.store(sequence + 1, std::memory_order_relaxed);
   // Stores that release can't pass the one before, so who sees any of the new sees the odd sequence.
@@ -351,16 +367,58 @@ bool TokenCache::SignNext(Slot& slot, int64_t now, int64_t window) {
   const TokenTitle title = {.title = claims.title, .version = claims.version, .scope = claims.scope};
   const Book next = OpenUntil(title, token->key_id, lifetime, expires + bucket_);
   const TokenLabel label = {.rank = claims.rank, .position = claims.position, .cause = claims.cause};
-  const Id id = IdOf(next, label);
-  text.clear();
-  if (Find(id, text)) return false;
-  const absl::StatusOr<std::string> signed_text = signer_.Sign(next.key_id_, ClaimsOf(next, label));
-  if (!signed_text.ok()) return false;  // The key is gone; whoever asks will be told.
+  return SignFor(next, label, kNoneIsOver);  // That of now may still be needed.
+}
+
+bool TokenCache::SignFor(const Book& book, const TokenLabel& label, int64_t over) {
+  const Id id = IdOf(book, label);
+  if (IsThere(id)) return false;
   Stripe& stripe = StripeOf(id);
+  {
+    absl::MutexLock lock(&stripe.mu);
+    if (Victim(stripe, id, book.expires_ - book.lifetime_, Want::kAhead, over) == nullptr) return false;  // A signature costs more.
+  }
+  const absl::StatusOr<std::string> text = signer_.Sign(book.key_id_, ClaimsOf(book, label));
+  if (!text.ok()) return false;  // The key is gone; whoever asks will be told.
   absl::MutexLock lock(&stripe.mu);
-  if (Find(id, text) || !Insert(stripe, id, *signed_text, next.expires_ - next.lifetime_, Want::kAhead)) return false;
+  if (IsThere(id) || !Insert(stripe, id, *text, book.expires_ - book.lifetime_, Want::kAhead, over)) return false;
   counters().ahead.fetch_add(1, std::memory_order_relaxed);
   return true;
+}
+
+bool TokenCache::SignUnasked(const Book& book, const TokenLabel& label, absl::Time now) {
+  return book.title_.session.empty() && SignFor(book, label, CeilSeconds(now) - 1);
+}
+
+void TokenCache::CountLabels(absl::Span<const TokenLabel> labels) {
+  for (const TokenLabel& label : labels) {
+    const size_t rank = std::min<size_t>(label.rank, kCountedRanks - 1);
+    const size_t cause = static_cast<size_t>(label.cause);
+    if (label.position >= kCountedPositions || cause >= kCountedCauses) continue;
+    label_use_[(rank * kCountedPositions + label.position) * kCountedCauses + cause].fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+std::vector<TokenLabel> TokenCache::CommonestLabels(size_t most) {
+  std::vector<std::pair<uint32_t, size_t>> used;
+  uint64_t all = 0;
+  for (size_t i = 0; i < label_use_.size(); ++i) {
+    const uint32_t uses = label_use_[i].load(std::memory_order_relaxed);
+    label_use_[i].fetch_sub(uses / 2, std::memory_order_relaxed);
+    if (uses > 0) used.emplace_back(uses, i);
+    all += uses;
+  }
+  std::sort(used.begin(), used.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<TokenLabel> labels;
+  uint64_t covered = 0;
+  for (const auto& [uses, i] : used) {
+    if (labels.size() == most || covered * 10 >= all * 9) break;
+    labels.push_back({.rank = static_cast<uint32_t>(i / kCountedCauses / kCountedPositions),
+                      .position = static_cast<uint32_t>(i / kCountedCauses % kCountedPositions),
+                      .cause = static_cast<MissCause>(i % kCountedCauses)});
+    covered += uses;
+  }
+  return labels;
 }
 
 size_t TokenCache::SignAhead(absl::Time now, const SignAheadStep& step) {

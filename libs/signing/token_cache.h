@@ -11,7 +11,8 @@
 // In a full set the first to go are tokens of a bucket that is over, then by CLOCK those not asked for since it last looked.
 // Bound: `max_entries` tokens of 640 bytes, mapped at once and touched as they are used.
 // The same token is signed by one thread at a time; others wait for it (at most for one signature). SignAhead makes the tokens of the next
-// bucket before it begins, so that its beginning is no storm of signatures.
+// bucket before it begins, so that its beginning is no storm of signatures; SignUnasked makes tokens that nobody has asked for yet, where
+// there is room.
 // Thread-safe.
 //
 //   TokenCache cache(signer);
@@ -24,6 +25,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -132,6 +134,13 @@ class TokenCache {
   // stopped. Returns how many it signed. One thread at a time.
   size_t SignAhead(absl::Time now, const SignAheadStep& step = {}) ABSL_LOCKS_EXCLUDED(ahead_mu_);
 
+  // Signs a token that nobody has asked for, if it isn't there and there is room: a slot that is empty, that is over by `now`, or whose
+  // token was signed ahead for an earlier bucket and never asked for. False: nothing was signed.
+  bool SignUnasked(const Book& book, const TokenLabel& label, absl::Time now);
+  // What most tokens are asked for with, the commonest first, at most so many: those that make up nine tenths of what was looked at since
+  // the last call (a sample), and half of what was before. One thread at a time.
+  std::vector<TokenLabel> CommonestLabels(size_t most);
+
   // Counts them: for tests and metrics.
   size_t size() const;
   TokenCacheStats stats() const;
@@ -144,6 +153,10 @@ class TokenCache {
   static constexpr size_t kStripes = 64;
   static constexpr size_t kCounters = 16;
   static constexpr size_t kTextWords = 73;  // 584 bytes: ids of 63 letters make 571.
+  static constexpr size_t kCountedRanks = TokenClaims::kMaxRank + 1;
+  static constexpr size_t kCountedPositions = 8;
+  static constexpr size_t kCountedCauses = static_cast<size_t>(MissCause::kAdmin) + 1;
+  static constexpr uint64_t kSample = 64;  // The labels of one in so many hits, about, are counted.
 
   struct Id {
     uint64_t low;
@@ -175,6 +188,7 @@ class TokenCache {
     std::atomic<uint64_t> evictions{0};
   };
   enum class Want : uint8_t { kNow, kAhead };
+  static constexpr int64_t kNoneIsOver = std::numeric_limits<int64_t>::min();
 
   static Id IdOf(const Book& book, const TokenLabel& label);
   static uint64_t TagOf(const Id& id);
@@ -184,13 +198,19 @@ class TokenCache {
   Stripe& StripeOf(const Id& id) { return stripes_[FirstSlotOf(id) / kWays % kStripes]; }
   Counters& counters() const;
   void FetchText(const Id& id) const;
+  // Without counting it as asked for; where a writer is just at it, either.
+  bool IsThere(const Id& id) const;
   // Appends the text if the token is there.
   bool Find(const Id& id, std::string& out) const;
   static bool Copy(Slot& slot, const Id& id, std::string& out);
   absl::Status SignOnce(const Book& book, const TokenLabel& label, const Id& id, std::string& out);
-  // False if everything in its set is needed more.
-  bool Insert(Stripe& stripe, const Id& id, absl::string_view text, int64_t turns_at, Want want) ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mu);
-  Slot* Victim(Stripe& stripe, const Id& id, int64_t turns_at, Want want) ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mu);
+  // False if everything in its set is needed more. Tokens whose turn was `over` or before are over.
+  bool Insert(Stripe& stripe, const Id& id, absl::string_view text, int64_t turns_at, Want want, int64_t over)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mu);
+  Slot* Victim(Stripe& stripe, const Id& id, int64_t turns_at, Want want, int64_t over) ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mu);
+  // Signs what isn't there, for whoever will ask.
+  bool SignFor(const Book& book, const TokenLabel& label, int64_t over);
+  void CountLabels(absl::Span<const TokenLabel> labels);
   // Signs the successor of what is in the slot, if that is called for.
   bool SignNext(Slot& slot, int64_t now, int64_t window);
 
@@ -203,6 +223,7 @@ class TokenCache {
   Slot* slots_ = nullptr;
   std::array<Stripe, kStripes> stripes_;
   mutable std::array<Counters, kCounters> counters_;
+  std::array<std::atomic<uint32_t>, kCountedRanks * kCountedPositions * kCountedCauses> label_use_{};
   absl::Mutex ahead_mu_;
   size_t ahead_at_ ABSL_GUARDED_BY(ahead_mu_) = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -239,6 +240,54 @@ TEST_F(TokenCacheTest, SigningAheadNeverPushesOutWhatIsInUse) {
   EXPECT_EQ(cache.stats().ahead, 0u);
   for (int i = 0; i < 8; ++i) ASSERT_TRUE(cache.Get({.title = absl::StrCat("head-", i), .version = "v1"}, "k-1", kNow).ok());
   EXPECT_EQ(cache.stats().misses, 8u);
+}
+
+TEST_F(TokenCacheTest, WhatNobodyAskedForTakesNoPlaceThatIsNeeded) {
+  TokenCache cache(*signer_, {.max_entries = 8});
+  const absl::Time now = kNow + absl::Seconds(1);
+  const auto open = [&](const std::string& title, absl::Time at) { return cache.Open({.title = title, .version = "v1"}, "k-1", at); };
+  const auto ask = [&](const std::string& title, absl::Time at) {
+    std::string text;
+    ASSERT_TRUE(cache.Append(open(title, at), {}, text).ok());
+    ASSERT_TRUE(cache.Append(open(title, at), {}, text).ok());
+  };
+  const std::vector<std::string> asked = {"a1", "a2", "a3", "a4", "a5"};
+  for (const std::string& title : asked) ask(title, now);
+  for (const char* title : {"u1", "u2", "u3"}) EXPECT_TRUE(cache.SignUnasked(open(title, now), {}, now));
+  EXPECT_FALSE(cache.SignUnasked(open("u1", now), {}, now)) << "it is there";
+  EXPECT_FALSE(cache.SignUnasked(open("u4", now), {}, now)) << "no room";
+  EXPECT_EQ(cache.size(), 8u);
+  const uint64_t misses = cache.stats().misses;
+  for (const std::string& title : asked) ask(title, now);
+  EXPECT_EQ(cache.stats().misses, misses);
+  // Those that are over make room, and so do those for an earlier bucket that nobody asked for.
+  const absl::Time later = now + absl::Minutes(10);
+  for (const char* title : {"u1", "u2", "u3", "u4", "u5", "u6", "u7", "u8"}) {
+    EXPECT_TRUE(cache.SignUnasked(open(title, later), {}, later)) << title;
+  }
+  EXPECT_EQ(cache.stats().evictions, 0u);
+}
+
+TEST_F(TokenCacheTest, TheCommonestLabelsAreThoseOfMostTokensAndChangeWithThem) {
+  TokenCache cache(*signer_);
+  EXPECT_TRUE(cache.CommonestLabels(4).empty());
+  const TokenCache::Book book = cache.Open({.title = "big-film", .version = "v1"}, "k-1", kNow);
+  const std::vector<TokenLabel> usual = {{.rank = 0, .position = 0, .cause = MissCause::kNone},
+                                         {.rank = 1, .position = 1, .cause = MissCause::kHealth}};
+  const std::vector<TokenLabel> rare = {{.rank = 3, .position = 2, .cause = MissCause::kRoute}};
+  std::string text;
+  size_t ends[2];
+  const auto ask = [&](const std::vector<TokenLabel>& labels, int times) {
+    for (int i = 0; i < times; ++i) ASSERT_TRUE(cache.AppendAll(book, labels, text, ends).ok());
+  };
+  ask(usual, 6'400);
+  ask(rare, 640);
+  const std::vector<TokenLabel> found = cache.CommonestLabels(4);
+  EXPECT_EQ(found.size(), 2u);
+  for (const TokenLabel& label : usual) EXPECT_EQ(std::count(found.begin(), found.end(), label), 1);
+  EXPECT_EQ(cache.CommonestLabels(1).size(), 1u);
+  ask(rare, 64'000);
+  EXPECT_EQ(cache.CommonestLabels(1), rare);
 }
 
 }  // namespace

@@ -76,6 +76,8 @@ class Catalogue {
   FileRef FindPath(absl::string_view path) const;
   FileRef FindFile(uint32_t number) const;
 
+  // Of one that was built; empty of one from an image.
+  const std::vector<std::shared_ptr<const CatalogueTitle>>& titles() const { return titles_; }
   size_t title_count() const;
   size_t file_count() const { return file_count_; }
 

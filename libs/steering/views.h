@@ -120,6 +120,7 @@ struct TitleView {
   TitleId id = {};
   std::string current_version = {};  // Empty: the last of `versions`.
   std::vector<VersionView> versions = {};
+  double popularity = 0;  // The more, the more plays; 0: not told. Not part of a table image.
 };
 
 // How fresh one source of the table is: for Explain and for the freshness shown on every view.

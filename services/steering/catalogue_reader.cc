@@ -21,6 +21,7 @@ absl::StatusOr<TitleView> ViewOf(const cv1::Title& title, PlaylistPaths& unusual
   TitleView view;
   ASSIGN_OR_RETURN(view.id, TitleId::ParseName(title.name(), "title.name"));
   view.current_version = title.current_version();
+  view.popularity = title.popularity();
   for (const cv1::TitleVersion& version : title.versions()) {
     RETURN_IF_ERROR(ValidateId(version.version(), "title.versions.version"));
     VersionView& read = view.versions.emplace_back();

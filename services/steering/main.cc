@@ -51,6 +51,7 @@ ABSL_FLAG(double, caller_burst, 0, "Requests at once within that; 0: those of tw
 ABSL_FLAG(int64_t, max_backlog, 128, "Requests that may wait at a completion queue; the others wait in gRPC");
 ABSL_FLAG(int, max_streams_a_connection, 100, "Calls and streams that may be under way on a connection; more wait at the caller");
 ABSL_FLAG(int64_t, token_cache_entries, 200'000, "Tokens that are kept, 640 bytes each");
+ABSL_FLAG(int64_t, tail_tokens, 100'000, "Of them, how many are signed before anybody has asked, for the most popular titles; 0 = none");
 ABSL_FLAG(absl::Duration, save_interval, absl::Seconds(5), "How often the last-known-good copy is written, if anything changed");
 ABSL_FLAG(absl::Duration, table_save_interval, absl::Minutes(3),
           "How often the bulk of the feeds and the table made of them are written, if they changed");
@@ -94,6 +95,7 @@ fairlead::SteeringServerOptions OptionsFromFlags() {
   options.max_streams_a_connection = absl::GetFlag(FLAGS_max_streams_a_connection);
   options.overload.max_backlog = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_max_backlog)));
   options.token_cache_entries = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_token_cache_entries)));
+  options.tail_tokens = static_cast<size_t>(std::max<int64_t>(0, absl::GetFlag(FLAGS_tail_tokens)));
   options.save_interval = std::max(absl::GetFlag(FLAGS_save_interval), absl::Milliseconds(100));
   options.table_save_interval = std::max(absl::GetFlag(FLAGS_table_save_interval), absl::Milliseconds(100));
   options.table_hold = std::max(absl::GetFlag(FLAGS_table_hold), absl::ZeroDuration());

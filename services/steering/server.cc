@@ -157,10 +157,15 @@ bool SteeringServer::Wait(absl::Duration time) {
   return !stop_mu_.AwaitWithTimeout(absl::Condition(&stopping_), time);
 }
 
-// At most a tenth of a core, in the minutes before a bucket of tokens ends.
+// At most an eighth of a core, in the minutes before a bucket of tokens ends.
 void SteeringServer::RunSigner() {
   constexpr absl::Duration kEvery = absl::Milliseconds(100);
-  while (Wait(kEvery)) tokens_->SignAhead(clock_.Now());
+  TailSigner tail(*tokens_, {.most_tokens = options_.tail_tokens});
+  while (Wait(kEvery)) {
+    const absl::Time now = clock_.Now();
+    tokens_->SignAhead(now);
+    tail.Step(*serving_.Get(), now);
+  }
 }
 
 void SteeringServer::ShowCounters() {

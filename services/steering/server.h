@@ -45,6 +45,7 @@
 #include "services/steering/steerer.h"
 #include "services/steering/table_builder.h"
 #include "services/steering/table_file.h"
+#include "services/steering/tail_signer.h"
 
 namespace fairlead {
 
@@ -65,6 +66,7 @@ struct SteeringServerOptions {
   int max_streams_a_connection = 100;  // Calls and streams under way; more wait at the caller.
   OverloadOptions overload = {};
   size_t token_cache_entries = TokenCacheOptions().max_entries;
+  size_t tail_tokens = TailOptions().most_tokens;  // 0: none.
   absl::Duration build_interval = absl::Milliseconds(100);
   absl::Duration save_interval = absl::Seconds(5);
   absl::Duration table_save_interval = absl::Minutes(3);
