@@ -5,10 +5,12 @@
 //   ./run bench prefix [--json FILE]
 //
 // Each row has its baseline from the same run. Rounds of theirs and ours alternate; the figures are medians of CPU time. "one" is a lookup
-// a call, "bulk" 32 a call.
+// a call, "bulk" 32 a call. Rows that say "beside a writer" or "seen by another thread" are of two threads, and of wall clock
+// (prefix_beside_writer.h).
 #include <rte_eal.h>
 #include <rte_fib.h>
 #include <rte_fib6.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <array>
@@ -28,6 +30,7 @@
 #include "libs/net/ip_address.h"
 #include "libs/net/lpm_table.h"
 #include "libs/net/prefix.h"
+#include "tests/bench/prefix_beside_writer.h"
 #include "tests/bench/rows.h"
 #include "tests/generator/routes.h"
 
@@ -83,7 +86,9 @@ std::vector<LpmRoute> Routes() {
 // DPDK's next hop 0 is "no match"; a leaf is one more.
 class Dpdk {
  public:
+  // It binds this thread to one processor, and with it all threads that are started later, until Unbind().
   static void Start() {
+    sched_getaffinity(0, sizeof(processors_), &processors_);
     // The flags of a machine without huge pages of its own and with AVX-512 allowed.
     std::array<std::string, 7> words = {"prefix",       "--no-huge", "--no-pci", "--no-shconf", "-m6144", "--force-max-simd-bitwidth=512",
                                         "--log-level=1"};
@@ -91,6 +96,8 @@ class Dpdk {
     for (size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();
     if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) Die("rte_eal_init");
   }
+
+  static void Unbind() { sched_setaffinity(0, sizeof(processors_), &processors_); }
 
   ~Dpdk() {
     rte_fib_free(v4_);
@@ -148,6 +155,7 @@ class Dpdk {
     std::fprintf(stderr, "DPDK: %s failed\n", what);
     std::exit(1);
   }
+  static inline cpu_set_t processors_;
   rte_fib* v4_ = nullptr;
   rte_fib6* v6_ = nullptr;
 };
@@ -217,6 +225,11 @@ class Bench {
     for (const Wanted& wanted : kStreams) Lookups(wanted, true);
     Changes(false);
     Changes(true);
+    Dpdk::Unbind();
+    for (const bool v6 : {false, true}) {
+      const std::vector<LpmRoute>& routes = v6 ? routes6_ : routes4_;
+      MeasureBesideWriter(*table_, routes, Addresses("in-prefix", routes, v6, kSeed + 3), rows_);
+    }
     Wrong();
   }
 
