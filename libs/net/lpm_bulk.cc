@@ -19,6 +19,14 @@ namespace {
 
 }  // namespace
 
+uint32_t Descend4(View view, uint32_t key) {
+  uint32_t word = Load(TopWord(view, key >> (32 - kTopBits4)));
+  for (int depth = kTopBits4; IsReference(word); depth += kStride4) {
+    word = Load(reinterpret_cast<const uint32_t*>(NodeAt(view.nodes, word)) + (key << depth >> (32 - kStride4)));
+  }
+  return OrDefault(view, word);
+}
+
 // One load an address and as little behind it as can be: how many of them the processor has under way is bounded by how many instructions
 // it must hold back for each. So the words alone first, and then, seldom, what they ask for.
 void Bulk4(const View& view, const uint32_t* keys, size_t count, uint32_t* words) {
