@@ -3,6 +3,8 @@
 //
 //   address_fuzz --mutants=20000 [--seed=1] CORPUS_FOLDER...
 //
+// As one of several shards (Bazel's TEST_SHARD_INDEX) it counts the seed up by its index, so that no shard repeats another.
+//
 // If an input fails, its bytes are printed in hexadecimal: `xxd -r -p` makes a file of them, which belongs into the corpus.
 #include <signal.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -138,6 +141,14 @@ std::vector<std::string> ReadSeeds(const std::vector<std::string>& folders) {
   return seeds;
 }
 
+// Of Bazel's shards, from 0; says, too, that shards are known here.
+uint64_t ShardIndex() {
+  if (const char* file = std::getenv("TEST_SHARD_STATUS_FILE"); file != nullptr) std::ofstream(file).flush();
+  const char* text = std::getenv("TEST_SHARD_INDEX");
+  uint64_t index = 0;
+  return text != nullptr && absl::SimpleAtoi(text, &index) ? index : 0;
+}
+
 int Main(const std::vector<absl::string_view>& arguments) {
   uint64_t mutants = 0;
   uint64_t seed = 1;
@@ -158,9 +169,11 @@ int Main(const std::vector<absl::string_view>& arguments) {
   }
   for (const int fatal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) signal(fatal, ShowInput);
   for (const std::string& one : seeds) Run(one);
+  seed += ShardIndex();
   Mutator mutator(seeds, seed);
   for (uint64_t i = 0; i < mutants; ++i) Run(mutator.Next());
-  std::printf("%zu seeds and %llu mutants of them held\n", seeds.size(), static_cast<unsigned long long>(mutants));
+  std::printf("%zu seeds and %llu mutants of them (by seed %llu) held\n", seeds.size(), static_cast<unsigned long long>(mutants),
+              static_cast<unsigned long long>(seed));
   return 0;
 }
 

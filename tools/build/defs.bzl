@@ -24,7 +24,7 @@ def cc_test(name, copts = [], deps = [], **kwargs):
     kwargs.setdefault("size", "small")
     native.cc_test(name = name, copts = FAIRLEAD_COPTS + copts, deps = deps + ["@debian//:gtest_main"], **kwargs)
 
-def cc_fuzz_test(name, srcs, mutants, copts = [], deps = [], **kwargs):
+def cc_fuzz_test(name, srcs, mutants, shards = 1, first_seed = 1, corpus = None, copts = [], deps = [], **kwargs):
     """A fuzz target (LLVMFuzzerTestOneInput) of //tests/fuzz with its seeds in corpus/<name>/.
 
     ./run test runs it with our own main (tests/fuzz/driver.cc) over its seeds and a fixed number of seeded mutants of them; ./run fuzz NAME
@@ -33,18 +33,24 @@ def cc_fuzz_test(name, srcs, mutants, copts = [], deps = [], **kwargs):
     Args:
       name: of the test and of the folder of its seeds.
       srcs: the target.
-      mutants: how many under ./run test.
+      mutants: how many under ./run test, of all shards together.
+      shards: how many run them side by side, each from a seed of its own.
+      first_seed: of the first shard; each next one counts up by one.
+      corpus: the folder of its seeds, if it is another one's.
       copts: as usual.
       deps: as usual.
       **kwargs: as usual.
     """
     kwargs.setdefault("size", "small")
+    seeds = "corpus/" + (corpus or name)
+    if shards > 1:
+        kwargs["shard_count"] = shards
     native.cc_test(
         name = name,
         srcs = srcs,
         copts = FAIRLEAD_COPTS + copts,
-        args = ["--mutants=%d" % mutants, native.package_name() + "/corpus/" + name],
-        data = native.glob(["corpus/" + name + "/**"]),
+        args = ["--mutants=%d" % (mutants // shards), "--seed=%d" % first_seed, native.package_name() + "/" + seeds],
+        data = native.glob([seeds + "/**"]),
         linkopts = select({
             "//tests/fuzz:libfuzzer": ["-fsanitize=fuzzer"],
             "//conditions:default": [],
