@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <new>
 #include <string>
@@ -111,15 +112,9 @@ class Bench {
     }
     for (const sv1::SteerRequest& request : requests) Answer(request);  // Signs what isn't.
     const TokenCacheStats before = tokens_->stats();
-    std::vector<double> took;
-    took.reserve(requests.size());
     const size_t allocations_before = allocations;
-    for (const sv1::SteerRequest& request : requests) {
-      const auto start = std::chrono::steady_clock::now();
-      Answer(request);
-      took.push_back(NanosSince(start));
-    }
-    const size_t allocated = allocations - allocations_before;
+    const std::vector<double> took = Times(requests);
+    const size_t allocated = allocations - allocations_before - 1;  // The list of times.
     const TokenCacheStats after = tokens_->stats();
     const double hits = static_cast<double>(after.hits - before.hits);
     rows_.Add({absl::StrCat("an answer, p50, ", who), Quantile(took, 0.5), "ns", kNothing, Goal::kValueAtMost, 2'000});
@@ -127,6 +122,30 @@ class Bench {
     rows_.Add({"  tokens an answer", hits / kAnswers, ""});
     rows_.Add({"  tokens found signed", 100 * hits / (hits + static_cast<double>(after.misses - before.misses)), "%"});
     rows_.Add({"  allocations", static_cast<double>(allocated) / kAnswers, "", kNothing, Goal::kValueAtMost, 0});
+  }
+
+  // What is refused, or can't be served, beside an answer to the same client: the error, too, is made and named.
+  void BadOnes() {
+    std::vector<sv1::SteerRequest> good(kAnswers / 4);
+    for (sv1::SteerRequest& request : good) Ask(demand_.ClientInPrefix(AddressFamily::kIpv4), demand_.File(), request);
+    for (const sv1::SteerRequest& request : good) Answer(request);
+    const double good_p99 = Quantile(Times(good), 0.99);
+    const std::string huge(size_t{1} << 20, 'x');
+    const auto bad = [&](const std::string& what, const std::function<void(sv1::SteerRequest&)>& spoil) {
+      std::vector<sv1::SteerRequest> requests(good.begin(), good.begin() + 512);  // Huge ones take a megabyte each.
+      for (sv1::SteerRequest& request : requests) spoil(request);
+      if (Answered(requests.front())) std::abort();
+      rows_.Add({absl::StrCat("refused, p99: ", what), Quantile(Times(requests), 0.99), "ns", good_p99, Goal::kRatioAtMost, 1});
+    };
+    bad("unknown title", [](sv1::SteerRequest& r) { r.set_title("titles/no-such-title"); });
+    bad("unknown rendition", [](sv1::SteerRequest& r) { r.set_renditions(0, "no-such"); });
+    bad("no address", [](sv1::SteerRequest& r) { r.set_client_address("1.2.3.4.5"); });
+    bad("a megabyte of title", [&](sv1::SteerRequest& r) { r.set_title(huge); });
+    bad("a megabyte of address", [&](sv1::SteerRequest& r) { r.set_client_address(huge); });
+    bad("a megabyte of session", [&](sv1::SteerRequest& r) { r.set_session_id(huge); });
+    bad("a thousand renditions", [](sv1::SteerRequest& r) {
+      for (int i = 0; i < 1'000; ++i) r.add_renditions("r000");
+    });
   }
 
   // Titles that nobody has asked for: each of the three URLs is signed.
@@ -206,11 +225,25 @@ class Bench {
     used_ += size;
     return at;
   }
-  void Answer(const sv1::SteerRequest& request) {
+  bool Answered(const sv1::SteerRequest& request) {
     used_ = 0;
     const absl::Status status = steerer_->Steer(caller_, request, scratch_, [this](size_t size) { return Room(size); });
-    if (!status.ok()) std::abort();
     benchmark::DoNotOptimize(room_.data());
+    return status.ok();
+  }
+  void Answer(const sv1::SteerRequest& request) {
+    if (!Answered(request)) std::abort();
+  }
+  // Nanoseconds of each.
+  std::vector<double> Times(const std::vector<sv1::SteerRequest>& requests) {
+    std::vector<double> took;
+    took.reserve(requests.size());
+    for (const sv1::SteerRequest& request : requests) {
+      const auto start = std::chrono::steady_clock::now();
+      Answered(request);
+      took.push_back(NanosSince(start));
+    }
+    return took;
   }
   size_t Answer(const sv1::SteerStreamRequest& batch) {
     used_ = 0;
@@ -246,6 +279,7 @@ int Main(int argc, char** argv) {
     for (const AddressFamily family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) bench.OneAtATime(family, zipf);
   }
   bench.Batches();
+  bench.BadOnes();
   bench.Cold();
   return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 }

@@ -16,6 +16,7 @@
 
 #include <unistd.h>
 
+#include "absl/strings/str_cat.h"
 #include "libs/base/published.h"
 #include "libs/clock/system_clock.h"
 #include "libs/metrics/metrics.h"
@@ -71,6 +72,7 @@ class Bench {
     rows_.Add({"all of it", before_ - start_, "GB", kNothing, Goal::kValueAtMost, 6});
     rusage usage;
     getrusage(RUSAGE_SELF, &usage);
+    Changes();
     rows_.Add({"peak, with the generator", static_cast<double>(usage.ru_maxrss) * 1'024 / 1e9, "GB"});
   }
 
@@ -126,6 +128,22 @@ class Bench {
       if (piece.size() >= kAPiece || i + 1 == world_.prefixes().size()) Give(*cell_, std::exchange(piece, {}));
     }
     rows_.Add({"routes", static_cast<double>(cell_->routes()) / 1e6, "million"});
+  }
+
+  // What the builder needs until a small change of what is large is published.
+  void Changes() {
+    const auto tick = [&](const std::string& what) {
+      const double start = CpuSeconds();
+      builder_.Tick(clock_.Monotonic());
+      rows_.Add({absl::StrCat("change: ", what, ", published"), 1e3 * (CpuSeconds() - start), "ms"});
+    };
+    tick("nothing");
+    content::v1::CatalogEntry title = told_.Title(7);
+    title.mutable_title()->mutable_versions(0)->mutable_renditions(0)->set_bandwidth_bps(77);
+    Give(sources_.catalog(), std::vector<content::v1::CatalogEntry>{title});
+    tick("an import of one title");
+    Give(*cell_, FleetEntries{PublicationWorld::Holdings(world_.appliances().front(), {1, 2, 3})});
+    tick("all that a box holds");
   }
 
   Rows& rows_;
