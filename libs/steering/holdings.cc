@@ -12,6 +12,9 @@ namespace {
 constexpr uint32_t kSpareSlots = 2'048;  // For boxes to come, before bitmaps must grow.
 // How many changes are put in order at once: 4 bytes each.
 constexpr uint64_t kChangesAtOnce = 4 << 20;
+// And in a pass that may stop: some milliseconds' worth.
+constexpr uint64_t kChangesALook = 2'048;
+constexpr uint64_t kChangesABox = 16;
 
 }  // namespace
 
@@ -32,6 +35,10 @@ void HoldingsBook::Reset(uint32_t slots) {
   retired_.clear();
   retiring_.clear();
   held_.clear();
+  before_pass_.clear();
+  pass_.clear();
+  pass_at_ = pass_end_ = 0;
+  to_its_end_ = true;
   nobody_ = static_cast<Row*>(pool_->Take(Holdings::kPage * sizeof(Row)));
   std::memset(nobody_, 0, Holdings::kPage * sizeof(Row));
 }
@@ -86,22 +93,6 @@ class HoldingsBook::Listed {
   size_t removed_ = 0;
 };
 
-// From what a box held to what it holds.
-class HoldingsBook::Differing {
- public:
-  Differing(uint32_t slot, const FileSet& before, const FileSet& after) : slot_(slot), difference_(before, after) {}
-  uint32_t slot() const { return slot_; }
-
-  template <typename Visit>
-  void Until(uint64_t limit, Visit&& visit) {
-    difference_.Until(limit, visit);
-  }
-
- private:
-  uint32_t slot_;
-  FileSetDifference difference_;
-};
-
 // Puts the changes of the files in [begin, end) in the order of files, by counting, and rewrites each file's row once.
 template <typename Source>
 void HoldingsBook::ApplyRange(std::vector<Source>& sources, uint64_t begin, uint64_t end) {
@@ -144,12 +135,9 @@ void HoldingsBook::ApplyRange(std::vector<Source>& sources, uint64_t begin, uint
   }
 }
 
-template <typename Source>
-void HoldingsBook::ApplyAll(std::vector<Source>& sources, uint64_t count, uint64_t first, uint64_t end) {
-  if (count == 0) return;
-  const uint64_t parts = std::max((count + kChangesAtOnce - 1) / kChangesAtOnce, (end - first) / kChangesAtOnce + 1);
-  const uint64_t width = (end - first + parts - 1) / parts;
-  for (uint64_t begin = first; begin < end; begin += width) ApplyRange(sources, begin, std::min(begin + width, end));
+uint64_t HoldingsBook::WidthOf(uint64_t count, uint64_t at_once, uint64_t first, uint64_t end) {
+  const uint64_t parts = std::max((count + at_once - 1) / at_once, (end - first) / kChangesAtOnce + 1);
+  return (end - first + parts - 1) / parts;
 }
 
 void HoldingsBook::Apply(absl::Span<const Change> changes) {
@@ -166,7 +154,9 @@ void HoldingsBook::Apply(absl::Span<const Change> changes) {
       end = std::max<uint64_t>(end, uint64_t{files.back()} + 1);
     }
   }
-  ApplyAll(sources, count, first, end);
+  if (count == 0) return;
+  const uint64_t width = WidthOf(count, kChangesAtOnce, first, end);
+  for (uint64_t begin = first; begin < end; begin += width) ApplyRange(sources, begin, std::min(begin + width, end));
 }
 
 void HoldingsBook::FreeUnread() {
@@ -200,33 +190,75 @@ std::shared_ptr<const Holdings> HoldingsBook::Publish(const Fleet& fleet) {
   return holdings;
 }
 
-std::shared_ptr<const Holdings> HoldingsBook::Update(const Fleet& fleet, const std::vector<HoldingsView>& views) {
-  if (fleet.slots().size() > slots_) Reset(static_cast<uint32_t>(fleet.slots().size()));
-  std::vector<Held> wanted(std::max(held_.size(), fleet.slots().size()));
+std::vector<HoldingsBook::Held> HoldingsBook::HeldBy(const Fleet& fleet, const std::vector<HoldingsView>& views, size_t slots) {
+  std::vector<Held> held(slots);
+  for (const Fleet::Box& box : fleet.boxes()) {
+    if (box.slot != Fleet::kNone) held[box.slot].appliance = box.view.id;
+  }
   for (const HoldingsView& view : views) {
     const uint32_t box = fleet.FindBox(view.appliance);
-    if (box != Fleet::kNone && fleet.boxes()[box].slot != Fleet::kNone) wanted[fleet.boxes()[box].slot] = {view.appliance, view.files};
+    if (box != Fleet::kNone && fleet.boxes()[box].slot != Fleet::kNone) held[fleet.boxes()[box].slot].files = view.files;
   }
-  held_.resize(wanted.size());
+  return held;
+}
+
+bool HoldingsBook::SameOwners(const std::vector<Held>& a, const std::vector<Held>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Held& one, const Held& other) { return one.appliance == other.appliance; });
+}
+
+bool HoldingsBook::BeginPass(std::vector<Held> wanted) {
   static const FileSet nothing;
-  std::vector<Differing> sources;
+  held_.resize(wanted.size());
+  before_pass_ = std::exchange(held_, std::move(wanted));
+  pass_.clear();
   uint64_t count = 0;
   uint64_t first = FileSet::kBehind;
   uint64_t end = 0;
-  for (uint32_t slot = 0; slot < wanted.size(); ++slot) {
-    if (wanted[slot].files == held_[slot].files) continue;
-    const FileSet& before = held_[slot].files == nullptr ? nothing : *held_[slot].files;
-    const FileSet& after = wanted[slot].files == nullptr ? nothing : *wanted[slot].files;
+  for (uint32_t slot = 0; slot < held_.size(); ++slot) {
+    if (held_[slot].files == before_pass_[slot].files) continue;
+    const FileSet& before = before_pass_[slot].files == nullptr ? nothing : *before_pass_[slot].files;
+    const FileSet& after = held_[slot].files == nullptr ? nothing : *held_[slot].files;
     FileSetDifference whole(before, after);
     whole.Until(FileSet::kBehind, [&](uint64_t from, uint64_t to, bool) {
       count += to - from;
       first = std::min(first, from);
       end = std::max(end, to);
     });
-    sources.emplace_back(slot, before, after);
+    pass_.emplace_back(slot, before, after);
   }
-  ApplyAll(sources, count, first, end);
-  held_ = std::move(wanted);
+  to_its_end_ = to_its_end_ || !SameOwners(before_pass_, held_);
+  pass_at_ = first;
+  pass_end_ = count == 0 ? first : end;
+  // Each range asks all boxes of the pass: there must be something to do for most of them.
+  const uint64_t at_once = to_its_end_ ? kChangesAtOnce : std::max<uint64_t>(kChangesALook, kChangesABox * pass_.size());
+  pass_width_ = count == 0 ? 0 : WidthOf(count, at_once, first, end);
+  return count > 0;
+}
+
+// At least one range.
+void HoldingsBook::GoOn(absl::FunctionRef<bool()> out_of_time) {
+  do {
+    const uint64_t stop = std::min(pass_at_ + pass_width_, pass_end_);
+    ApplyRange(pass_, pass_at_, stop);
+    pass_at_ = stop;
+  } while (pass_at_ < pass_end_ && (to_its_end_ || !out_of_time()));
+}
+
+std::shared_ptr<const Holdings> HoldingsBook::Update(const Fleet& fleet, const std::vector<HoldingsView>& views,
+                                                     absl::FunctionRef<bool()> out_of_time) {
+  if (fleet.slots().size() > slots_) Reset(static_cast<uint32_t>(fleet.slots().size()));
+  std::vector<Held> wanted = HeldBy(fleet, views, std::max(held_.size(), fleet.slots().size()));
+  if (pass_at_ < pass_end_ && !SameOwners(held_, wanted)) GoOn(Never);
+  behind_ = true;
+  do {
+    if (pass_at_ < pass_end_ || BeginPass(wanted)) {
+      GoOn(out_of_time);
+    } else {
+      behind_ = false;
+    }
+    if (pass_at_ == pass_end_) to_its_end_ = false;
+  } while (behind_ && !out_of_time());
   return Publish(fleet);
 }
 

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 #include "libs/base/ids.h"
 #include "libs/steering/file_set.h"
@@ -83,8 +84,14 @@ class HoldingsBook {
   explicit HoldingsBook(uint32_t slots = 0);
 
   // Brings it to what `views` say, by the rules of Holdings::Build. Only boxes whose set is another object than last time are looked at,
-  // and of those only the files that differ.
-  std::shared_ptr<const Holdings> Update(const Fleet& fleet, const std::vector<HoldingsView>& views);
+  // and of those only the files that differ: file by file for all boxes, in one pass over the files. Where `out_of_time` says so between
+  // two ranges of files, the pass stops, and the next Update goes on with it; what is said meanwhile waits for its end. A box then counts
+  // as holding some files as it says now, and others as it said before; never as another one that had its slot. The first pass of all, and
+  // one in which slots change hands, goes to its end.
+  std::shared_ptr<const Holdings> Update(const Fleet& fleet, const std::vector<HoldingsView>& views,
+                                         absl::FunctionRef<bool()> out_of_time = Never);
+  // Whether there is more to do than the last Update had time for.
+  bool behind() const { return behind_; }
 
   // What one slot has more and less than before. To add what is held or remove what isn't changes nothing.
   struct Change {
@@ -113,18 +120,31 @@ class HoldingsBook {
     std::vector<Memory> memory;
   };
 
-  // Sources of changes: of one slot, whose next ones Until tells.
+  // Sources of changes: of one slot, whose next ones Until tells. A Change, list by list; and from what a box held to what it holds.
   class Listed;
-  class Differing;
+  class Differing {
+   public:
+    Differing(uint32_t slot, const FileSet& before, const FileSet& after) : slot_(slot), difference_(before, after) {}
+    uint32_t slot() const { return slot_; }
+
+    template <typename Visit>
+    void Until(uint64_t limit, Visit&& visit) {
+      difference_.Until(limit, visit);
+    }
+
+   private:
+    uint32_t slot_;
+    FileSetDifference difference_;
+  };
 
   void Reset(uint32_t slots);
   void FreeUnread();
   // The word to be written, in a page of our own.
   Row& Own(uint32_t file);
   void Replace(Row& word, absl::Span<const uint16_t> slots);
-  // Of `sources` at most `count` changes, of files in [first, end).
-  template <typename Source>
-  void ApplyAll(std::vector<Source>& sources, uint64_t count, uint64_t first, uint64_t end);
+  static bool Never() { return false; }
+  // How wide the ranges are that `count` changes of files in [first, end) are applied in, so many at once.
+  static uint64_t WidthOf(uint64_t count, uint64_t at_once, uint64_t first, uint64_t end);
   template <typename Source>
   void ApplyRange(std::vector<Source>& sources, uint64_t begin, uint64_t end);
 
@@ -135,12 +155,26 @@ class HoldingsBook {
   std::deque<Retired> retired_;
   std::vector<Memory> retiring_;
   Row* nobody_ = nullptr;  // A page of zeros.
-  // By slot: whose it is and what it was last brought to.
+  // By slot: which box of the fleet has it, and what it was last brought to.
   struct Held {
-    ApplianceId appliance;
+    ApplianceId appliance;  // Empty: none.
     std::shared_ptr<const FileSet> files;
   };
-  std::vector<Held> held_;
+  static std::vector<Held> HeldBy(const Fleet& fleet, const std::vector<HoldingsView>& views, size_t slots);
+  static bool SameOwners(const std::vector<Held>& a, const std::vector<Held>& b);
+  // False: there is nothing to do.
+  bool BeginPass(std::vector<Held> wanted);
+  void GoOn(absl::FunctionRef<bool()> out_of_time);
+
+  std::vector<Held> held_;  // What the pass leads to.
+  // A pass that is under way, or at its end: from what it leads, and where it is.
+  std::vector<Held> before_pass_;
+  std::vector<Differing> pass_;
+  uint64_t pass_at_ = 0;
+  uint64_t pass_end_ = 0;
+  uint64_t pass_width_ = 0;
+  bool to_its_end_ = true;  // The pass doesn't stop.
+  bool behind_ = false;
 
   struct Item {  // Of ApplyRange, kept for its memory.
     uint16_t slot;

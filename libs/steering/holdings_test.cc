@@ -31,6 +31,11 @@ std::shared_ptr<const FileSet> Files(std::vector<uint32_t> numbers) {
   return std::make_shared<const FileSet>(FileSet::Of(std::move(numbers)));
 }
 
+// Of the drawn files: most side by side, and some far off.
+uint32_t NumberOf(uint32_t file) {
+  return file % 7 == 0 ? file * 1'000 : file;
+}
+
 // Files with every number of holders there is a form for, drawn for each box by itself.
 std::vector<HoldingsView> Draw(const Fleet& fleet, uint64_t seed) {
   std::vector<HoldingsView> views;
@@ -38,7 +43,7 @@ std::vector<HoldingsView> Draw(const Fleet& fleet, uint64_t seed) {
     std::vector<uint32_t> held;
     for (uint32_t file = 0; file < 3'000; ++file) {
       const uint64_t share = file % 30 == 29 ? 1'000 : file % 30 * (file % 30);  // Per mille.
-      if (Mix(Mix(seed, file), box.hash) % 1'000 < share) held.push_back(file % 7 == 0 ? file * 1'000 : file);
+      if (Mix(Mix(seed, file), box.hash) % 1'000 < share) held.push_back(NumberOf(file));
     }
     views.push_back({box.view.id, Files(std::move(held))});
   }
@@ -49,9 +54,10 @@ void ExpectEqual(const Fleet& fleet, const std::vector<HoldingsView>& views, con
   for (const HoldingsView& view : views) {
     const uint32_t box = fleet.FindBox(view.appliance);
     if (box == Fleet::kNone) continue;
+    const std::vector<uint32_t> held = view.files->numbers();
     for (uint32_t file = 0; file < 3'000; ++file) {
-      const uint32_t number = file % 7 == 0 ? file * 1'000 : file;
-      ASSERT_EQ(holdings.Holds(box, number), view.files->Contains(number)) << view.appliance << " file " << number;
+      const uint32_t number = NumberOf(file);
+      ASSERT_EQ(holdings.Holds(box, number), std::binary_search(held.begin(), held.end(), number)) << view.appliance << " file " << number;
     }
   }
 }
@@ -115,6 +121,64 @@ TEST(HoldingsBook, BoxesThatComeGoAndMoveKeepTheirOwnFilesAndNobodyElses) {
     const auto holdings = book.Update(*fleet, views);
     EXPECT_EQ(holdings->fingerprint(), fleet->fingerprint());
     ExpectEqual(*fleet, views, *holdings);
+  }
+}
+
+bool Always() {
+  return true;
+}
+
+TEST(HoldingsBook, APassInPiecesShowsOfABoxOnlyWhatItHadOrHas) {
+  const auto fleet = MakeFleet(300);
+  HoldingsBook book;
+  const std::vector<HoldingsView> one = Draw(*fleet, 1);
+  const std::vector<HoldingsView> two = Draw(*fleet, 2);
+  const std::vector<HoldingsView> three = Draw(*fleet, 3);
+  book.Update(*fleet, one, Always);
+  ExpectEqual(*fleet, one, *book.Update(*fleet, one, Always));  // The first of all isn't in pieces.
+  EXPECT_FALSE(book.behind());
+  size_t pieces = 0;
+  size_t of_two = 0;
+  do {
+    // What is said while a pass is under way waits for its end.
+    const auto now = book.Update(*fleet, pieces < 3 ? two : three, Always);
+    ++pieces;
+    for (size_t i = 0; i < one.size(); i += 37) {
+      const uint32_t box = fleet->FindBox(one[i].appliance);
+      for (uint32_t file = 0; file < 3'000; file += 11) {
+        const uint32_t number = NumberOf(file);
+        const bool holds = now->Holds(box, number);
+        const bool said[] = {one[i].files->Contains(number), two[i].files->Contains(number), three[i].files->Contains(number)};
+        ASSERT_TRUE(holds == said[0] || holds == said[1] || holds == said[2]) << "piece " << pieces << ", file " << number;
+        of_two += holds == said[1] && said[0] != said[1] && said[2] != said[1] ? 1 : 0;
+      }
+    }
+  } while (book.behind());
+  EXPECT_GT(pieces, 20u);
+  EXPECT_GT(of_two, 0u) << "the second word was followed before the third";
+  ExpectEqual(*fleet, three, *book.Update(*fleet, three, Always));
+  EXPECT_FALSE(book.behind());
+}
+
+TEST(HoldingsBook, ASlotThatChangesHandsInTheMiddleOfAPassIsNotBelievedToHoldTheOthersFiles) {
+  const auto before = MakeFleet(200);
+  HoldingsBook book;
+  book.Update(*before, Draw(*before, 1));
+  for (size_t pieces = 0; pieces < 3; ++pieces) book.Update(*before, Draw(*before, 2), Always);
+  ASSERT_TRUE(book.behind());
+  const auto after = MakeFleet(260, before.get(), 90);
+  const std::vector<HoldingsView> views = Draw(*after, 3);
+  ExpectEqual(*after, views, *book.Update(*after, views, Always));
+}
+
+TEST(HoldingsBook, ABoxWithoutAWordInASlotThatChangedHandsHoldsNothing) {
+  const auto before = MakeFleet(200);
+  HoldingsBook book;
+  book.Update(*before, Draw(*before, 1));
+  const auto after = MakeFleet(260, before.get(), 90);
+  const auto holdings = book.Update(*after, {}, Always);
+  for (uint32_t box = 0; box < after->boxes().size(); ++box) {
+    for (uint32_t file = 0; file < 3'000; ++file) ASSERT_FALSE(holdings->Holds(box, NumberOf(file)));
   }
 }
 

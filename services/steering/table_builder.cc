@@ -73,7 +73,7 @@ void TableBuilder::Tick(absl::Duration now) {
   next_.why_none = Ready(now, statuses);
   const bool reguarded = next_.why_none.ok() && Guard(now, current, statuses);
   const auto start = SteadyClock::now();
-  if (next_.why_none.ok() && (next_.table == nullptr || reguarded || ladders_.busy() || !(current == built_))) {
+  if (next_.why_none.ok() && (next_.table == nullptr || reguarded || busy() || !(current == built_))) {
     const absl::Status built = Build(current, reguarded);
     if (built.ok()) {
       if (reguarded) fleet_built_at_ = now;
@@ -174,18 +174,21 @@ void TableBuilder::BuildFleet() {
   parts_.fleet = condition_.Apply(parts_.fleet, guard_.reports(), guard_.words());
 }
 
+std::function<bool()> TableBuilder::OutOfTime() const {
+  return At(std::max(tick_began_ + absl::ToChronoNanoseconds(options_.tick_budget),
+                     SteadyClock::now() + absl::ToChronoNanoseconds(options_.line_budget)));
+}
+
 // Ladders come before the fleet: while new ones are made, the fleet stays as the old ones number it.
 void TableBuilder::BuildLadders() {
   Cells();
-  const auto end = std::max(tick_began_ + absl::ToChronoNanoseconds(options_.tick_budget),
-                            SteadyClock::now() + absl::ToChronoNanoseconds(options_.line_budget));
-  ladders_.Step(cells_, config_, At(end));
+  ladders_.Step(cells_, config_, OutOfTime());
   parts_.ladders = ladders_.ladders();
   parts_.policy = ladders_.served()->policy;
 }
 
 void TableBuilder::BuildHoldings() {
-  parts_.holdings = holdings_book_.Update(*parts_.fleet, MergeHoldings(Cells()));
+  parts_.holdings = holdings_book_.Update(*parts_.fleet, MergeHoldings(Cells()), OutOfTime());
 }
 
 void TableBuilder::BuildCatalogue() {
@@ -205,7 +208,7 @@ absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   if (config || reports || current.routes != built_.routes || ladders_.busy()) BuildLadders();
   if (reports || ladders_.served() != fleet_config_) BuildFleet();
   const bool stale_holdings = parts_.holdings == nullptr || parts_.holdings->fingerprint() != parts_.fleet->fingerprint();
-  if (stale_holdings || current.holdings != built_.holdings) BuildHoldings();
+  if (stale_holdings || current.holdings != built_.holdings || holdings_book_.behind()) BuildHoldings();
   if (first || current.catalog != built_.catalog) BuildCatalogue();
 
   ++parts_.version;

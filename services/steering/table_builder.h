@@ -55,8 +55,8 @@ struct TableBuilderOptions {
   // A table that took longer to build, or has routes waiting in line, isn't up to date when it is ready: what came meanwhile is built in
   // first, before it takes over.
   absl::Duration up_to_date_within = absl::Seconds(1);
-  // A tick that has taken so long works no more on routes that wait in line and on ladders that are made anew, but publishes what it has:
-  // what changes meanwhile waits for this tick and the next.
+  // A tick that has taken so long works no more on routes that wait in line, on ladders that are made anew and on holdings, but publishes
+  // what it has: what changes meanwhile waits for this tick and the next.
   absl::Duration tick_budget = absl::Milliseconds(80);
   // So long it works on them in any case.
   absl::Duration line_budget = absl::Milliseconds(10);
@@ -87,7 +87,7 @@ class TableBuilder {
   // `now` on the monotonic clock.
   void Tick(absl::Duration now);
   // True if the last tick left work for the next one, which should follow at once.
-  bool busy() const { return ladders_.busy(); }
+  bool busy() const { return ladders_.busy() || holdings_book_.behind(); }
 
  private:
   // Records of the configuration that are followed one by one; each is looked for among all boxes.
@@ -115,6 +115,8 @@ class TableBuilder {
   void BuildLadders();
   void BuildFleet();
   void BuildHoldings();
+  // Of the share of this tick for what may wait.
+  std::function<bool()> OutOfTime() const;
   void BuildCatalogue();
   void AskToTakeOver(absl::Duration built_in);
   void Publish(absl::Duration now, std::vector<SourceStatus> statuses);
