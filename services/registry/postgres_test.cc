@@ -57,6 +57,11 @@ class PostgresTest : public ::testing::Test {
     EXPECT_TRUE(status.ok()) << status.error_message();
     return response.sites_size();
   }
+  // At its first start a server writes its settings, in its own time: until then the version may move by itself.
+  bool HasWrittenSettings() {
+    const auto written = store_->ListAudit("settings/render-version", /*before=*/0, 1);
+    return written.ok() && !written->empty();
+  }
   // The version that the feed's first message stands at; 0 if there is none.
   uint64_t FeedVersion() {
     const auto config = v1::ConfigService::NewStub(MakeChannel(server_->target()));
@@ -88,6 +93,7 @@ class PostgresTest : public ::testing::Test {
 
 TEST_F(PostgresTest, AcknowledgedWritesSurviveKillsAndFeedsGoOnMeanwhile) {
   StartServer();
+  ASSERT_TRUE(Eventually([this] { return HasWrittenSettings(); }));
   int acknowledged = 0;
   for (int round = 0; round < 3; ++round) {
     for (int i = 0; i < 5; ++i) {
@@ -111,6 +117,7 @@ TEST_F(PostgresTest, AcknowledgedWritesSurviveKillsAndFeedsGoOnMeanwhile) {
 
 TEST_F(PostgresTest, WhilePostgreSqlIsStoppedCallsAreUnavailableInsteadOfHangingAndFeedsGoOn) {
   StartServer();
+  ASSERT_TRUE(Eventually([this] { return HasWrittenSettings(); }));
   ASSERT_TRUE(CreateSite("ix-1").ok());
   const uint64_t version = FeedVersion();
   ASSERT_TRUE(postgres_.Pause().ok());
