@@ -1,32 +1,25 @@
 #include "libs/steering/file_set.h"
 
-#include <utility>
+#include "libs/steering/image_codec.h"
 
 namespace fairlead {
-namespace {
-
-void AppendNumber(uint64_t number, std::string& out) {
-  for (; number >= 0x80; number >>= 7) out.push_back(static_cast<char>(number | 0x80));
-  out.push_back(static_cast<char>(number));
-}
-
-}  // namespace
 
 FileSet FileSet::Of(std::vector<uint32_t> numbers) {
   if (!std::is_sorted(numbers.begin(), numbers.end())) std::sort(numbers.begin(), numbers.end());
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   FileSet set;
   set.size_ = numbers.size();
+  ImageWriter runs;
   uint64_t before = 0;
   for (size_t first = 0; first < numbers.size();) {
     size_t end = first + 1;
     while (end < numbers.size() && numbers[end] - numbers[first] == end - first) ++end;
-    AppendNumber(numbers[first] - before, set.runs_);
-    AppendNumber(end - first - 1, set.runs_);
+    runs.Number(numbers[first] - before);
+    runs.Number(end - first - 1);
     before = uint64_t{numbers[first]} + (end - first);
     first = end;
   }
-  set.runs_.shrink_to_fit();
+  set.runs_ = runs.bytes();  // A copy has no room to spare.
   return set;
 }
 

@@ -30,7 +30,7 @@ struct Standing {
 std::vector<Standing> JudgeBoxes(const SteeringTable& table, const LadderRef& ladder, const SteeringRequest& request);
 
 // How many boxes of the ladder hear the client's route; of these are live; of these hold the file. Each box once. For answers that have no
-// URL: some microseconds, where JudgeBoxes takes a millisecond on a long ladder.
+// URL: by masks, without JudgeBoxes' table and order of all of them.
 struct Eligible {
   size_t boxes = 0;
   size_t live = 0;

@@ -1,5 +1,7 @@
 // The one path from a request to its answer, for gRPC and HTTP, for Steer and Explain: whose address, what is asked, decide, sign, render.
 //
+// Steer chooses many at once, Explain one and to the end of its ladder (choose.h: the same walk); all else is the same for both.
+//
 // Answers are made as bytes (answer_writer.h); HTTP and Explain read them back into a message, so that there is one way only. Uses what the
 // table builder published and nothing else: no disk, no database, no other service, no lock held while deciding. Thread-safe. Errors are
 // canonical and name field and value; UNAVAILABLE says what is missing for any answer.
