@@ -17,62 +17,33 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "libs/base/ids.h"
+#include "libs/steering/catalogue_title.h"
 #include "libs/steering/views.h"
 
 namespace fairlead {
 
-// A title as catalogues share it: made once, by Catalogue::Share.
-struct CatalogueTitle {
-  struct Run {
-    uint32_t first = 0;
-    uint32_t count = 0;
-  };
-
-  TitleView view;
-  std::vector<Run> runs;  // Of the numbers of its files, rising.
-};
-
 class Catalogue {
  public:
-  // Where a file stands.
+  // Where a file stands. Null members if it isn't known.
   struct FileRef {
-    const TitleView* title = nullptr;
-    const VersionView* version = nullptr;
-    const FileView* file = nullptr;
+    const CatalogueTitle* title = nullptr;
+    const CatalogueVersion* version = nullptr;
+    const CatalogueFile* file = nullptr;
+
+    PathParts path() const { return version->PathOf(*file); }
+    PathParts playlist() const { return version->PlaylistOf(*file); }
   };
 
   // Of two titles with one id, or two files with one number, the last is found.
-  static std::shared_ptr<const Catalogue> Build(std::vector<TitleView> titles);
-  static std::shared_ptr<const CatalogueTitle> Share(TitleView title);
+  static std::shared_ptr<const Catalogue> Build(const std::vector<TitleView>& titles);
   static std::shared_ptr<const Catalogue> Of(std::vector<std::shared_ptr<const CatalogueTitle>> titles);
   ~Catalogue();
 
-  // Each asks for memory that a later step will read, so that it comes in while others are asked for: FindTitle, FindVersion,
-  // ForEachOfRendition.
+  // Asks for what FindTitle reads first.
   void FetchTitle(const TitleId& id) const;
-  static void FetchVersions(const TitleView& title);
-  static void FetchRenditions(const VersionView& version);
   // Null if unknown.
-  const TitleView* FindTitle(const TitleId& id) const;
-  // `version` empty: the current one. Null if unknown.
-  static const VersionView* FindVersion(const TitleView& title, absl::string_view version);
-  // Null if the version has no such set.
-  static const PlayableSetView* FindSet(const VersionView& version, absl::string_view name);
-  // visit(index into version.files) for each file of the rendition, ascending; `version` is one of a catalogue. A version has a hundred
-  // files, most requests want one or few of them, and each is three cache lines: so words are compared first, sixteen at once.
-  template <typename Visit>
-  static void ForEachOfRendition(const VersionView& version, absl::string_view rendition, Visit&& visit) {
-    const uint32_t wanted = RenditionWord(rendition);
-    const std::vector<uint32_t>& words = version.rendition_words;
-    for (size_t begin = 0; begin < words.size(); begin += kWordsAtOnce) {
-      uint32_t found = 0;
-      for (size_t i = 0; i < kWordsAtOnce; ++i) found |= words[begin + i] == wanted ? ~0u : 0u;
-      for (size_t i = begin; found != 0 && i < begin + kWordsAtOnce; ++i) {
-        if (words[i] == wanted && version.files[i].rendition == rendition) visit(i);
-      }
-    }
-  }
-  // By "<title>/<version>/<rendition>/<file>", or by number. Null members if unknown.
+  const CatalogueTitle* FindTitle(const TitleId& id) const;
+  // By "<title>/<version>/<rendition>/<file>", or by number.
   FileRef FindPath(absl::string_view path) const;
   FileRef FindFile(uint32_t number) const;
 
@@ -84,23 +55,19 @@ class Catalogue {
  private:
   friend struct ImageParts;
   class InImage;
-  static constexpr size_t kWordsAtOnce = 16;
   // From this number on, up to the next run's, files are of this title, if there are any.
   struct FileRun {
     uint32_t first = 0;
     uint32_t title = 0;
   };
   Catalogue();
-  static uint32_t RenditionWord(absl::string_view rendition);  // Never 0.
-  // Makes what ForEachOfRendition reads.
-  static void IndexRenditions(TitleView& title);
   void IndexNumbers();
   // The title that the file is of, if it is of any; none: `runs` has no such.
   static std::optional<uint32_t> TitleOfFile(absl::Span<const FileRun> runs, uint32_t number);
-  static FileRef FileOf(const TitleView& title, uint32_t number);
+  static FileRef FileOf(const CatalogueTitle& title, uint32_t number);
 
   std::vector<std::shared_ptr<const CatalogueTitle>> titles_;
-  absl::flat_hash_map<absl::string_view, const TitleView*> by_id_;
+  absl::flat_hash_map<absl::string_view, const CatalogueTitle*> by_id_;
   std::vector<FileRun> runs_;
   size_t file_count_ = 0;
   std::unique_ptr<const InImage> in_image_;  // Then the three above are empty.

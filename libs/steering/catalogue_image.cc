@@ -1,6 +1,7 @@
 // The catalogue in a table image: a record a title, in the order of ids. Of a file's path only what its title, version and rendition don't
-// say is stored, of its number only the step from the one before.
+// say is stored, of its number only the step from the one before, of what playlists tell of it which of the version's few tracks it is.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -13,30 +14,46 @@
 namespace fairlead {
 namespace {
 
-void Put(const TitleView& title, ImageWriter& out) {
-  out.Text(title.id.value());
-  out.Text(title.current_version);
-  out.Number(title.versions.size());
+void PutTracks(const CatalogueVersion& version, ImageWriter& out) {
+  out.Number(version.tracks().size());
+  for (const CatalogueTrack& track : version.tracks()) {
+    out.Word(track.kind());
+    out.Text(track.codecs());
+    out.Number(track.width());
+    out.Number(track.height());
+    out.Text(track.language());
+  }
+}
+
+void Put(const CatalogueTitle& title, ImageWriter& out) {
+  out.Text(title.id());
+  out.Text(title.current_version());
+  out.Number(title.versions().size());
   int64_t before = 0;
-  for (const VersionView& version : title.versions) {
-    out.Text(version.version);
-    out.Number(version.files.size());
-    for (const FileView& file : version.files) {
-      out.Signed(int64_t{file.number} - before);
-      before = file.number;
-      out.Text(file.rendition);
-      const std::string folder = CatalogueFolder(title.id, version.version, file.rendition);
-      const bool usual = absl::StartsWith(file.path, folder);
-      out.Number(usual ? 1 : 0);
-      out.Text(usual ? absl::string_view(file.path).substr(folder.size()) : file.path);
-      out.Number(file.size_bytes);
-      out.Number(file.bitrate_bps);
+  for (const CatalogueVersion& version : title.versions()) {
+    out.Text(version.version());
+    PutTracks(version, out);
+    out.Number(version.files().size());
+    for (const CatalogueFile& file : version.files()) {
+      out.Signed(int64_t{file.number()} - before);
+      before = file.number();
+      out.Text(file.rendition());
+      const std::string path = version.PathOf(file).Join();
+      const std::string folder = CatalogueFolder(title.id(), version.version(), file.rendition());
+      const bool usual = absl::StartsWith(path, folder);
+      const std::optional<absl::string_view> playlist = version.UnusualPlaylistOf(file);
+      out.Number((usual ? kUsualPath : 0) | (playlist.has_value() ? kUnusualPlaylist : 0));
+      out.Text(absl::string_view(path).substr(usual ? folder.size() : 0));
+      out.Number(file.size_bytes());
+      out.Number(file.bitrate_bps());
+      out.Number(static_cast<uint64_t>(&version.TrackOf(file) - version.tracks().data()));
+      if (playlist.has_value()) out.Text(*playlist);
     }
-    out.Number(version.playable_sets.size());
-    for (const PlayableSetView& set : version.playable_sets) {
-      out.Text(set.name);
-      out.Number(set.files.size());
-      for (const uint32_t file : set.files) out.Number(file);
+    out.Number(version.sets().size());
+    for (const CatalogueSet& set : version.sets()) {
+      out.Text(set.name());
+      out.Number(set.files().size());
+      for (const uint32_t file : set.files()) out.Number(file);
     }
   }
 }
@@ -45,14 +62,14 @@ void Put(const TitleView& title, ImageWriter& out) {
 
 void ImageParts::WriteCatalogue(const Catalogue& catalogue, ImageSink& sink) {
   // In the order of ids; the last of equal ones, which is the one that is found.
-  std::vector<const TitleView*> titles;
+  std::vector<const CatalogueTitle*> titles;
   if (catalogue.in_image_ != nullptr) {
     for (size_t i = 0; i < catalogue.in_image_->title_count(); ++i) {
-      if (const TitleView* title = catalogue.in_image_->TitleAt(i); title != nullptr) titles.push_back(title);
+      if (const CatalogueTitle* title = catalogue.in_image_->TitleAt(i); title != nullptr) titles.push_back(title);
     }
   } else {
     for (const auto& [id, title] : catalogue.by_id_) titles.push_back(title);
-    std::sort(titles.begin(), titles.end(), [](const TitleView* a, const TitleView* b) { return a->id < b->id; });
+    std::sort(titles.begin(), titles.end(), [](const CatalogueTitle* a, const CatalogueTitle* b) { return a->id() < b->id(); });
   }
   std::vector<uint64_t> starts = {0};
   std::vector<Catalogue::FileRun> files;  // One each, at first.
@@ -63,9 +80,9 @@ void ImageParts::WriteCatalogue(const Catalogue& catalogue, ImageSink& sink) {
     Put(*titles[i], record);
     sink.Append(record.bytes());
     starts.push_back(starts.back() + record.bytes().size());
-    for (const VersionView& version : titles[i]->versions) {
-      for (const FileView& file : version.files) {
-        if (catalogue.FindFile(file.number).title == titles[i]) files.push_back({file.number, static_cast<uint32_t>(i)});
+    for (const CatalogueVersion& version : titles[i]->versions()) {
+      for (const CatalogueFile& file : version.files()) {
+        if (catalogue.FindFile(file.number()).title == titles[i]) files.push_back({file.number(), static_cast<uint32_t>(i)});
       }
     }
   }

@@ -9,11 +9,23 @@
 
 namespace fairlead {
 
-std::string CatalogueFolder(const TitleId& title, absl::string_view version, absl::string_view rendition) {
-  return absl::StrCat(title.value(), "/", version, "/", rendition, "/");
+std::string CatalogueFolder(absl::string_view title, absl::string_view version, absl::string_view rendition) {
+  return absl::StrCat(title, "/", version, "/", rendition, "/");
 }
 
 namespace {
+
+std::vector<TrackView> TakeTracks(ImageReader& in) {
+  std::vector<TrackView> tracks(in.Count(5));
+  for (TrackView& track : tracks) {
+    track.kind = in.Word(RenditionKind::kText);
+    track.codecs = in.String();
+    track.width = in.Small<uint32_t>();
+    track.height = in.Small<uint32_t>();
+    track.language = in.String();
+  }
+  return tracks;
+}
 
 std::optional<TitleView> TakeTitle(absl::string_view record) {
   ImageReader in(record);
@@ -22,7 +34,8 @@ std::optional<TitleView> TakeTitle(absl::string_view record) {
   for (size_t versions = in.Count(3); versions > 0; --versions) {
     VersionView& version = title.versions.emplace_back();
     version.version = in.String();
-    const size_t files = in.Count(6);
+    const std::vector<TrackView> tracks = TakeTracks(in);
+    const size_t files = in.Count(7);
     version.files.reserve(files);
     for (size_t i = 0; i < files; ++i) {
       FileView& file = version.files.emplace_back();
@@ -33,10 +46,15 @@ std::optional<TitleView> TakeTitle(absl::string_view record) {
       number += step;
       file.number = static_cast<uint32_t>(number);
       file.rendition = in.String();
-      const bool usual = in.Flag();
-      file.path = usual ? absl::StrCat(CatalogueFolder(title.id, version.version, file.rendition), in.Text()) : in.String();
+      const uint64_t told = in.Number();
+      file.path = (told & kUsualPath) != 0 ? absl::StrCat(CatalogueFolder(title.id.value(), version.version, file.rendition), in.Text())
+                                           : in.String();
       file.size_bytes = in.Number();
       file.bitrate_bps = in.Number();
+      const uint64_t track = in.Number();
+      if (told > (kUsualPath | kUnusualPlaylist) || track >= tracks.size()) return std::nullopt;
+      file.track = tracks[track];
+      if ((told & kUnusualPlaylist) != 0) file.playlist = in.String();
     }
     for (size_t sets = in.Count(2); sets > 0; --sets) {
       PlayableSetView& set = version.playable_sets.emplace_back();
@@ -55,21 +73,20 @@ Catalogue::InImage::InImage(absl::string_view records, absl::Span<const uint64_t
     : records_(records), starts_(starts), runs_(runs), keeper_(std::move(keeper)), made_(starts.size() - 1) {}
 
 Catalogue::InImage::~InImage() {
-  for (const std::atomic<const TitleView*>& title : made_) delete title.load(std::memory_order_relaxed);
+  for (const std::atomic<const CatalogueTitle*>& title : made_) CatalogueTitle::Owned(title.load(std::memory_order_relaxed));
 }
 
-const TitleView* Catalogue::InImage::TitleAt(size_t number) const {
-  std::atomic<const TitleView*>& at = made_[number];
-  if (const TitleView* title = at.load(std::memory_order_acquire); title != nullptr) return title;
-  std::optional<TitleView> title = TakeTitle(RecordAt(number));
-  if (!title.has_value()) return nullptr;
-  IndexRenditions(*title);
-  auto own = std::make_unique<const TitleView>(*std::move(title));
-  const TitleView* first = nullptr;  // If somebody else has made it meanwhile, that one counts.
+const CatalogueTitle* Catalogue::InImage::TitleAt(size_t number) const {
+  std::atomic<const CatalogueTitle*>& at = made_[number];
+  if (const CatalogueTitle* title = at.load(std::memory_order_acquire); title != nullptr) return title;
+  const std::optional<TitleView> view = TakeTitle(RecordAt(number));
+  if (!view.has_value()) return nullptr;
+  CatalogueTitle::Owned own = CatalogueTitle::Pack(*view);
+  const CatalogueTitle* first = nullptr;  // If somebody else has made it meanwhile, that one counts.
   return at.compare_exchange_strong(first, own.get(), std::memory_order_acq_rel) ? own.release() : first;
 }
 
-const TitleView* Catalogue::InImage::FindTitle(absl::string_view id) const {
+const CatalogueTitle* Catalogue::InImage::FindTitle(absl::string_view id) const {
   size_t begin = 0;
   for (size_t end = made_.size(); begin < end;) {
     const size_t middle = begin + (end - begin) / 2;
@@ -85,7 +102,7 @@ const TitleView* Catalogue::InImage::FindTitle(absl::string_view id) const {
 
 Catalogue::FileRef Catalogue::InImage::FindFile(uint32_t number) const {
   const std::optional<uint32_t> of = TitleOfFile(runs_, number);
-  const TitleView* const title = of.has_value() ? TitleAt(*of) : nullptr;
+  const CatalogueTitle* const title = of.has_value() ? TitleAt(*of) : nullptr;
   return title == nullptr ? FileRef() : FileOf(*title, number);
 }
 

@@ -17,7 +17,11 @@
 namespace fairlead {
 
 // "<title>/<version>/<rendition>/": what a file's path usually begins with, and isn't stored then.
-std::string CatalogueFolder(const TitleId& title, absl::string_view version, absl::string_view rendition);
+std::string CatalogueFolder(absl::string_view title, absl::string_view version, absl::string_view rendition);
+
+// What is told of a file in a record, as bits of one number.
+inline constexpr uint64_t kUsualPath = 1;
+inline constexpr uint64_t kUnusualPlaylist = 2;
 
 class Catalogue::InImage {
  public:
@@ -27,10 +31,10 @@ class Catalogue::InImage {
   ~InImage();
 
   size_t title_count() const { return made_.size(); }
-  const TitleView* FindTitle(absl::string_view id) const;
+  const CatalogueTitle* FindTitle(absl::string_view id) const;
   FileRef FindFile(uint32_t number) const;
   // Null if its record can't be read.
-  const TitleView* TitleAt(size_t number) const;
+  const CatalogueTitle* TitleAt(size_t number) const;
 
  private:
   absl::string_view RecordAt(size_t number) const { return records_.substr(starts_[number], starts_[number + 1] - starts_[number]); }
@@ -39,7 +43,7 @@ class Catalogue::InImage {
   const absl::Span<const uint64_t> starts_;
   const absl::Span<const FileRun> runs_;
   const std::shared_ptr<const void> keeper_;
-  mutable std::vector<std::atomic<const TitleView*>> made_;
+  mutable std::vector<std::atomic<const CatalogueTitle*>> made_;
 };
 
 }  // namespace fairlead

@@ -8,14 +8,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace fairlead {
 namespace {
-
-using testing::ElementsAre;
-using testing::IsEmpty;
 
 TitleView TitleOf(const std::string& id, const std::vector<uint32_t>& numbers) {
   VersionView version = {.version = "v1"};
@@ -26,28 +22,10 @@ TitleView TitleOf(const std::string& id, const std::vector<uint32_t>& numbers) {
   return {.id = TitleId(id), .current_version = "v1", .versions = {std::move(version)}};
 }
 
-std::vector<size_t> FilesOf(const Catalogue& catalogue, const std::string& title, const std::string& rendition) {
-  std::vector<size_t> files;
-  const VersionView* const version = Catalogue::FindVersion(*catalogue.FindTitle(TitleId(title)), "v1");
-  Catalogue::ForEachOfRendition(*version, rendition, [&](size_t i) { files.push_back(i); });
-  return files;
-}
-
-TEST(Catalogue, FilesOfARenditionAreFoundInTheirOrder) {
-  std::vector<uint32_t> numbers;
-  for (uint32_t number = 0; number < 40; ++number) numbers.push_back(number);
-  const auto catalogue = Catalogue::Build({TitleOf("a", numbers), TitleOf("b", {100}), TitleOf("none", {})});
-  EXPECT_THAT(FilesOf(*catalogue, "a", "r3"), ElementsAre(3, 10, 17, 24, 31, 38));
-  EXPECT_THAT(FilesOf(*catalogue, "a", "r6"), ElementsAre(6, 13, 20, 27, 34));
-  EXPECT_THAT(FilesOf(*catalogue, "a", "r7"), IsEmpty());
-  EXPECT_THAT(FilesOf(*catalogue, "b", "r2"), ElementsAre(0));
-  EXPECT_THAT(FilesOf(*catalogue, "none", "r2"), IsEmpty());
-}
-
 TEST(Catalogue, TheNextOneSharesTitles) {
-  const auto a = Catalogue::Share(TitleOf("a", {1, 2}));
-  const auto first = Catalogue::Of({a, Catalogue::Share(TitleOf("b", {3}))});
-  const auto second = Catalogue::Of({a, Catalogue::Share(TitleOf("b", {3, 4}))});
+  const std::shared_ptr<const CatalogueTitle> a = CatalogueTitle::Pack(TitleOf("a", {1, 2}));
+  const auto first = Catalogue::Of({a, CatalogueTitle::Pack(TitleOf("b", {3}))});
+  const auto second = Catalogue::Of({a, CatalogueTitle::Pack(TitleOf("b", {3, 4}))});
   EXPECT_EQ(first->FindTitle(TitleId("a")), second->FindTitle(TitleId("a")));
   EXPECT_EQ(first->FindFile(4).file, nullptr);
   EXPECT_EQ(second->FindFile(4).title, second->FindTitle(TitleId("b")));
@@ -56,7 +34,7 @@ TEST(Catalogue, TheNextOneSharesTitles) {
 
 TEST(Catalogue, OfTwoTitlesWithOneIdTheLastIsFound) {
   const auto catalogue = Catalogue::Build({TitleOf("a", {1}), TitleOf("a", {2})});
-  EXPECT_EQ(catalogue->FindTitle(TitleId("a"))->versions[0].files[0].number, 2u);
+  EXPECT_EQ(catalogue->FindTitle(TitleId("a"))->versions()[0].files()[0].number(), 2u);
   EXPECT_EQ(catalogue->title_count(), 2u);
 }
 
@@ -87,8 +65,8 @@ TEST(Catalogue, FindsEachNumberWhoeverClaimsIt) {
       const auto at = wanted.find(number);
       ASSERT_EQ(found.file != nullptr, at != wanted.end()) << "round " << round << ", file " << number;
       if (found.file == nullptr) continue;
-      ASSERT_EQ(found.file->number, number);
-      ASSERT_EQ(found.title->id.value(), at->second) << "round " << round << ", file " << number;
+      ASSERT_EQ(found.file->number(), number);
+      ASSERT_EQ(found.title->id(), at->second) << "round " << round << ", file " << number;
     }
   }
 }

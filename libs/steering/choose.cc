@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "libs/steering/layers.h"
 
@@ -12,14 +13,14 @@ constexpr uint32_t kRungsALine = 64 / sizeof(Rung);
 constexpr uint32_t kRungsFetched = 4 * kRungsALine;  // Most decisions end there.
 
 // Indexes of the version's files that the request names, ascending; `indexes` is kept for its memory.
-void ListWanted(const SteeringRequest& request, const VersionView& version, std::vector<size_t>& indexes) {
+void ListWanted(const SteeringRequest& request, const CatalogueVersion& version, std::vector<size_t>& indexes) {
   indexes.clear();
   if (request.renditions.empty()) {
-    for (size_t i = 0; i < version.files.size(); ++i) indexes.push_back(i);
+    for (size_t i = 0; i < version.files().size(); ++i) indexes.push_back(i);
     return;
   }
   for (const std::string& rendition : request.renditions) {
-    Catalogue::ForEachOfRendition(version, rendition, [&](size_t i) { indexes.push_back(i); });
+    version.ForEachOfRendition(rendition, [&](size_t i) { indexes.push_back(i); });
   }
   if (request.renditions.size() == 1) return;
   std::sort(indexes.begin(), indexes.end());
@@ -34,12 +35,12 @@ void ListFiles(const Catalogue& catalogue, const SteeringRequest& request, const
     return;
   }
   if (wanted.version == nullptr) return;
-  const PlayableSetView* set = request.playable_set.empty() ? nullptr : Catalogue::FindSet(*wanted.version, request.playable_set);
+  const CatalogueSet* set = request.playable_set.empty() ? nullptr : wanted.version->FindSet(request.playable_set);
   if (set == nullptr && !request.playable_set.empty()) return;
   ListWanted(request, *wanted.version, choice.wanted);
   for (const size_t i : choice.wanted) {
-    const FileView& file = wanted.version->files[i];
-    const bool in_set = set == nullptr || std::find(set->files.begin(), set->files.end(), file.number) != set->files.end();
+    const CatalogueFile& file = wanted.version->files()[i];
+    const bool in_set = set == nullptr || absl::c_linear_search(set->files(), file.number());
     if (in_set) files.push_back({.ref = {wanted.title, wanted.version, &file}});
   }
 }
@@ -59,10 +60,6 @@ DecisionQuery QueryOf(const SteeringRequest& request) {
           .family_preference = request.family_preference};
 }
 
-void FetchFile(const FileView& file) {
-  for (size_t at = 0; at < sizeof(FileView); at += 64) __builtin_prefetch(reinterpret_cast<const char*>(&file) + at);
-}
-
 void FindLadder(const SteeringTable& table, const SteeringRequest& request, RequestChoice& choice) {
   choice.leaf = table.ladders->LeafOf(request.client);
   if (!request.place.has_value()) {
@@ -78,8 +75,8 @@ void FindLadder(const SteeringTable& table, const SteeringRequest& request, Requ
 }  // namespace
 
 Wanted FindWanted(const Catalogue& catalogue, const SteeringRequest& request) {
-  const TitleView* title = request.title.empty() ? nullptr : catalogue.FindTitle(request.title);
-  return {.title = title, .version = title == nullptr ? nullptr : Catalogue::FindVersion(*title, request.version)};
+  const CatalogueTitle* title = request.title.empty() ? nullptr : catalogue.FindTitle(request.title);
+  return {.title = title, .version = title == nullptr ? nullptr : title->FindVersion(request.version)};
 }
 
 void Choose(const SteeringTable& table, const SteeringRequest& request, WalkTo walk_to, RequestChoice& choice) {
@@ -100,7 +97,7 @@ void Choose(const SteeringTable& table, const SteeringRequest& request, const Wa
       if (to_the_end) choice.orders[i].clear();
       continue;
     }
-    query.file = file.ref.file->number;
+    query.file = file.ref.file->number();
     file.choice.leaf = choice.leaf;
     decider.DecideOn(choice.ladder, query, to_the_end, choice.scratch, file.choice);
     if (to_the_end) choice.orders[i] = choice.scratch.order;
@@ -132,7 +129,7 @@ void ChooseMany(const SteeringTable& table, absl::Span<const Choosing> many, Cho
     if (by_route) ListFiles(*table.catalogue, *one.request, one.wanted, *one.choice);
     if (by_route && one.choice->files.size() == 1 && one.choice->files.front().ref.file != nullptr) {
       scratch.single.push_back(one);
-      FetchFile(*one.choice->files.front().ref.file);
+      __builtin_prefetch(one.choice->files.front().ref.file);
     } else {
       Choose(table, *one.request, one.wanted, WalkTo::kEnough, *one.choice);
     }
@@ -142,9 +139,9 @@ void ChooseMany(const SteeringTable& table, absl::Span<const Choosing> many, Cho
   for (size_t i = 0; i < scratch.single.size(); ++i) {
     const Choosing& one = scratch.single[i];
     scratch.queries.push_back(QueryOf(*one.request));
-    const FileView& file = *one.choice->files.front().ref.file;
-    scratch.queries.back().file = file.number;
-    __builtin_prefetch(file.path.data());
+    const CatalogueFile& file = *one.choice->files.front().ref.file;
+    scratch.queries.back().file = file.number();
+    file.Fetch();
     scratch.choices[i].leaf = one.choice->leaf;
   }
   Decider(table).DecideManyOnLeaves(scratch.queries, scratch.decision, scratch.choices.data());
@@ -160,9 +157,9 @@ std::string WhyNotServable(const SteeringTable& table, const SteeringRequest& re
   const ChosenFile& file = choice.files[index];
   if (file.choice.not_servable == NotServable::kServable) return "";
   if (file.ref.file == nullptr) return absl::StrCat("'", request.paths[index].substr(0, 100), "' is not a path of the catalogue");
-  const Eligible eligible = CountEligible(table, choice.ladder, file.ref.file->number);
+  const Eligible eligible = CountEligible(table, choice.ladder, file.ref.file->number());
   const std::string client = request.client.ToString();
-  const std::string& path = file.ref.file->path;
+  const std::string path = file.ref.path().Join();
   switch (file.choice.not_servable) {
     case NotServable::kNoEligibleSite:
       return absl::StrCat("no box hears a route that covers ", client, ", and no IX site with boxes is open to unrouted clients");

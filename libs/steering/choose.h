@@ -44,8 +44,8 @@ struct RequestChoice {
 
 // What a request asks for, in the catalogue; null where it isn't known.
 struct Wanted {
-  const TitleView* title = nullptr;
-  const VersionView* version = nullptr;
+  const CatalogueTitle* title = nullptr;
+  const CatalogueVersion* version = nullptr;
 };
 Wanted FindWanted(const Catalogue& catalogue, const SteeringRequest& request);
 

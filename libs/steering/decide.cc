@@ -133,8 +133,8 @@ SteeringAnswer PutInWords(const SteeringTable& table, const SteeringRequest& req
   for (size_t i = 0; i < choice.files.size(); ++i) {
     const ChosenFile& chosen = choice.files[i];
     const bool known = chosen.ref.file != nullptr;
-    FileAnswer& file = answer.files.emplace_back(FileAnswer{.file = known ? chosen.ref.file->number : 0,
-                                                            .path = known ? chosen.ref.file->path : request.paths[i],
+    FileAnswer& file = answer.files.emplace_back(FileAnswer{.file = known ? chosen.ref.file->number() : 0,
+                                                            .path = known ? chosen.ref.path().Join() : request.paths[i],
                                                             .not_servable = chosen.choice.not_servable,
                                                             .sentence = WhyNotServable(table, request, choice, i)});
     ListCandidates(*table.fleet, chosen.choice, file);

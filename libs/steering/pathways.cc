@@ -30,12 +30,12 @@ PathwayCondition ConditionOf(const ApplianceView& box, const Standing& standing)
 // The files that the player may ask for; none if the catalogue doesn't know.
 std::vector<uint32_t> FilesOf(const Catalogue& catalogue, const SteeringRequest& request) {
   std::vector<uint32_t> files;
-  const TitleView* title = catalogue.FindTitle(request.title);
-  const VersionView* version = title == nullptr ? nullptr : Catalogue::FindVersion(*title, request.version);
+  const CatalogueTitle* title = catalogue.FindTitle(request.title);
+  const CatalogueVersion* version = title == nullptr ? nullptr : title->FindVersion(request.version);
   if (version == nullptr) return files;
-  for (const FileView& file : version->files) {
+  for (const CatalogueFile& file : version->files()) {
     const auto& wanted = request.renditions;
-    if (wanted.empty() || std::find(wanted.begin(), wanted.end(), file.rendition) != wanted.end()) files.push_back(file.number);
+    if (wanted.empty() || std::find(wanted.begin(), wanted.end(), file.rendition()) != wanted.end()) files.push_back(file.number());
   }
   return files;
 }

@@ -22,7 +22,7 @@ absl::StatusOr<std::shared_ptr<const SteeringTable>> BuildSteeringTable(Steering
   SteeringTable parts = {.version = inputs.version, .policy = inputs.policy, .ages = std::move(inputs.ages)};
   parts.fleet = Fleet::Build(std::move(inputs.sites), std::move(inputs.appliances), std::move(inputs.links));
   parts.ladders = LadderTable::Build(*parts.fleet, std::move(inputs.sessions), inputs.routes, inputs.places.get(), inputs.policy);
-  parts.catalogue = Catalogue::Build(std::move(inputs.titles));
+  parts.catalogue = Catalogue::Build(inputs.titles);
   parts.holdings = Holdings::Build(*parts.fleet, inputs.holdings);
   return AssembleSteeringTable(std::move(parts));
 }

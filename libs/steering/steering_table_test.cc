@@ -86,15 +86,12 @@ TEST(Catalogue, FilesAreFoundByPathAndByNumber) {
   title.versions = {{.version = "v1", .files = {{.number = 4, .path = "t1/v1/audio/a.mp4"}}},
                     {.version = "v2", .files = {{.number = 5, .path = "t1/v2/audio/a.mp4"}}}};
   const auto catalogue = Catalogue::Build({title});
-  EXPECT_EQ(catalogue->FindPath("t1/v1/audio/a.mp4").file->number, 4u);
-  EXPECT_EQ(catalogue->FindFile(5).version->version, "v2");
+  EXPECT_EQ(catalogue->FindPath("t1/v1/audio/a.mp4").file->number(), 4u);
+  EXPECT_EQ(catalogue->FindFile(5).version->version(), "v2");
   for (const char* unknown :
        {"", "t1", "t1/v1", "t1/v1/", "t1/v1/audio/b.mp4", "t1/v3/audio/a.mp4", "t2/v1/audio/a.mp4", "/t1/v1/audio/a.mp4"}) {
     EXPECT_EQ(catalogue->FindPath(unknown).file, nullptr) << unknown;
   }
-  EXPECT_EQ(Catalogue::FindVersion(*catalogue->FindTitle(TitleId("t1")), "")->version, "v2");
-  title.current_version = "v1";
-  EXPECT_EQ(Catalogue::FindVersion(title, "")->version, "v1");
 }
 
 TEST(Holdings, OnlyReportedFilesAreHeld) {

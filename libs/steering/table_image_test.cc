@@ -48,6 +48,10 @@ SteeringInputs Inputs() {
     version.files.push_back({.number = 7 * file, .path = absl::StrCat("t/v1/r", file, "/f.mp4"), .rendition = absl::StrCat("r", file)});
   }
   version.files.back().path = "elsewhere/f.mp4";
+  version.files[0].track = version.files[4].track = {.kind = RenditionKind::kVideo, .codecs = "avc1", .width = 1280, .height = 720};
+  version.files[1].track = {.kind = RenditionKind::kAudio, .codecs = "mp4a", .language = "de"};
+  version.files[2].playlist = "elsewhere/index.m3u8";
+  version.files[3].playlist = "";
   // A file that both versions have is the later one's.
   const VersionView old = {.version = "v0", .files = {{.number = 14, .path = "t/v0/r2/f.mp4", .rendition = "r2"}}};
   in.titles = {{.id = TitleId("t"), .current_version = "v1", .versions = {old, version}}, {.id = TitleId("empty")}};
@@ -103,19 +107,24 @@ TEST(TableImage, EveryHolderOfEveryFileIsTheSame) {
 TEST(TableImage, TheCatalogueIsAnsweredFromItsRecords) {
   const auto read = ReadImage(Written(*Built()).Image()).value();
   const Catalogue& catalogue = *read->catalogue;
-  const TitleView* title = catalogue.FindTitle(TitleId("t"));
+  const CatalogueTitle* title = catalogue.FindTitle(TitleId("t"));
   ASSERT_NE(title, nullptr);
   EXPECT_EQ(catalogue.FindTitle(TitleId("t")), title);  // Made once.
-  EXPECT_EQ(catalogue.FindFile(14).file->path, "t/v1/r2/f.mp4");
+  EXPECT_EQ(catalogue.FindFile(14).path().Join(), "t/v1/r2/f.mp4");
   EXPECT_EQ(catalogue.FindFile(14).title, title);
-  EXPECT_EQ(Built()->catalogue->FindFile(14).file->path, "t/v1/r2/f.mp4");
-  EXPECT_EQ(catalogue.FindPath("t/v0/r2/f.mp4").file->number, 14u);
-  EXPECT_EQ(catalogue.FindFile(28).file->path, "elsewhere/f.mp4");
-  EXPECT_EQ(catalogue.FindPath("t/v1/r3/f.mp4").file->number, 21u);
-  EXPECT_EQ(Catalogue::FindSet(title->versions[1], "all")->files, (std::vector<uint32_t>{0, 1, 2}));
+  EXPECT_EQ(Built()->catalogue->FindFile(14).path().Join(), "t/v1/r2/f.mp4");
+  EXPECT_EQ(catalogue.FindFile(28).version->TrackOf(*catalogue.FindFile(28).file).codecs(), "avc1");
+  EXPECT_EQ(catalogue.FindFile(7).version->TrackOf(*catalogue.FindFile(7).file).language(), "de");
+  EXPECT_EQ(catalogue.FindFile(7).playlist().Join(), "t/v1/r1/media.m3u8");
+  EXPECT_EQ(catalogue.FindFile(14).playlist().Join(), "elsewhere/index.m3u8");
+  EXPECT_EQ(catalogue.FindFile(21).playlist().size(), 0u);
+  EXPECT_EQ(catalogue.FindPath("t/v0/r2/f.mp4").file->number(), 14u);
+  EXPECT_EQ(catalogue.FindFile(28).path().Join(), "elsewhere/f.mp4");
+  EXPECT_EQ(catalogue.FindPath("t/v1/r3/f.mp4").file->number(), 21u);
+  EXPECT_THAT(title->versions()[1].FindSet("all")->files(), testing::ElementsAre(0, 1, 2));
   for (const uint32_t unknown : {1u, 29u, 0xffffffffu}) EXPECT_EQ(catalogue.FindFile(unknown).file, nullptr) << unknown;
   for (const char* unknown : {"s", "u", "tt", "a"}) EXPECT_EQ(catalogue.FindTitle(TitleId(unknown)), nullptr) << unknown;
-  EXPECT_TRUE(catalogue.FindTitle(TitleId("empty"))->versions.empty());
+  EXPECT_TRUE(catalogue.FindTitle(TitleId("empty"))->versions().empty());
 }
 
 TEST(TableImage, SlotsStayWhereTheyWere) {
@@ -213,7 +222,7 @@ TEST(TableImage, WhatRefersToWhatIsNotThereIsRefusedByName) {
   EXPECT_THAT(refusal(ImagePart::kRouteSets, 8, 0x09), HasSubstr("route sets"));
   EXPECT_THAT(refusal(ImagePart::kDirectory, 8 * 7 + 4, 0x7f), HasSubstr("the row of file 7"));
   EXPECT_THAT(refusal(ImagePart::kDirectory, 8 * 14 + 1, 0x44), HasSubstr("the row of file 14"));  // A length that no row has.
-  EXPECT_THAT(refusal(ImagePart::kTitleIndex, 8, 0x7f), HasSubstr("index of titles"));
+  EXPECT_THAT(refusal(ImagePart::kTitleIndex, 9, 0x7f), HasSubstr("index of titles"));
   EXPECT_THAT(refusal(ImagePart::kFileRuns, 4, 0x7f), HasSubstr("run 0 is of no title"));
 }
 

@@ -9,12 +9,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "libs/base/ids.h"
 #include "libs/base/vocabulary.h"
+#include "libs/content/catalogue_values.h"
 #include "libs/net/prefix.h"
 #include "libs/net/prefix_table.h"
 #include "libs/steering/place.h"
@@ -94,12 +96,30 @@ struct RouteView {
   bool demoted = false;  // Graceful shutdown, or its session is lost for long: only where nothing else is left.
 };
 
+// What a master playlist tells of a file, and no decision needs.
+struct TrackView {
+  RenditionKind kind = RenditionKind::kUnspecified;
+  std::string codecs = {};  // RFC 6381.
+  uint32_t width = 0;
+  uint32_t height = 0;
+  std::string language = {};  // BCP 47.
+
+  friend bool operator==(const TrackView&, const TrackView&) = default;
+  template <typename H>
+  friend H AbslHashValue(H h, const TrackView& track) {
+    return H::combine(std::move(h), track.kind, track.codecs, track.width, track.height, track.language);
+  }
+};
+
 struct FileView {
   uint32_t number = 0;         // Dense, given once, never reused.
   std::string path = {};       // "<title>/<version>/<rendition>/<file>", as it stands in URLs.
   std::string rendition = {};  // "video-720p".
   uint64_t size_bytes = 0;
   uint64_t bitrate_bps = 0;  // Mean; 0: not told.
+  TrackView track = {};
+  // The path of the companion playlist where it isn't "media.m3u8" beside the file; empty: there is none.
+  std::optional<std::string> playlist = {};
 };
 
 // The files that one play needs.
@@ -112,8 +132,6 @@ struct VersionView {
   std::string version = {};
   std::vector<FileView> files = {};
   std::vector<PlayableSetView> playable_sets = {};
-  // A word for the rendition of each file, and zeros up to the next 16. The catalogue makes them, for Catalogue::ForEachOfRendition.
-  std::vector<uint32_t> rendition_words = {};
 };
 
 struct TitleView {

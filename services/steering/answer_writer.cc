@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "libs/base/status_macros.h"
-#include "libs/content/paths.h"
 #include "services/steering/answer_texts.h"
 
 namespace fairlead {
@@ -30,8 +29,8 @@ TokenLabel LabelOf(const FileChoice& choice, uint32_t position) {
 void AnswerWriter::OpenTitle(const ChosenFile& chosen, const RenderContext& context) {
   if (!titles_.empty() && titles_.back().version == chosen.ref.version) return;
   titles_.push_back({.version = chosen.ref.version,
-                     .book = context.tokens.Open({.title = chosen.ref.title->id.value(),
-                                                  .version = chosen.ref.version->version,
+                     .book = context.tokens.Open({.title = chosen.ref.title->id(),
+                                                  .version = chosen.ref.version->version(),
                                                   .session = context.session,
                                                   .lifetime = context.state.settings.token_lifetime},
                                                  context.state.key_id, context.now),
@@ -47,22 +46,11 @@ size_t AnswerWriter::TokenOf(const TokenLabel& label) {
   return index;
 }
 
-void AnswerWriter::LookUpPlaylist(const PlaylistPaths& unusual, File& file) {
-  const FileView& view = *file.chosen->ref.file;
-  const absl::string_view path = view.path;
-  const auto named = unusual.empty() ? unusual.end() : unusual.find(view.number);
-  if (named != unusual.end()) {
-    file.playlist_folder = named->second;
-  } else {
-    file.playlist_folder = path.substr(0, path.rfind('/') + 1);  // Nothing, from npos + 1 = 0, if there is no folder.
-    file.playlist_name = kPlaylistFileName;
-  }
-}
-
 void AnswerWriter::ListFile(const ChosenFile& chosen, const RenderContext& context) {
   OpenTitle(chosen, context);
-  File& file = files_.emplace_back(File{.chosen = &chosen, .first_url = urls_.size(), .urls = chosen.choice.count});
-  if (context.playlists) LookUpPlaylist(*context.state.unusual_playlists, file);
+  File& file =
+      files_.emplace_back(File{.chosen = &chosen, .path = chosen.ref.path(), .first_url = urls_.size(), .urls = chosen.choice.count});
+  if (context.playlists) file.playlist = chosen.ref.playlist();
   for (uint32_t position = 0; position < chosen.choice.count; ++position) {
     const UrlChoice& url = chosen.choice.urls[position];
     urls_.push_back({.choice = &url,
@@ -106,14 +94,15 @@ absl::Status AnswerWriter::ReadTokens(const RenderContext& context) {
 }
 
 void AnswerWriter::MeasureFile(File& file) {
-  const FileView& view = *file.chosen->ref.file;
-  const size_t playlist_path = file.playlist_folder.size() + file.playlist_name.size();
-  file.size = NumberSize(view.number) + StringSize(view.path) + StringSize(view.rendition) + NumberSize(view.size_bytes) +
-              NumberSize(view.bitrate_bps);
+  const CatalogueFile& of = *file.chosen->ref.file;
+  const size_t path = file.path.size();
+  const size_t playlist_path = file.playlist.size();
+  file.size =
+      NumberSize(of.number()) + BlockSize(path) + StringSize(of.rendition()) + NumberSize(of.size_bytes()) + NumberSize(of.bitrate_bps());
   for (uint32_t position = 0; position < file.urls; ++position) {
     Url& url = urls_[file.first_url + position];
     const size_t lead = url.lead.size() + TokenText(url).size() + 1;
-    url.url_size = lead + view.path.size();
+    url.url_size = lead + path;
     url.playlist_size = playlist_path == 0 ? 0 : lead + playlist_path;
     url.size = BlockSize(url.url_size) + (url.playlist_size == 0 ? 0 : BlockSize(url.playlist_size)) + url.names.size() +
                NumberSize(static_cast<uint64_t>(url.choice->family)) + NumberSize(url.choice->rank) + NumberSize(position) +
@@ -155,18 +144,18 @@ void AnswerWriter::WriteUrl(const File& file, const Url& url, uint32_t position,
   const absl::string_view token = TokenText(url);
   out.Block(FileField::kUrlsFieldNumber, url.size);
   out.Block(UrlField::kUrlFieldNumber, url.url_size);
-  const auto lead = [&] {
+  const auto begin_with = [&](const PathParts& path) {
     out.Bytes(url.lead);
     out.Bytes(token);
     out.Bytes("/");
+    out.Bytes(path.folder);
+    out.Bytes(path.rest);
+    out.Bytes(path.name);
   };
-  lead();
-  out.Bytes(file.chosen->ref.file->path);
+  begin_with(file.path);
   if (url.playlist_size > 0) {
     out.Block(UrlField::kPlaylistUrlFieldNumber, url.playlist_size);
-    lead();
-    out.Bytes(file.playlist_folder);
-    out.Bytes(file.playlist_name);
+    begin_with(file.playlist);
   }
   out.Bytes(url.names);
   out.Number(UrlField::kFamilyFieldNumber, static_cast<uint64_t>(url.choice->family));
@@ -178,13 +167,15 @@ void AnswerWriter::WriteUrl(const File& file, const Url& url, uint32_t position,
 }
 
 void AnswerWriter::WriteFile(const File& file, WireWriter& out) const {
-  const FileView& view = *file.chosen->ref.file;
+  const CatalogueFile& of = *file.chosen->ref.file;
   out.Block(ResponseField::kFilesFieldNumber, file.size);
-  out.Number(FileField::kFileNumberFieldNumber, view.number);
-  out.String(FileField::kPathFieldNumber, view.path);
-  out.String(FileField::kRenditionFieldNumber, view.rendition);
-  out.Number(FileField::kSizeBytesFieldNumber, view.size_bytes);
-  out.Number(FileField::kBandwidthBpsFieldNumber, view.bitrate_bps);
+  out.Number(FileField::kFileNumberFieldNumber, of.number());
+  out.Block(FileField::kPathFieldNumber, file.path.size());
+  out.Bytes(file.path.folder);
+  out.Bytes(file.path.rest);
+  out.String(FileField::kRenditionFieldNumber, of.rendition());
+  out.Number(FileField::kSizeBytesFieldNumber, of.size_bytes());
+  out.Number(FileField::kBandwidthBpsFieldNumber, of.bitrate_bps());
   for (uint32_t position = 0; position < file.urls; ++position) WriteUrl(file, urls_[file.first_url + position], position, out);
 }
 

@@ -56,15 +56,15 @@ class AnswerWriter {
   };
   struct File {
     const ChosenFile* chosen = nullptr;
-    absl::string_view playlist_folder = {};  // With playlist_name the path of the playlist; both empty: none.
-    absl::string_view playlist_name = {};
+    PathParts path = {};
+    PathParts playlist = {};  // Empty: none.
     size_t first_url = 0;
     size_t urls = 0;
     size_t size = 0;  // Of the FileAnswer.
   };
   // A title version of this answer, and its tokens: those from `first` on, up to the next one's.
   struct Title {
-    const VersionView* version;
+    const CatalogueVersion* version;
     TokenCache::Book book;
     size_t first;
   };
@@ -76,7 +76,6 @@ class AnswerWriter {
     friend bool operator==(const AgesOf&, const AgesOf&) = default;
   };
 
-  static void LookUpPlaylist(const PlaylistPaths& unusual, File& file);
   void ListFile(const ChosenFile& chosen, const RenderContext& context);
   void OpenTitle(const ChosenFile& chosen, const RenderContext& context);
   // Of the last title.

@@ -105,23 +105,24 @@ absl::Status CheckInCatalogue(const Wanted& wanted, const SteeringRequest& reque
   if (wanted.version == nullptr) {
     return FieldError(absl::StatusCode::kNotFound, "version", request.version, absl::StrCat(request.title.name(), " has no such version"));
   }
-  const VersionView& version = *wanted.version;
+  const CatalogueVersion& version = *wanted.version;
   for (const std::string& rendition : request.renditions) {
     bool known = false;
-    Catalogue::ForEachOfRendition(version, rendition, [&](size_t) { known = true; });
+    version.ForEachOfRendition(rendition, [&](size_t) { known = true; });
     if (!known) {
       return FieldError(absl::StatusCode::kNotFound, "renditions", rendition,
-                        absl::StrCat("version ", version.version, " of ", request.title.name(), " has no such rendition"));
+                        absl::StrCat("version ", version.version(), " of ", request.title.name(), " has no such rendition"));
     }
   }
-  if (request.renditions.empty() && version.files.size() > kMaxFilesAnAnswer) {
+  if (request.renditions.empty() && version.files().size() > kMaxFilesAnAnswer) {
     return InvalidField(
         "renditions", "",
-        absl::StrCat("version ", version.version, " of ", request.title.name(), " has ", version.files.size(), " files, more than ",
+        absl::StrCat("version ", version.version(), " of ", request.title.name(), " has ", version.files().size(), " files, more than ",
                      kMaxFilesAnAnswer, " in one answer: name the renditions wanted, at most ", kMaxRenditions));
   }
-  if (version.files.empty()) {
-    return FieldError(absl::StatusCode::kNotFound, "version", version.version, absl::StrCat("of ", request.title.name(), " has no files"));
+  if (version.files().empty()) {
+    return FieldError(absl::StatusCode::kNotFound, "version", version.version(),
+                      absl::StrCat("of ", request.title.name(), " has no files"));
   }
   return absl::OkStatus();
 }

@@ -11,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "libs/base/errors.h"
 #include "libs/base/status_macros.h"
-#include "libs/content/paths.h"
 #include "libs/contentsteering/manifest.h"
 #include "libs/contentsteering/multivariant.h"
 #include "libs/contentsteering/priority.h"
@@ -27,7 +26,6 @@ namespace fairlead {
 namespace {
 
 namespace sv1 = steering::v1;
-namespace cv1 = content::v1;
 
 constexpr absl::string_view kPlaylistPath = "/v1/hls/main.m3u8";
 constexpr absl::Duration kBurst = absl::Milliseconds(200);
@@ -35,35 +33,27 @@ constexpr size_t kMaxAuthority = 255;
 
 absl::Status Ready(const ServingState& state) {
   if (state.table == nullptr) return state.why_none;
-  if (state.titles == nullptr) return absl::UnavailableError("what playlists say of titles isn't read yet: serving from the table on disk");
   return state.key_id.empty() ? state.why_no_key : absl::OkStatus();
 }
 
-PlaylistTrack TrackOf(const cv1::Rendition& rendition) {
-  return {.rendition = rendition.rendition(),
-          .kind = static_cast<RenditionKind>(rendition.kind()),
-          .mean_bps = static_cast<uint64_t>(std::max<int64_t>(0, rendition.bandwidth_bps())),
-          .codecs = rendition.codecs(),
-          .width = rendition.width(),
-          .height = rendition.height(),
-          .language = rendition.language()};
+PlaylistTrack TrackOf(const CatalogueVersion& version, const CatalogueFile& file) {
+  const CatalogueTrack& track = version.TrackOf(file);
+  return {.rendition = std::string(file.rendition()),
+          .kind = track.kind(),
+          .mean_bps = file.bitrate_bps(),
+          .codecs = std::string(track.codecs()),
+          .width = static_cast<int32_t>(track.width()),
+          .height = static_cast<int32_t>(track.height()),
+          .language = std::string(track.language())};
 }
 
 // What the catalogue tells of the answer's files, in their order.
-absl::StatusOr<std::vector<PlaylistTrack>> TracksOf(const ServingState& state, const SteeringRequest& request,
-                                                    const SteeringAnswer& answer) {
-  const auto record = state.titles->find(request.title);
-  if (record == state.titles->end()) return FieldError(absl::StatusCode::kNotFound, "title", request.title.name(), "no such title");
-  const cv1::CatalogEntry entry = record->second->Unpack();
-  const auto& versions = entry.title().versions();
-  const auto version = absl::c_find_if(versions, [&](const cv1::TitleVersion& one) { return one.version() == request.version; });
-  if (version == versions.end()) return FieldError(absl::StatusCode::kNotFound, "version", request.version, "no such version");
+absl::StatusOr<std::vector<PlaylistTrack>> TracksOf(const Catalogue& catalogue, const SteeringAnswer& answer) {
   std::vector<PlaylistTrack> tracks;
   for (const FileAnswer& file : answer.files) {
-    const auto rendition =
-        absl::c_find_if(version->renditions(), [&](const cv1::Rendition& one) { return one.file().file_number() == file.file; });
-    if (rendition == version->renditions().end()) return absl::InternalError(absl::StrCat("file ", file.file, " has no rendition"));
-    tracks.push_back(TrackOf(*rendition));
+    const Catalogue::FileRef ref = catalogue.FindFile(file.file);
+    if (ref.file == nullptr) return absl::InternalError(absl::StrCat("file ", file.file, " isn't in the catalogue"));
+    tracks.push_back(TrackOf(*ref.version, *ref.file));
   }
   return tracks;
 }
@@ -88,7 +78,7 @@ absl::Status DropUnservable(const ServingState& state, SteeringRequest& request,
     return absl::UnavailableError(absl::StrCat("not servable: ", ToString(missing->not_servable), ", ", missing->sentence));
   request.renditions = std::move(servable);
   answer = Decide(*state.table, request);
-  ASSIGN_OR_RETURN(tracks, TracksOf(state, request, answer));
+  ASSIGN_OR_RETURN(tracks, TracksOf(*state.table->catalogue, answer));
   return absl::OkStatus();
 }
 
@@ -169,11 +159,12 @@ absl::StatusOr<std::vector<std::string>> ContentSteering::PlaylistUrls(const Ser
     const Candidate& holder = pathway.holders[i];
     const Catalogue::FileRef ref = state.table->catalogue->FindFile(answer.files[i].file);
     if (ref.file == nullptr) return absl::InternalError(absl::StrCat("file ", answer.files[i].file, " isn't in the catalogue"));
-    const auto unusual = state.unusual_playlists->find(ref.file->number);
-    const std::string path = unusual == state.unusual_playlists->end() ? UsualPlaylistPath(ref.file->path) : unusual->second;
-    if (path.empty()) return FieldError(absl::StatusCode::kNotFound, "title", ref.title->id.name(), "has a file without a playlist");
-    const TokenRequest token = {.title = ref.title->id.value(),
-                                .version = ref.version->version,
+    const std::string path = ref.playlist().Join();
+    if (path.empty())
+      return FieldError(absl::StatusCode::kNotFound, "title", TitleId(std::string(ref.title->id())).name(),
+                        "has a file without a playlist");
+    const TokenRequest token = {.title = ref.title->id(),
+                                .version = ref.version->version(),
                                 .rank = holder.rank,
                                 .position = holder.position,
                                 .cause = holder.cause,
@@ -195,10 +186,10 @@ absl::StatusOr<HttpResponse> ContentSteering::Playlist(const HttpRequest& reques
   const Wanted found = FindWanted(*state->table->catalogue, wanted);
   RETURN_IF_ERROR(CheckInCatalogue(found, wanted));
   AskForPathways(wanted);
-  wanted.version = found.version->version;  // A session stays with the version that it began with.
+  wanted.version = std::string(found.version->version());  // A session stays with the version that it began with.
   SteeringAnswer answer = Decide(*state->table, wanted);
   Multivariant playlist;
-  ASSIGN_OR_RETURN(playlist.tracks, TracksOf(*state, wanted, answer));
+  ASSIGN_OR_RETURN(playlist.tracks, TracksOf(*state->table->catalogue, answer));
   const bool playable = absl::c_any_of(playlist.tracks, [](const PlaylistTrack& track) {
     return track.kind == RenditionKind::kVideo || track.kind == RenditionKind::kAudio;
   });

@@ -46,10 +46,6 @@ TableExtras ExtrasOf(const ServingState& state, absl::Time wall, absl::Duration 
     extras.sources.push_back(
         {.name = source.source, .position = source.position, .age = std::max(absl::ZeroDuration(), now - source.heard_at)});
   }
-  if (state.unusual_playlists != nullptr) {
-    extras.unusual_playlists.assign(state.unusual_playlists->begin(), state.unusual_playlists->end());
-    std::sort(extras.unusual_playlists.begin(), extras.unusual_playlists.end());
-  }
   return extras;
 }
 

@@ -10,7 +10,6 @@
 #include "libs/base/ids.h"
 #include "libs/steering/steering_table.h"
 #include "services/steering/answer_texts.h"
-#include "services/steering/catalogue_reader.h"
 #include "services/steering/config_views.h"
 #include "services/steering/sources.h"
 
@@ -24,9 +23,7 @@ struct ServingState {
   // The key that signs; if there is none, `why_no_key` is UNAVAILABLE and names what is missing.
   std::string key_id;
   absl::Status why_no_key = absl::UnavailableError("no signing key yet: starting");
-  std::shared_ptr<const AnswerTexts> texts;                // Of the table's fleet; never null beside a table.
-  std::shared_ptr<const PlaylistPaths> unusual_playlists;  // Never null beside a table.
-  std::shared_ptr<const TitleRecords> titles;              // Null while the table is one from disk: playlists must wait.
+  std::shared_ptr<const AnswerTexts> texts;  // Of the table's fleet; never null beside a table.
   // Boxes that the guard believes to be gone: for the copy on disk.
   std::shared_ptr<const std::vector<ApplianceId>> gone = std::make_shared<const std::vector<ApplianceId>>();
   // Positions are those that the table was built from, or later.

@@ -42,8 +42,6 @@ StandIn::StandIn(const Options& options, TableFile file, const Sources* sources,
   next_.settings = {.default_max_urls = file_.extras.default_max_urls,
                     .token_lifetime = file_.extras.token_lifetime,
                     .active_key_ids = file_.extras.active_key_ids};
-  next_.unusual_playlists =
-      std::make_shared<const PlaylistPaths>(file_.extras.unusual_playlists.begin(), file_.extras.unusual_playlists.end());
 }
 
 void StandIn::ReadConfiguration() {

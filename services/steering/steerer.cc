@@ -133,17 +133,11 @@ void Steerer::ChooseTurn(const SteeringTable& table, absl::Span<Answering> turn,
   scratch.many.clear();
   EachOk(turn, [&](Answering& one) { scratch.many.push_back({.request = &one.request, .choice = &one.choice}); });
   MatchMany(table, scratch.many, scratch.choosing);
-  EachOk(turn, [&](Answering& one) {
-    one.wanted.title = table.catalogue->FindTitle(one.request.title);
-    __builtin_prefetch(one.wanted.title);
-  });
+  EachOk(turn, [&](Answering& one) { one.wanted.title = table.catalogue->FindTitle(one.request.title); });
   FetchLadders(table, scratch.many);
   EachOk(turn, [&](Answering& one) {
-    if (one.wanted.title != nullptr) Catalogue::FetchVersions(*one.wanted.title);
-  });
-  EachOk(turn, [&](Answering& one) {
-    one.wanted.version = one.wanted.title == nullptr ? nullptr : Catalogue::FindVersion(*one.wanted.title, one.request.version);
-    if (one.wanted.version != nullptr) Catalogue::FetchRenditions(*one.wanted.version);
+    one.wanted.version = one.wanted.title == nullptr ? nullptr : one.wanted.title->FindVersion(one.request.version);
+    if (one.wanted.version != nullptr) one.wanted.version->FetchRenditions();
   });
   EachOk(turn, [&](Answering& one) { one.status = CheckInCatalogue(one.wanted, one.request); });
   scratch.many.clear();

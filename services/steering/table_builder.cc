@@ -192,12 +192,10 @@ void TableBuilder::BuildHoldings() {
 }
 
 void TableBuilder::BuildCatalogue() {
-  CatalogueViews views = catalogue_reader_.Read(sources_.catalog().Held());
+  CatalogueViews views = ReadCatalogue(sources_.catalog().Held());
   LogIssues("catalogue", views.issues);
   catalog_issues_ = views.issues.size();
   parts_.catalogue = std::move(views.catalogue);
-  next_.unusual_playlists = std::move(views.unusual_playlists);
-  next_.titles = std::move(views.records);
 }
 
 absl::Status TableBuilder::Build(const Built& current, bool reguarded) {

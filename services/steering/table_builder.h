@@ -153,7 +153,6 @@ class TableBuilder {
   std::shared_ptr<const ConfigViews> fleet_config_;  // That the fleet has.
   std::shared_ptr<const ConfigViews> texts_config_;  // That the texts are of.
   HoldingsBook holdings_book_;
-  CatalogueReader catalogue_reader_;
   size_t catalog_issues_ = 0;
 };
 

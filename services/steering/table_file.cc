@@ -29,11 +29,6 @@ std::string EncodeExtras(const TableExtras& extras) {
   out.Signed(absl::ToInt64Milliseconds(extras.token_lifetime));
   out.Number(extras.active_key_ids.size());
   for (const std::string& id : extras.active_key_ids) out.Text(id);
-  out.Number(extras.unusual_playlists.size());
-  for (const auto& [file, path] : extras.unusual_playlists) {
-    out.Number(file);
-    out.Text(path);
-  }
   out.Number(extras.shrunken ? 1 : 0);
   return out.bytes();
 }
@@ -51,10 +46,6 @@ absl::StatusOr<TableExtras> DecodeExtras(absl::string_view bytes) {
   extras.default_max_urls = in.Signed32();
   extras.token_lifetime = absl::Milliseconds(in.Signed());
   for (size_t count = in.Count(1); count > 0; --count) extras.active_key_ids.push_back(in.String());
-  for (size_t count = in.Count(2); count > 0; --count) {
-    const uint32_t file = in.Small<uint32_t>();
-    extras.unusual_playlists.emplace_back(file, in.String());
-  }
   extras.shrunken = in.Flag();
   if (!in.Done()) return absl::DataLossError("section of extras: it is cut, or something follows it");
   if (extras.default_max_urls < 1 || extras.token_lifetime <= absl::ZeroDuration()) {

@@ -28,7 +28,7 @@
 namespace fairlead {
 
 // The number of the format: raised whenever older files would be read wrongly. Older and newer ones are refused by it.
-inline constexpr uint32_t kTableFormat = 1;
+inline constexpr uint32_t kTableFormat = 2;
 inline constexpr char kTableFile[] = "steering.table";
 
 struct TableExtras {
@@ -44,8 +44,6 @@ struct TableExtras {
   int default_max_urls = 3;
   absl::Duration token_lifetime = absl::Hours(4);
   std::vector<std::string> active_key_ids = {};
-  // By file number, where the playlist isn't the usual one beside the file.
-  std::vector<std::pair<uint32_t, std::string>> unusual_playlists = {};
   // It is sharply smaller than the one before, and was believed all the same.
   bool shrunken = false;
 

@@ -50,8 +50,7 @@ TableExtras Extras(absl::Time saved_at = kMonday) {
           .sources = {{.name = "registry", .position = {3, 9}, .age = absl::Milliseconds(15)}},
           .default_max_urls = 4,
           .token_lifetime = absl::Minutes(90),
-          .active_key_ids = {"k-2", "k-1"},
-          .unusual_playlists = {{3, "t/v1/other.m3u8"}}};
+          .active_key_ids = {"k-2", "k-1"}};
 }
 
 class TableFileTest : public ::testing::Test {
@@ -125,7 +124,7 @@ TEST_F(TableFileTest, AnotherFormatIsRefusedByItsNumber) {
   Save(7);
   std::string old = *ReadFile(Path(), size_t{1} << 30);
   old[24] = 0;  // Where the head has it.
-  EXPECT_THAT(std::string(Read(old).message()), HasSubstr("format 0 of 'fairlead-table', and this program reads 1"));
+  EXPECT_THAT(std::string(Read(old).message()), HasSubstr("format 0 of 'fairlead-table', and this program reads 2"));
   EXPECT_THAT(std::string(Read("fairlead steering snapshot 2\n").message()), HasSubstr("not a whole file"));
 }
 

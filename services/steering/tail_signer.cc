@@ -24,8 +24,9 @@ TailSigner::Pass TailSigner::PassAt(const ServingState& state, absl::Time time) 
 void TailSigner::Begin(Pass pass) {
   if (pass_.catalogue != pass.catalogue) {
     order_.clear();
-    for (const auto& title : pass.catalogue->titles()) order_.push_back(&title->view);
-    std::stable_sort(order_.begin(), order_.end(), [](const TitleView* a, const TitleView* b) { return a->popularity > b->popularity; });
+    for (const auto& title : pass.catalogue->titles()) order_.push_back(title.get());
+    std::stable_sort(order_.begin(), order_.end(),
+                     [](const CatalogueTitle* a, const CatalogueTitle* b) { return a->popularity() > b->popularity(); });
   }
   pass_ = std::move(pass);
   labels_ = tokens_.CommonestLabels(options_.most_labels);
@@ -46,15 +47,15 @@ size_t TailSigner::Step(const ServingState& state, absl::Time now) {
 
   size_t signed_now = 0;
   for (size_t looks = 0; next_ < end_ && looks < options_.looks && signed_now < options_.signatures; ++looks) {
-    const TitleView& title = *order_[next_];
-    const VersionView* const version = Catalogue::FindVersion(title, "");
+    const CatalogueTitle& title = *order_[next_];
+    const CatalogueVersion* const version = title.FindVersion("");
     if (version == nullptr || label_ == labels_.size()) {
       ++next_;
       label_ = 0;
       continue;
     }
     const TokenCache::Book book =
-        tokens_.Open({.title = title.id.value(), .version = version->version, .lifetime = pass_.lifetime}, pass_.key_id, time);
+        tokens_.Open({.title = title.id(), .version = version->version(), .lifetime = pass_.lifetime}, pass_.key_id, time);
     signed_now += tokens_.SignUnasked(book, labels_[label_++], now) ? 1 : 0;
   }
   return signed_now;

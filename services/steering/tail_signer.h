@@ -54,7 +54,7 @@ class TailSigner {
   TokenCache& tokens_;
   const TailOptions options_;
   Pass pass_ = {};
-  std::vector<const TitleView*> order_;  // Of the pass's catalogue, the most popular first.
+  std::vector<const CatalogueTitle*> order_;  // Of the pass's catalogue, the most popular first.
   std::vector<TokenLabel> labels_;
   size_t end_ = 0;    // Of the pass, in `order_`.
   size_t next_ = 0;   // Title.

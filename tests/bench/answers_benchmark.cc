@@ -98,7 +98,6 @@ class Bench {
     state_.table = table_;
     state_.key_id = "k-1";
     state_.texts = AnswerTexts::Make(*table_->fleet);
-    state_.unusual_playlists = std::make_shared<const PlaylistPaths>();
     serving_.Set(std::make_shared<const ServingState>(state_));
     tokens_ = std::make_unique<TokenCache>(*signer_, kRoomForAll);
     steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), ClientAddressPolicy(), clock_, gate_, metrics_);
@@ -214,7 +213,7 @@ class Bench {
     const auto a_title = static_cast<uint32_t>(world_.options().files_a_title);
     request.set_client_address(client.ToString());
     request.set_title(world_.NameOfTitle(file / a_title).name());
-    request.add_renditions(table_->catalogue->FindFile(file).file->rendition);
+    request.add_renditions(std::string(table_->catalogue->FindFile(file).file->rendition()));
     request.set_session_id(absl::StrCat("session-", demand_.random().Below(1'000'000)));
     request.set_max_urls(3);
   }

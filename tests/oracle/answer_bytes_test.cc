@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -61,7 +62,7 @@ class AnswerBytesTest : public testing::Test {
       std::erase_if(files, [](uint32_t file) { return file % 7 == 0; });
       view.files = std::make_shared<const FileSet>(FileSet::Of(std::move(files)));
     }
-    // Ports of all kinds, IPv6 literals, and a file whose playlist has another name, and one that has none.
+    // Ports of all kinds, and IPv6 literals.
     for (size_t i = 0; i < inputs.appliances.size(); ++i) {
       for (Endpoint& endpoint : inputs.appliances[i].endpoints) {
         endpoint.scheme = i % 3 == 0 ? "http" : "https";
@@ -69,13 +70,14 @@ class AnswerBytesTest : public testing::Test {
         if (endpoint.family == AddressFamily::kIpv6 && i % 5 == 0) endpoint.host = absl::StrCat("2001:db8::", i % 10);
       }
     }
+    for (TitleView& title : inputs.titles) {
+      for (FileView& file : title.versions.front().files) {
+        if (const auto unusual = unusual_playlists_.find(file.number); unusual != unusual_playlists_.end()) file.playlist = unusual->second;
+      }
+    }
     state_.table = BuildSteeringTable(std::move(inputs)).value();
     state_.key_id = "k-1";
     state_.texts = AnswerTexts::Make(*state_.table->fleet);
-    auto unusual = std::make_shared<PlaylistPaths>();
-    (*unusual)[4] = "elsewhere/v1/r000/index.m3u8";
-    (*unusual)[9] = "";
-    state_.unusual_playlists = std::move(unusual);
     state_.sources.resize(2);
     state_.sources[0].source = "registry";
     state_.sources[0].position = {7, 300};
@@ -116,14 +118,13 @@ class AnswerBytesTest : public testing::Test {
   }
 
   std::string PlaylistOf(const FileAnswer& file) const {
-    const auto unusual = state_.unusual_playlists->find(file.file);
-    if (unusual != state_.unusual_playlists->end()) return unusual->second;
+    if (const auto unusual = unusual_playlists_.find(file.file); unusual != unusual_playlists_.end()) return unusual->second;
     return absl::StrCat(file.path.substr(0, file.path.rfind('/')), "/media.m3u8");
   }
 
   void RenderUrl(const FileAnswer& file, const Candidate& candidate, const Catalogue::FileRef& ref, sv1::RankedUrl& url) {
-    const TokenRequest token = {.title = ref.title->id.value(),
-                                .version = ref.version->version,
+    const TokenRequest token = {.title = ref.title->id(),
+                                .version = ref.version->version(),
                                 .rank = candidate.rank,
                                 .position = candidate.position,
                                 .cause = candidate.cause};
@@ -160,9 +161,9 @@ class AnswerBytesTest : public testing::Test {
       sv1::FileAnswer& out = *response.add_files();
       out.set_file_number(file.file);
       out.set_path(file.path);
-      out.set_rendition(ref.file->rendition);
-      out.set_size_bytes(static_cast<int64_t>(ref.file->size_bytes));
-      out.set_bandwidth_bps(static_cast<int64_t>(ref.file->bitrate_bps));
+      out.set_rendition(std::string(ref.file->rendition()));
+      out.set_size_bytes(static_cast<int64_t>(ref.file->size_bytes()));
+      out.set_bandwidth_bps(static_cast<int64_t>(ref.file->bitrate_bps()));
       for (const Candidate& candidate : file.candidates) RenderUrl(file, candidate, ref, *out.add_urls());
     }
     sv1::SourceAge& registry = *response.add_sources();
@@ -176,6 +177,8 @@ class AnswerBytesTest : public testing::Test {
     return response;
   }
 
+  // A file whose playlist has another name, and one that has none.
+  const std::map<uint32_t, std::string> unusual_playlists_ = {{4, "elsewhere/v1/r000/index.m3u8"}, {9, ""}};
   const World world_;
   Demand demand_;
   std::unique_ptr<TokenSigner> signer_;

@@ -48,8 +48,8 @@ bool SameUrl(const SteeringTable& table, const FileChoice& choice, uint32_t posi
 void ExpectSameFile(const SteeringTable& table, const SteeringRequest& request, const RequestChoice& steer, size_t index,
                     const FileAnswer& said) {
   const ChosenFile& file = steer.files[index];
-  ASSERT_EQ(said.file, file.ref.file == nullptr ? 0 : file.ref.file->number);
-  ASSERT_EQ(said.path, file.ref.file == nullptr ? request.paths[index] : file.ref.file->path);
+  ASSERT_EQ(said.file, file.ref.file == nullptr ? 0 : file.ref.file->number());
+  ASSERT_EQ(said.path, file.ref.file == nullptr ? request.paths[index] : file.ref.path().Join());
   ASSERT_EQ(said.not_servable, file.choice.not_servable);
   ASSERT_EQ(said.sentence, WhyNotServable(table, request, steer, index));
   ASSERT_EQ(said.candidates.size(), file.choice.count);

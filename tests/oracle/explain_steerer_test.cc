@@ -113,7 +113,6 @@ class ExplainSteerer : public testing::TestWithParam<uint32_t> {
     state->table = evening_.table();
     state->key_id = "k-1";
     state->texts = AnswerTexts::Make(*state->table->fleet);
-    state->unusual_playlists = std::make_shared<const PlaylistPaths>();
     serving_.Set(std::move(state));
     steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), ClientAddressPolicy(), clock_, gate_, metrics_);
   }

@@ -104,7 +104,7 @@ void TroubledEvening::AskForPaths(SteeringRequest& request) {
   SeededRandom& random = demand_.random();
   for (uint64_t left = 1 + random.Below(3); left > 0; --left) {
     const Catalogue::FileRef ref = table_->catalogue->FindFile(random.OneIn(2) ? demand_.File() : demand_.AnyFile());
-    request.paths.push_back(random.OneIn(10) ? absl::StrCat("no/such/path-", random.Below(1'000)) : ref.file->path);
+    request.paths.push_back(random.OneIn(10) ? absl::StrCat("no/such/path-", random.Below(1'000)) : ref.path().Join());
   }
 }
 
