@@ -89,7 +89,7 @@ const DecisionEngine kPortableEngine = {.decide = DecisionBatch<PortableRungs>::
                                         .decide_many_on_leaves = DecisionBatch<PortableRungs>::DecideManyOnLeaves};
 
 const DecisionEngine& BestDecisionEngine() {
-  static const DecisionEngine& best = HasAvx512ForDecisions() ? kAvx512Engine : kPortableEngine;
+  static const DecisionEngine& best = HasAvx512ForDecisions() ? kAvx512Engine : HasAvx2ForDecisions() ? kAvx2Engine : kPortableEngine;
   return best;
 }
 

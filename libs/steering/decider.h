@@ -113,6 +113,8 @@ extern const DecisionEngine kPortableEngine;
 // For processors that have what HasAvx512ForDecisions() asks for.
 extern const DecisionEngine kAvx512Engine;
 bool HasAvx512ForDecisions();
+extern const DecisionEngine kAvx2Engine;
+bool HasAvx2ForDecisions();
 const DecisionEngine& BestDecisionEngine();
 
 class Decider {

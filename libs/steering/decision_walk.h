@@ -1,5 +1,5 @@
 // One walk down a ladder for one file, and many of them in turns: the decision itself, made of a kernel of rung_judge.h. A file that
-// compiles it says for which processors (FAIRLEAD_WALK_FOR_AVX512), and leaves an engine (decider.h). Private to libs/steering.
+// compiles it says for which processors (FAIRLEAD_WALK_FOR_AVX512, _AVX2), and leaves an engine (decider.h). Private to libs/steering.
 //
 // First the rungs are looked at until there are enough fit boxes over two sites; then the best are picked, of all ranks at once. How far
 // the first goes depends on who is fit and not on who draws what; on a draw depends only whether another site must be sought, and whether
@@ -23,7 +23,7 @@
 #include "libs/steering/rung.h"
 #include "libs/steering/rung_judge.h"
 #include "libs/steering/spread.h"
-#include "libs/steering/target_avx512.h"
+#include "libs/steering/target.h"
 
 namespace fairlead {
 
@@ -38,8 +38,10 @@ const RequestFamilies& FamiliesFor(const DecisionQuery& query);
 }  // namespace fairlead
 
 #define FAIRLEAD_INLINE [[gnu::always_inline]] inline
-#ifdef FAIRLEAD_WALK_FOR_AVX512
+#if defined(FAIRLEAD_WALK_FOR_AVX512)
 FAIRLEAD_BEGIN_AVX512
+#elif defined(FAIRLEAD_WALK_FOR_AVX2)
+FAIRLEAD_BEGIN_AVX2
 #endif
 namespace fairlead {
 
@@ -523,8 +525,10 @@ class DecisionBatch {
 };
 
 }  // namespace fairlead
-#ifdef FAIRLEAD_WALK_FOR_AVX512
+#if defined(FAIRLEAD_WALK_FOR_AVX512)
 FAIRLEAD_END_AVX512
+#elif defined(FAIRLEAD_WALK_FOR_AVX2)
+FAIRLEAD_END_AVX2
 #endif
 #undef FAIRLEAD_INLINE
 

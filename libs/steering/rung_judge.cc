@@ -28,6 +28,18 @@ BoxOrder OrderOf(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& 
   return {packed.place[i], SpreadCost(Mix(spread_key, box.hash), box.weight()), box.box};
 }
 
+uint64_t rough_draw::ExactlyFirst(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint64_t may_be) {
+  uint64_t first = may_be & -may_be;
+  BoxOrder least = OrderOf(spread_key, boxes, packed, static_cast<uint32_t>(std::countr_zero(first)));
+  for (may_be &= may_be - 1; may_be != 0; may_be &= may_be - 1) {
+    const BoxOrder order = OrderOf(spread_key, boxes, packed, static_cast<uint32_t>(std::countr_zero(may_be)));
+    if (!(order < least)) continue;
+    least = order;
+    first = may_be & -may_be;
+  }
+  return first;
+}
+
 void PortableRungs::FindHolders(holder_rows::Row row, const Rung* head, uint32_t size, HeadHolders& found) {
   found.rungs = std::min(size, holder_rows::IsLong(row) ? HeadHolders::kOfLong : HeadHolders::kMost);
   found.any = found.deaf = 0;

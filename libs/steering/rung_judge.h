@@ -1,6 +1,6 @@
 // What the boxes of rungs are to one query, many at once: which of them hold the file, which of these may serve it, and in which order
-// they draw in the spread. Private to libs/steering; the decision is made of it (decision_walk.h), by one of two kernels with the same
-// functions: PortableRungs, and Avx512Rungs (rung_judge_avx512.h).
+// they draw in the spread. Private to libs/steering; the decision is made of it (decision_walk.h), by one of three kernels with the same
+// functions: PortableRungs, Avx2Rungs (rung_judge_avx2.h) and Avx512Rungs (rung_judge_avx512.h).
 //
 //   PortableRungs::FindHolders(row, ladder.head, ladder.head_size, found);
 //   const PortableRungs::Block block(boxes + rung.first_slot, found.of[0]);
@@ -72,6 +72,23 @@ struct PackedBoxes {
 // The exact order of the i-th: by place, by what it draws, by number.
 using BoxOrder = std::tuple<uint32_t, uint64_t, uint32_t>;
 BoxOrder OrderOf(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint32_t i);
+
+// A draw told by two bounds of what SpreadCost says, because bounds come for many boxes in the time that the exact figure takes for two;
+// those whose bounds overlap are compared exactly. For kernels that compute many at once.
+namespace rough_draw {
+// -log2(hash / 2^64) = 64 - exponent - p(mantissa), wrong by less than kError: 2^-15.8 by the polynomial, which goes through log2 at six
+// places in [1, 2), the rest by rounding, and by what NegativeLog2 itself errs.
+inline constexpr float kFirstCoefficient = 0.0430049578f;
+inline constexpr float kCoefficients[] = {-0.402513394f, 1.58947429f, -3.48987855f, 5.04785541f, -2.78792621f};
+inline constexpr float kError = 0x1p-13f;
+// A bound of the order: from bit kPlaceShift on the place, under it the bits of a float without its sign, but for so many of the lowest. As
+// floats are ordered, so are their bits, none being negative.
+inline constexpr int kPlaceShift = 26;
+inline constexpr int kDrawShift = 31 - kPlaceShift;
+static_assert(PackedBoxes::kPlaces == 1u << (32 - kPlaceShift));
+// Of those in `may_be` the bit of the first. Rare: bounds must overlap.
+uint64_t ExactlyFirst(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint64_t may_be);
+}  // namespace rough_draw
 
 // For every processor: box by box.
 struct PortableRungs {

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "libs/steering/rung_judge.h"
-#include "libs/steering/target_avx512.h"
+#include "libs/steering/target.h"
 
 #define FAIRLEAD_INLINE [[gnu::always_inline]] inline
 
@@ -105,15 +105,12 @@ FAIRLEAD_INLINE __m256 AsFloats(__m512i hash) {
   return _mm512_cvtepu64_ps(_mm512_or_si512(hash, Words(1)));
 }
 
-// -log2(hash / 2^64), wrong by less than 2^-13: 2^-15.8 by the polynomial, which goes through log2 at six places in [1, 2), the rest by
-// rounding, and by what NegativeLog2 itself errs.
-constexpr float kLogError = 0x1p-13f;
+// rough_draw's.
 FAIRLEAD_INLINE __m512 RoughLogs(__m512 hashes) {
   const __m512 mantissa = _mm512_getmant_ps(hashes, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
-  __m512 log = _mm512_set1_ps(0.0430049578f);
-  constexpr float kCoefficients[] = {-0.402513394f, 1.58947429f, -3.48987855f, 5.04785541f, -2.78792621f};
+  __m512 log = _mm512_set1_ps(rough_draw::kFirstCoefficient);
 #pragma GCC unroll 5
-  for (const float coefficient : kCoefficients) log = _mm512_fmadd_ps(log, mantissa, _mm512_set1_ps(coefficient));
+  for (const float coefficient : rough_draw::kCoefficients) log = _mm512_fmadd_ps(log, mantissa, _mm512_set1_ps(coefficient));
   return _mm512_sub_ps(_mm512_sub_ps(_mm512_set1_ps(64), _mm512_getexp_ps(hashes)), log);
 }
 
@@ -178,37 +175,20 @@ FAIRLEAD_INLINE __m512i HoldersByRung(uint64_t row, __m512i twice) {
 
 // ---- In which order they draw ----
 
-// Bounds of the order of sixteen boxes: from bit kPlaceShift on the place, under it the bits of a float without its sign, but for so many
-// of the lowest. As floats are ordered, so are their bits, none being negative.
-constexpr int kPlaceShift = 26;
-constexpr int kDrawShift = 31 - kPlaceShift;
-static_assert(PackedBoxes::kPlaces == 1u << (32 - kPlaceShift));
-
+// Bounds of the order of sixteen boxes (rough_draw).
 FAIRLEAD_INLINE void Draw(uint64_t spread_key, const PackedBoxes& packed, uint32_t begin, __m512i& low, __m512i& high) {
   const __m256 first = AsFloats(Mixed(spread_key, Load(packed.hash, begin)));
   const __m256 second = AsFloats(Mixed(spread_key, Load(packed.hash, begin + 8)));
   const __m512 logs = RoughLogs(_mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1));
   const __m512 weights = _mm512_cvtepi32_ps(_mm512_srli_epi32(Load(packed.traits, begin), BoxState::kWeightShift));
-  const __m512 error = _mm512_set1_ps(kLogError);
+  const __m512 error = _mm512_set1_ps(rough_draw::kError);
   const __m512 shares = _mm512_div_ps(_mm512_set1_ps(1), weights);
   const __m512 least = _mm512_mul_ps(_mm512_max_ps(_mm512_sub_ps(logs, error), _mm512_setzero_ps()), shares);
   const __m512 most = _mm512_mul_ps(_mm512_add_ps(logs, error), shares);
-  const __m512i place = _mm512_slli_epi32(Load(packed.place, begin), kPlaceShift);
-  low = _mm512_add_epi32(place, _mm512_srli_epi32(_mm512_castps_si512(least), kDrawShift));
-  high = _mm512_add_epi32(_mm512_add_epi32(place, _mm512_set1_epi32(1)), _mm512_srli_epi32(_mm512_castps_si512(most), kDrawShift));
-}
-
-// Of those in `may_be` the bit of the first. Rare: bounds must overlap.
-[[gnu::noinline]] inline uint64_t ExactlyFirst(uint64_t spread_key, const BoxState* boxes, const PackedBoxes& packed, uint64_t may_be) {
-  uint64_t first = may_be & -may_be;
-  BoxOrder least = OrderOf(spread_key, boxes, packed, static_cast<uint32_t>(__builtin_ctzll(first)));
-  for (may_be &= may_be - 1; may_be != 0; may_be &= may_be - 1) {
-    const BoxOrder order = OrderOf(spread_key, boxes, packed, static_cast<uint32_t>(__builtin_ctzll(may_be)));
-    if (!(order < least)) continue;
-    least = order;
-    first = may_be & -may_be;
-  }
-  return first;
+  const __m512i place = _mm512_slli_epi32(Load(packed.place, begin), rough_draw::kPlaceShift);
+  low = _mm512_add_epi32(place, _mm512_srli_epi32(_mm512_castps_si512(least), rough_draw::kDrawShift));
+  high =
+      _mm512_add_epi32(_mm512_add_epi32(place, _mm512_set1_epi32(1)), _mm512_srli_epi32(_mm512_castps_si512(most), rough_draw::kDrawShift));
 }
 
 }  // namespace avx512
@@ -305,7 +285,7 @@ struct Avx512Rungs {
       uint64_t may_be = 0;
 #pragma GCC unroll 4
       for (uint32_t i = 0; i < N; ++i) may_be |= uint64_t{_mm512_mask_cmple_epu32_mask(in_[i], low_[i], limit)} << (16 * i);
-      if ((may_be & (may_be - 1)) != 0) may_be = avx512::ExactlyFirst(spread_key_, boxes_, packed_, may_be);
+      if ((may_be & (may_be - 1)) != 0) may_be = rough_draw::ExactlyFirst(spread_key_, boxes_, packed_, may_be);
 #pragma GCC unroll 4
       for (uint32_t i = 0; i < N; ++i) in_[i] = static_cast<__mmask16>(in_[i] & ~(may_be >> (16 * i)));
       return static_cast<uint32_t>(__builtin_ctzll(may_be));

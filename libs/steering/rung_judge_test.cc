@@ -6,6 +6,7 @@
 
 #include "gtest/gtest.h"
 #include "libs/steering/decider.h"
+#include "libs/steering/rung_judge_avx2.h"
 #include "libs/steering/rung_judge_avx512.h"
 #include "libs/steering/spread.h"
 
@@ -57,10 +58,14 @@ FAIRLEAD_KERNEL_FUNCTIONS(Portable, PortableRungs);
 FAIRLEAD_BEGIN_AVX512
 FAIRLEAD_KERNEL_FUNCTIONS(Avx512, Avx512Rungs);
 FAIRLEAD_END_AVX512
+FAIRLEAD_BEGIN_AVX2
+FAIRLEAD_KERNEL_FUNCTIONS(Avx2, Avx2Rungs);
+FAIRLEAD_END_AVX2
 
 std::vector<Kernel> Kernels() {
   std::vector<Kernel> kernels = {Portable::kFunctions};
   if (HasAvx512ForDecisions()) kernels.push_back(Avx512::kFunctions);
+  if (HasAvx2ForDecisions()) kernels.push_back(Avx2::kFunctions);
   return kernels;
 }
 

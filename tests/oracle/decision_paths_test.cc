@@ -74,13 +74,23 @@ class DecisionPathsTest : public testing::Test {
   std::shared_ptr<const SteeringTable> table_;
 };
 
+// Those that this processor can run.
+std::vector<DecisionEngine> Engines() {
+  std::vector<DecisionEngine> engines = {kPortableEngine};
+  if (HasAvx2ForDecisions()) engines.push_back(kAvx2Engine);
+  if (HasAvx512ForDecisions()) engines.push_back(kAvx512Engine);
+  return engines;
+}
+
 TEST_F(DecisionPathsTest, AMillionRequestsAreAnsweredAlikeOneAtATimeManyAtOnceToTheEndAndByEachKernel) {
   const Decider decider(*table_);
-  const Decider portable(*table_, kPortableEngine);
+  std::vector<Decider> by_each;
+  const std::vector<DecisionEngine> engines = Engines();
+  for (const DecisionEngine& engine : engines) by_each.emplace_back(*table_, engine);
   DecisionScratch scratch;
   std::vector<DecisionQuery> queries(1'000);
   std::vector<FileChoice> many(queries.size());
-  std::vector<FileChoice> by_portable(queries.size());
+  std::vector<FileChoice> others(queries.size());
   FileChoice one;
   FileChoice whole;
   size_t served = 0;
@@ -88,9 +98,12 @@ TEST_F(DecisionPathsTest, AMillionRequestsAreAnsweredAlikeOneAtATimeManyAtOnceTo
   for (int round = 0; round < 1'000; ++round) {
     for (DecisionQuery& query : queries) query = Query();
     decider.DecideMany(queries, scratch, many.data());
-    portable.DecideMany(queries, scratch, by_portable.data());
+    for (size_t kernel = 0; kernel < by_each.size(); ++kernel) {
+      by_each[kernel].DecideMany(queries, scratch, others.data());
+      for (size_t i = 0; i < queries.size(); ++i)
+        ASSERT_EQ(others[i], many[i]) << "round " << round << " request " << i << " kernel " << kernel;
+    }
     for (size_t i = 0; i < queries.size(); ++i) {
-      ASSERT_EQ(by_portable[i], many[i]) << "round " << round << " request " << i;
       decider.Decide(queries[i], scratch, one);
       ASSERT_EQ(one, many[i]) << "round " << round << " request " << i;
       whole.leaf = one.leaf;
@@ -142,8 +155,7 @@ std::set<uint32_t> FirstOf(std::vector<DecisionCandidate> order, size_t count) {
 
 TEST_F(DecisionPathsTest, OfLongLaddersThoseArePickedWhoComeFirst) {
   const std::vector<Rung> nothing;
-  std::vector<DecisionEngine> engines = {kPortableEngine};
-  if (HasAvx512ForDecisions()) engines.push_back(kAvx512Engine);
+  const std::vector<DecisionEngine> engines = Engines();
   size_t longest = 0;
   size_t most_ranks = 0;
   for (int round = 0; round < 4'000; ++round) {
