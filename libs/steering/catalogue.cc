@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_split.h"
 #include "libs/steering/catalogue_in_image.h"
+#include "libs/steering/spread.h"
 
 namespace fairlead {
 Catalogue::Catalogue() = default;
@@ -15,8 +16,14 @@ Catalogue::~Catalogue() = default;
 std::shared_ptr<const Catalogue> Catalogue::Of(std::vector<std::shared_ptr<const CatalogueTitle>> titles) {
   const std::shared_ptr<Catalogue> catalogue(new Catalogue());
   catalogue->titles_ = std::move(titles);
-  catalogue->by_id_.reserve(catalogue->titles_.size());
-  for (const auto& title : catalogue->titles_) catalogue->by_id_[title->id()] = title.get();
+  catalogue->by_key_.reserve(catalogue->titles_.size());
+  for (const auto& title : catalogue->titles_) {
+    uint32_t key = KeyOf(title->id());
+    for (auto at = catalogue->by_key_.find(key); at != catalogue->by_key_.end() && at->second->id() != title->id();) {
+      at = catalogue->by_key_.find(++key);
+    }
+    catalogue->by_key_[key] = title.get();
+  }
   catalogue->IndexNumbers();
   return catalogue;
 }
@@ -82,14 +89,26 @@ size_t Catalogue::title_count() const {
   return in_image_ != nullptr ? in_image_->title_count() : titles_.size();
 }
 
+uint32_t Catalogue::KeyOf(absl::string_view id) {
+  return static_cast<uint32_t>(HashBytes(id));
+}
+
+void Catalogue::FetchPlaceOfTitle(const TitleId& id) const {
+  if (in_image_ == nullptr) by_key_.prefetch(KeyOf(id.value()));
+}
+
 void Catalogue::FetchTitle(const TitleId& id) const {
-  if (in_image_ == nullptr) by_id_.prefetch(absl::string_view(id.value()));
+  const auto at = in_image_ == nullptr ? by_key_.find(KeyOf(id.value())) : by_key_.end();
+  if (at != by_key_.end()) at->second->FetchFront();
 }
 
 const CatalogueTitle* Catalogue::FindTitle(const TitleId& id) const {
   if (in_image_ != nullptr) return in_image_->FindTitle(id.value());
-  const auto at = by_id_.find(absl::string_view(id.value()));
-  return at == by_id_.end() ? nullptr : at->second;
+  for (uint32_t key = KeyOf(id.value());; ++key) {
+    const auto at = by_key_.find(key);
+    if (at == by_key_.end()) return nullptr;
+    if (at->second->id() == id.value()) return at->second;
+  }
 }
 
 Catalogue::FileRef Catalogue::FindPath(absl::string_view path) const {

@@ -39,7 +39,8 @@ class Catalogue {
   static std::shared_ptr<const Catalogue> Of(std::vector<std::shared_ptr<const CatalogueTitle>> titles);
   ~Catalogue();
 
-  // Asks for what FindTitle reads first.
+  // Each asks for memory that FindTitle reads, the second for what the first one's leads to.
+  void FetchPlaceOfTitle(const TitleId& id) const;
   void FetchTitle(const TitleId& id) const;
   // Null if unknown.
   const CatalogueTitle* FindTitle(const TitleId& id) const;
@@ -61,13 +62,15 @@ class Catalogue {
     uint32_t title = 0;
   };
   Catalogue();
+  static uint32_t KeyOf(absl::string_view id);
   void IndexNumbers();
   // The title that the file is of, if it is of any; none: `runs` has no such.
   static std::optional<uint32_t> TitleOfFile(absl::Span<const FileRun> runs, uint32_t number);
   static FileRef FileOf(const CatalogueTitle& title, uint32_t number);
 
   std::vector<std::shared_ptr<const CatalogueTitle>> titles_;
-  absl::flat_hash_map<absl::string_view, const CatalogueTitle*> by_id_;
+  // By KeyOf its id, or by the next number that was free: so a title's memory can be asked for before its id is looked at.
+  absl::flat_hash_map<uint32_t, const CatalogueTitle*> by_key_;
   std::vector<FileRun> runs_;
   size_t file_count_ = 0;
   std::unique_ptr<const InImage> in_image_;  // Then the three above are empty.

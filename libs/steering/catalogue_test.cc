@@ -3,12 +3,14 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "libs/steering/spread.h"
 
 namespace fairlead {
 namespace {
@@ -36,6 +38,22 @@ TEST(Catalogue, OfTwoTitlesWithOneIdTheLastIsFound) {
   const auto catalogue = Catalogue::Build({TitleOf("a", {1}), TitleOf("a", {2})});
   EXPECT_EQ(catalogue->FindTitle(TitleId("a"))->versions()[0].files()[0].number(), 2u);
   EXPECT_EQ(catalogue->title_count(), 2u);
+}
+
+// Of so many ids some pairs have one key.
+TEST(Catalogue, FindsTitlesWhoseKeysAreTheSame) {
+  constexpr int kMany = 300'000;
+  std::vector<std::shared_ptr<const CatalogueTitle>> titles;
+  for (int i = 0; i < kMany; ++i) titles.push_back(CatalogueTitle::Pack({.id = TitleId(absl::StrCat("t", i))}));
+  const auto catalogue = Catalogue::Of(titles);
+  std::set<uint32_t> keys;
+  for (int i = 0; i < kMany; ++i) {
+    const std::string id = absl::StrCat("t", i);
+    keys.insert(static_cast<uint32_t>(HashBytes(id)));
+    ASSERT_EQ(catalogue->FindTitle(TitleId(id)), titles[static_cast<size_t>(i)].get()) << id;
+  }
+  EXPECT_LT(keys.size(), static_cast<size_t>(kMany));
+  EXPECT_EQ(catalogue->FindTitle(TitleId("t300000")), nullptr);
 }
 
 // Beside a map of numbers: titles in runs that are broken by others' numbers, and that claim each other's.

@@ -73,6 +73,9 @@ void ExpectRenditions(const CatalogueVersion& version, const VersionView& view) 
     std::vector<size_t> found;
     version.ForEachOfRendition(asked.rendition, [&](size_t i) { found.push_back(i); });
     ASSERT_EQ(found, wanted) << asked.rendition;
+    const CatalogueFile* const guessed = version.GuessFile(asked.rendition);
+    ASSERT_NE(guessed, nullptr);
+    ASSERT_LE(guessed, &version.files()[wanted.front()]);
   }
 }
 

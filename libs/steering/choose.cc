@@ -141,7 +141,7 @@ void ChooseMany(const SteeringTable& table, absl::Span<const Choosing> many, Cho
     scratch.queries.push_back(QueryOf(*one.request));
     const CatalogueFile& file = *one.choice->files.front().ref.file;
     scratch.queries.back().file = file.number();
-    file.Fetch();
+    file.FetchNames();
     scratch.choices[i].leaf = one.choice->leaf;
   }
   Decider(table).DecideManyOnLeaves(scratch.queries, scratch.decision, scratch.choices.data());

@@ -113,7 +113,7 @@ absl::Status Steerer::Understand(const Moment& moment, const Caller& caller, con
   RETURN_IF_ERROR(Ready(moment.state));
   one.session = request.bind_session() ? absl::string_view(request.session_id()) : absl::string_view();
   one.playlists = !request.omit_playlist_urls();
-  moment.state.table->catalogue->FetchTitle(one.request.title);
+  moment.state.table->catalogue->FetchPlaceOfTitle(one.request.title);
   return absl::OkStatus();
 }
 
@@ -131,13 +131,24 @@ void EachOk(absl::Span<Answering> turn, Step&& step) {
 // From the title to its file, and from the client to its ladder, by turns: each reads a line that the step before has asked for.
 void Steerer::ChooseTurn(const SteeringTable& table, absl::Span<Answering> turn, AnswerScratch& scratch) {
   scratch.many.clear();
-  EachOk(turn, [&](Answering& one) { scratch.many.push_back({.request = &one.request, .choice = &one.choice}); });
+  EachOk(turn, [&](Answering& one) {
+    scratch.many.push_back({.request = &one.request, .choice = &one.choice});
+    table.catalogue->FetchTitle(one.request.title);
+  });
   MatchMany(table, scratch.many, scratch.choosing);
   EachOk(turn, [&](Answering& one) { one.wanted.title = table.catalogue->FindTitle(one.request.title); });
   FetchLadders(table, scratch.many);
   EachOk(turn, [&](Answering& one) {
     one.wanted.version = one.wanted.title == nullptr ? nullptr : one.wanted.title->FindVersion(one.request.version);
     if (one.wanted.version != nullptr) one.wanted.version->FetchRenditions();
+  });
+  EachOk(turn, [&](Answering& one) {
+    const bool one_file = one.wanted.version != nullptr && one.request.renditions.size() == 1;
+    one.likely = one_file ? one.wanted.version->GuessFile(one.request.renditions.front()) : nullptr;
+    __builtin_prefetch(one.likely);
+  });
+  EachOk(turn, [&](Answering& one) {
+    if (one.likely != nullptr) one.likely->FetchNames();
   });
   EachOk(turn, [&](Answering& one) { one.status = CheckInCatalogue(one.wanted, one.request); });
   scratch.many.clear();

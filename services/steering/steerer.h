@@ -43,6 +43,7 @@ struct Answering {
   absl::Status status;  // Not OK: the answer is this, and nothing else counts.
   SteeringRequest request;
   Wanted wanted;
+  const CatalogueFile* likely = nullptr;  // Where one file is wanted: it, if it is there.
   RequestChoice choice;
   AnswerWriter writer;
   absl::string_view session;  // As in RenderContext, both.
