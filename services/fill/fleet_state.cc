@@ -100,8 +100,15 @@ void FleetState::ApplyFleetEntry(CellState& cell, const ingest::v1::FleetEntry& 
     }
   } else if (absl::StartsWith(id, "route/")) {
     RemoveRoute(cell, entry.key());
-    if (!removal) PutRoute(cell, entry.key(), entry.route());
+    if (!removal && MayFill(entry.route().appliance())) PutRoute(cell, entry.key(), entry.route());
   }
+}
+
+// A collector never asks for a source, and hears nearly all routes there are. One whose configuration comes later is kept until its routes
+// go.
+bool FleetState::MayFill(const std::string& appliance) const {
+  const auto known = config_.find(appliance);
+  return known == config_.end() || known->second.appliance().kind() != common::v1::APPLIANCE_KIND_COLLECTOR;
 }
 
 void FleetState::PutHoldings(CellState& cell, const ingest::v1::ApplianceHoldings& holdings) {

@@ -88,6 +88,15 @@ TEST_F(FleetStateTest, DemotedRoutesAreNotUsedForFilling) {
   EXPECT_FALSE(Box().routes->LongestMatch(IpAddress::Parse("198.51.100.7").value()).has_value());
 }
 
+TEST_F(FleetStateTest, RoutesOfACollectorAreNotKept) {
+  Config({SiteEntry("ix", common::v1::SITE_KIND_IX), ApplianceEntry("rc", "ix", "", common::v1::APPLIANCE_KIND_COLLECTOR)});
+  Fleet("x", {StateEntry("rc"), RouteEntry("rc", "198.51.100.0/24"), StateEntry("a"), RouteEntry("a", "198.51.100.0/24")});
+  EXPECT_EQ(Box("rc").routes, nullptr);
+  EXPECT_EQ(Box("rc").source.health, HealthState::kOk);
+  ASSERT_NE(Box("a").routes, nullptr);
+  EXPECT_TRUE(Box("a").routes->LongestMatch(IpAddress::Parse("198.51.100.7").value()).has_value());
+}
+
 TEST_F(FleetStateTest, ASnapshotReplacesAllThatACellSaid) {
   Fleet("x", {StateEntry("a"), HoldingsEntry("a", {1})});
   Fleet("x", {StateEntry("b")}, /*snapshot=*/true);

@@ -14,6 +14,14 @@ namespace {
 // A box that doesn't react is told or asked again after this long.
 constexpr absl::Duration kRepeat = absl::Seconds(10);
 
+template <typename Set>
+void AddEntry(std::vector<EncodedEntry>& entries, std::string key, const Set& set) {
+  v1::FleetEntry entry;
+  entry.set_key(std::move(key));
+  set(entry);
+  entries.push_back(EncodeEntry(entry));
+}
+
 }  // namespace
 
 void Outgoing::Merge(const Outgoing& other) {
@@ -250,7 +258,7 @@ void Box::SetVerdict(absl::Time now) {
   // The reason of a silent box counts the seconds: worth telling with the next change, not worth a change.
   const bool same = verdict.state == verdict_.state && verdict.weight == verdict_.weight &&
                     (verdict.reason == verdict_.reason || verdict.state == HealthState::kSilent);
-  if (!same) state_dirty_ = record_unsaved_ = true;
+  if (!same) state_dirty_ = verdict_dirty_ = record_unsaved_ = true;
   verdict_ = std::move(verdict);
 }
 
@@ -278,45 +286,55 @@ v1::ApplianceState Box::State(absl::Time now) const {
   return state;
 }
 
-void Box::TakeChanges(absl::Time now, size_t most_routes, std::vector<EncodedEntry>& entries) {
-  const auto add = [&entries](std::string key, const auto& set) {
-    v1::FleetEntry entry;
-    entry.set_key(std::move(key));
-    set(entry);
-    entries.push_back(EncodeEntry(entry));
+void Box::TakeRoutes(size_t most, std::vector<EncodedEntry>& entries) {
+  if (!routes_.has_changes()) return;
+  const RoutePublication publication{
+      .removed = [&](const BgpSessionId& session,
+                     const RouteKey& key) { entries.push_back(EncodedEntry::Removal(RouteEntryKey(session, key))); },
+      .route =
+          [&](const BgpSessionId& session, const RouteKey& key, const KeptRoute* kept) {
+            AddEntry(entries, RouteEntryKey(session, key), [&](v1::FleetEntry& entry) {
+              if (kept != nullptr) *entry.mutable_route() = RouteToProto(id(), session, *kept);
+            });
+          },
+      .session =
+          [&](const BgpSessionId& session, const SessionSummary* summary) {
+            AddEntry(entries, SessionKey(session), [&](v1::FleetEntry& entry) {
+              if (summary != nullptr) *entry.mutable_session() = SessionToProto(id(), *summary);
+            });
+          },
   };
-  if (routes_.has_changes()) {
-    const RoutePublication publication{
-        .removed = [&](const BgpSessionId& session,
-                       const RouteKey& key) { entries.push_back(EncodedEntry::Removal(RouteEntryKey(session, key))); },
-        .route =
-            [&](const BgpSessionId& session, const RouteKey& key, const KeptRoute* kept) {
-              add(RouteEntryKey(session, key), [&](v1::FleetEntry& entry) {
-                if (kept != nullptr) *entry.mutable_route() = RouteToProto(id(), session, *kept);
-              });
-            },
-        .session =
-            [&](const BgpSessionId& session, const SessionSummary* summary) {
-              add(SessionKey(session), [&](v1::FleetEntry& entry) {
-                if (summary != nullptr) *entry.mutable_session() = SessionToProto(id(), *summary);
-              });
-            },
-    };
-    routes_.TakeChanges(most_routes, publication);
-  }
-  if (std::exchange(holdings_dirty_, false)) {
-    published_holdings_ = true;
-    add(HoldingsKey(id()), [&](v1::FleetEntry& entry) {
-      v1::ApplianceHoldings& holdings = *entry.mutable_holdings();
-      holdings.set_appliance(id().name());
-      holdings.set_incarnation(holdings_incarnation_);
-      holdings.set_sequence(holdings_sequence_);
-      holdings.set_bitmap(holdings_.Serialize());
-    });
-  }
-  if (std::exchange(state_dirty_, false)) {
-    add(StateKey(id()), [&](v1::FleetEntry& entry) { *entry.mutable_state() = State(now); });
-  }
+  routes_.TakeChanges(most, publication);
+}
+
+void Box::TakeHeldFiles(std::vector<EncodedEntry>& entries) {
+  if (!std::exchange(holdings_dirty_, false)) return;
+  published_holdings_ = true;
+  AddEntry(entries, HoldingsKey(id()), [&](v1::FleetEntry& entry) {
+    v1::ApplianceHoldings& holdings = *entry.mutable_holdings();
+    holdings.set_appliance(id().name());
+    holdings.set_incarnation(holdings_incarnation_);
+    holdings.set_sequence(holdings_sequence_);
+    holdings.set_bitmap(holdings_.Serialize());
+  });
+}
+
+void Box::TakeState(absl::Time now, std::vector<EncodedEntry>& entries) {
+  verdict_dirty_ = false;
+  if (!std::exchange(state_dirty_, false)) return;
+  AddEntry(entries, StateKey(id()), [&](v1::FleetEntry& entry) { *entry.mutable_state() = State(now); });
+}
+
+void Box::TakeChanges(absl::Time now, size_t most_routes, std::vector<EncodedEntry>& entries) {
+  TakeRoutes(most_routes, entries);
+  TakeHeldFiles(entries);
+  TakeState(now, entries);
+}
+
+void Box::TakeUrgent(absl::Time now, size_t most_routes, std::vector<EncodedEntry>& entries) {
+  TakeRoutes(most_routes, entries);
+  TakeHeldFiles(entries);
+  if (verdict_dirty_) TakeState(now, entries);
 }
 
 void Box::TakeRemovals(std::vector<EncodedEntry>& entries) {

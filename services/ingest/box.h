@@ -101,8 +101,12 @@ class Box {
   // Health and routes at `now`.
   void Tick(absl::Time now);
 
+  // Whether something is to be published that answers wait for: routes, sessions, holdings, another health. The rest of a state is not.
+  bool urgent() const { return routes_.has_changes() || holdings_dirty_ || verdict_dirty_; }
   // Appends what must be published; up to about `most_routes` routes.
   void TakeChanges(absl::Time now, size_t most_routes, std::vector<EncodedEntry>& entries);
+  // The same, of what is urgent alone.
+  void TakeUrgent(absl::Time now, size_t most_routes, std::vector<EncodedEntry>& entries);
   // Appends the removal of all that is published of the box, which is going.
   void TakeRemovals(std::vector<EncodedEntry>& entries);
 
@@ -128,6 +132,9 @@ class Box {
   // At most once every kRepeat.
   void AskAgain(Outgoing& outgoing, absl::Time now);
   void SetVerdict(absl::Time now);
+  void TakeRoutes(size_t most, std::vector<EncodedEntry>& entries);
+  void TakeHeldFiles(std::vector<EncodedEntry>& entries);
+  void TakeState(absl::Time now, std::vector<EncodedEntry>& entries);
   v1::BoxRecord Record(const CheckpointClock& clock);
 
   std::shared_ptr<const BoxConfig> config_;
@@ -156,6 +163,7 @@ class Box {
   absl::Time told_manifest_at_ = absl::InfinitePast();
 
   bool state_dirty_ = true;
+  bool verdict_dirty_ = false;  // And with it the state.
   bool holdings_dirty_ = false;
   bool published_holdings_ = false;
   // Of the report that changed the holdings last.

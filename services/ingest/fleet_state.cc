@@ -270,6 +270,7 @@ absl::Status FleetState::Take(const Lease& lease, const v1::Report& report) {
   }
   std::optional<TrafficReport> traffic = std::move(checked->traffic);
   ApplianceId id;
+  bool urgent = false;
   {
     absl::MutexLock lock(&slot.mu);
     if (slot.gone || slot.link.get() != lease.link_) return absl::AbortedError("replaced by a newer stream of the same box");
@@ -283,6 +284,11 @@ absl::Status FleetState::Take(const Lease& lease, const v1::Report& report) {
     metrics_.CountReport(report.body_case(), taken);
     if (!taken) return absl::OkStatus();
     id = slot.box.id();
+    urgent = slot.box.urgent() && !std::exchange(slot.queued, true);
+  }
+  if (urgent) {
+    absl::MutexLock lock(&urgent_mu_);
+    urgent_.push_back(lease.slot_);
   }
   if (traffic.has_value() && traffic_ != nullptr) traffic_->Add(id, *traffic, clock_.Now());
   return absl::OkStatus();
@@ -309,9 +315,36 @@ std::vector<EncodedEntry> FleetState::TakeChanges() {
     absl::MutexLock lock(&boxes_mu_);
     entries.swap(removals_);
   }
+  {
+    absl::MutexLock lock(&urgent_mu_);
+    urgent_.clear();
+  }
   for (const std::shared_ptr<Slot>& slot : AllSlots()) {
     absl::MutexLock lock(&slot->mu);
+    slot->queued = false;
     if (!slot->gone) slot->box.TakeChanges(now, kMostRoutesATick, entries);
+  }
+  return entries;
+}
+
+bool FleetState::AwaitUrgent(absl::Duration patience) {
+  absl::MutexLock lock(&urgent_mu_);
+  const auto something = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(urgent_mu_) { return !urgent_.empty(); };
+  return urgent_mu_.AwaitWithTimeout(absl::Condition(&something), patience);
+}
+
+std::vector<EncodedEntry> FleetState::TakeUrgent() {
+  const absl::Time now = Now();
+  std::vector<std::shared_ptr<Slot>> slots;
+  {
+    absl::MutexLock lock(&urgent_mu_);
+    slots.swap(urgent_);
+  }
+  std::vector<EncodedEntry> entries;
+  for (const std::shared_ptr<Slot>& slot : slots) {
+    absl::MutexLock lock(&slot->mu);
+    slot->queued = false;
+    if (!slot->gone) slot->box.TakeUrgent(now, kMostUrgentRoutes, entries);
   }
   return entries;
 }

@@ -92,6 +92,8 @@ class FleetState {
 
   // Routes handed out of one box at a time, so that a large table doesn't hold the box's lock for long.
   static constexpr size_t kMostRoutesATick = 20'000;
+  // And of what is urgent: what is beyond waits for TakeChanges, so that a table that comes or goes isn't faster than subscribers are.
+  static constexpr size_t kMostUrgentRoutes = 2'000;
   // What one ListRoutes call looks at, at most; its page may then be short.
   static constexpr int kMostScanned = 100'000;
 
@@ -115,8 +117,12 @@ class FleetState {
 
   // Health and grace times; to be called several times a second.
   void Tick() ABSL_LOCKS_EXCLUDED(boxes_mu_);
-  // What the fleet feed must publish next.
-  std::vector<EncodedEntry> TakeChanges() ABSL_LOCKS_EXCLUDED(boxes_mu_);
+  // What the fleet feed must publish next. This and TakeUrgent from one thread.
+  std::vector<EncodedEntry> TakeChanges() ABSL_LOCKS_EXCLUDED(boxes_mu_, urgent_mu_);
+  // Until a report has changed something that answers wait for (Box::urgent); false after `patience`.
+  bool AwaitUrgent(absl::Duration patience) ABSL_LOCKS_EXCLUDED(urgent_mu_);
+  // That, of the boxes that reported it; costs nothing for the others.
+  std::vector<EncodedEntry> TakeUrgent() ABSL_LOCKS_EXCLUDED(urgent_mu_);
 
   // Puts back what `checkpoint` holds: once, before anything but SetVrps. On an error nothing has happened.
   absl::StatusOr<RestoredFleet> Restore(const Checkpoint& checkpoint) ABSL_LOCKS_EXCLUDED(config_mu_, boxes_mu_);
@@ -141,7 +147,8 @@ class FleetState {
     absl::Mutex mu;
     Box box ABSL_GUARDED_BY(mu);
     std::shared_ptr<Link> link ABSL_GUARDED_BY(mu);
-    bool gone ABSL_GUARDED_BY(mu) = false;  // Removed from the configuration.
+    bool gone ABSL_GUARDED_BY(mu) = false;    // Removed from the configuration.
+    bool queued ABSL_GUARDED_BY(mu) = false;  // In urgent_.
   };
 
   using Boxes = absl::btree_map<ApplianceId, std::shared_ptr<Slot>>;
@@ -188,6 +195,10 @@ class FleetState {
   std::vector<EncodedEntry> removals_ ABSL_GUARDED_BY(boxes_mu_);
   std::vector<ApplianceId> removed_unsaved_ ABSL_GUARDED_BY(boxes_mu_);  // What a checkpoint must forget.
   CheckpointClock checkpoint_clock_;                                     // Set by Restore only.
+
+  absl::Mutex urgent_mu_;
+  // Boxes with something urgent, each twice at most: a look at all of them may come between.
+  std::vector<std::shared_ptr<Slot>> urgent_ ABSL_GUARDED_BY(urgent_mu_);
 };
 
 }  // namespace fairlead::ingest

@@ -65,12 +65,27 @@ class FleetStateTest : public ::testing::Test {
     change.entries.back().set_manifest_generation(generation);
     ASSERT_TRUE(fleet_.ApplyCatalog(change).ok());
   }
-  absl::Status Hello() {
+  absl::Status Hello() { return HelloForLease().status(); }
+  absl::StatusOr<FleetState::Lease> HelloForLease() {
     v1::Report report;
     report.set_incarnation(++incarnation_);
     report.set_sequence(1);
     report.mutable_hello()->set_appliance("appliances/oca-1");
-    return fleet_.Hello(report, "secret", link_).status();
+    return fleet_.Hello(report, "secret", link_);
+  }
+
+  absl::Status Beat(const FleetState::Lease& lease, uint64_t sequence, v1::NginxStatus::State state) {
+    v1::Report report;
+    report.set_incarnation(incarnation_);
+    report.set_sequence(sequence);
+    report.mutable_heartbeat()->mutable_network()->set_capacity_bps(1'000'000);
+    report.mutable_heartbeat()->mutable_nginx()->set_state(state);
+    return fleet_.Take(lease, report);
+  }
+  static std::vector<std::string> KeysOf(const std::vector<EncodedEntry>& entries) {
+    std::vector<std::string> keys;
+    for (const EncodedEntry& entry : entries) keys.emplace_back(entry.key());
+    return keys;
   }
 
   MeddlingClock clock_;
@@ -105,6 +120,41 @@ TEST_F(FleetStateTest, AManifestMadeWhileABoxSaysHelloIsTold) {
   clock_.meddle = [this] { SetManifest("new"); };
   ASSERT_TRUE(Hello().ok());
   EXPECT_EQ(link_->sent.manifest_generation, "new");
+}
+
+TEST_F(FleetStateTest, OnlyWhatAnswersWaitForIsUrgent) {
+  const absl::StatusOr<FleetState::Lease> lease = HelloForLease();
+  ASSERT_TRUE(lease.ok());
+  EXPECT_THAT(KeysOf(fleet_.TakeChanges()), ::testing::ElementsAre("state/oca-1"));
+  // As well as before: worth telling, not worth a hurry.
+  ASSERT_TRUE(Beat(*lease, 2, v1::NginxStatus::STATE_RUNNING).ok());
+  EXPECT_FALSE(fleet_.AwaitUrgent(absl::ZeroDuration()));
+  EXPECT_THAT(fleet_.TakeUrgent(), ::testing::IsEmpty());
+
+  ASSERT_TRUE(Beat(*lease, 3, v1::NginxStatus::STATE_STOPPED).ok());
+  EXPECT_TRUE(fleet_.AwaitUrgent(absl::ZeroDuration()));
+  EXPECT_THAT(KeysOf(fleet_.TakeUrgent()), ::testing::ElementsAre("state/oca-1"));
+  EXPECT_FALSE(fleet_.AwaitUrgent(absl::ZeroDuration()));
+  EXPECT_THAT(fleet_.TakeChanges(), ::testing::IsEmpty()) << "it is told once";
+}
+
+TEST_F(FleetStateTest, WhatIsUrgentGoesWithALookAtEverythingToo) {
+  const absl::StatusOr<FleetState::Lease> lease = HelloForLease();
+  ASSERT_TRUE(lease.ok());
+  v1::Report report;
+  report.set_incarnation(incarnation_);
+  report.set_sequence(2);
+  report.mutable_holdings_update()->set_full(true);
+  ASSERT_TRUE(fleet_.Take(*lease, report).ok());
+  EXPECT_THAT(KeysOf(fleet_.TakeChanges()), ::testing::ElementsAre("holdings/oca-1", "state/oca-1"));
+  EXPECT_FALSE(fleet_.AwaitUrgent(absl::ZeroDuration()));
+  EXPECT_THAT(fleet_.TakeUrgent(), ::testing::IsEmpty());
+  // And the box can be urgent again.
+  report.set_sequence(3);
+  report.mutable_holdings_update()->set_bitmap(std::string());
+  report.mutable_holdings_update()->set_full(false);
+  ASSERT_TRUE(fleet_.Take(*lease, report).ok());
+  EXPECT_THAT(KeysOf(fleet_.TakeUrgent()), ::testing::ElementsAre("holdings/oca-1"));
 }
 
 }  // namespace

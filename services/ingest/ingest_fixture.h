@@ -431,7 +431,7 @@ class IngestTest : public ::testing::Test {
     options.registry = registry_is_down_ ? "127.0.0.1:1" : sources_.server->target();
     options.fill = sources_.server->target();
     options.state_dir = state_dir_;
-    options.publish_interval = absl::Milliseconds(10);
+    options.publish_interval = publish_interval_;
     options.feed_heartbeat = absl::Milliseconds(500);
     options.traffic_interval = absl::Milliseconds(20);
     options.vrp_file = vrp_file_;
@@ -516,6 +516,7 @@ class IngestTest : public ::testing::Test {
   FakeTrafficStore traffic_;
   std::string state_dir_;
   std::string vrp_file_;
+  absl::Duration publish_interval_ = absl::Milliseconds(10);
   absl::Duration checkpoint_interval_ = absl::Milliseconds(10);
   int port_ = 0;
   size_t most_appliances_ = 100;

@@ -73,6 +73,33 @@ TEST_F(IngestTest, BeforeTheConfigurationIsKnownBoxesAreToldToComeBack) {
   }));
 }
 
+TEST_F(IngestTest, WhatAnswersWaitForIsPublishedWhenItComes) {
+  publish_interval_ = absl::Hours(1);  // Nothing goes by the beat.
+  Configure();
+  Start();
+  std::unique_ptr<Agent> agent;
+  ASSERT_TRUE(Eventually([&] {
+    agent = std::make_unique<Agent>(server_->target(), "oca-1", 1);
+    agent->Hello();
+    return agent->Greeted();
+  }));
+  Subscriber subscriber(server_->target());
+  const std::string route = "route/s1/198.51.1.0/24/0";
+  agent->Routes("s1", {MakeRoute("198.51.1.0/24", {64500})}, /*restart=*/true);
+  EXPECT_TRUE(Eventually([&] { return subscriber.Has("session/s1") && subscriber.Has(route); }));
+  agent->Hold({1, 2});
+  EXPECT_TRUE(Eventually([&] { return subscriber.Holdings("oca-1").size() == 2; }));
+  v1::Heartbeat stopped = IdleHeartbeat();
+  stopped.mutable_nginx()->set_state(v1::NginxStatus::STATE_STOPPED);
+  agent->Beat(stopped);
+  EXPECT_TRUE(Eventually([&] { return subscriber.Get("state/oca-1").state().health() == common::v1::HEALTH_STATE_SICK; }));
+  v1::Report withdrawal = agent->Next();
+  withdrawal.mutable_route_update()->set_session("bgpSessions/s1");
+  *withdrawal.mutable_route_update()->add_withdrawn()->mutable_prefix() = MakeRoute("198.51.1.0/24", {}).prefix();
+  agent->Send(withdrawal);
+  EXPECT_TRUE(Eventually([&] { return !subscriber.Has(route); }));
+}
+
 TEST_F(IngestTest, AStreamThatDoesNotBeginWithAHelloIsRefused) {
   StartConfigured();
   Agent agent(server_->target(), "oca-1");

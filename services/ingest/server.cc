@@ -1,5 +1,6 @@
 #include "services/ingest/server.h"
 
+#include <algorithm>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -43,6 +44,8 @@ using content::v1::CatalogFeedService;
 using CatalogClient = FeedClient<content::v1::WatchCatalogRequest, content::v1::WatchCatalogResponse>;
 
 constexpr absl::Duration kSlowTick = absl::Milliseconds(250);
+// For what is urgent, before it is looked at whether the server stops.
+constexpr absl::Duration kLongestWait = absl::Milliseconds(100);
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
 // The log of the fleet feed: a subscriber may be away for so many changes before it needs a snapshot. One router that loses a million
 // routes is beyond it.
@@ -100,8 +103,9 @@ class IngestServer::Impl {
   void FollowConfig(const RestoredFleet& restored);
   void FollowCatalog();
   void Loop();
+  bool Wait(absl::Duration time);
   // False if there was nothing to publish.
-  bool Publish();
+  bool Publish(std::vector<EncodedEntry> entries);
   absl::Status PollVrps();
   void VrpLoop();
   void SlowTick();
@@ -189,7 +193,7 @@ absl::Status IngestServer::Impl::StartTraffic() {
 absl::StatusOr<RestoredFleet> IngestServer::Impl::Restore() {
   const absl::Duration start = system_clock.Monotonic();
   absl::StatusOr<RestoredFleet> restored = checkpoint.Restore();
-  while (Publish()) {
+  while (Publish(fleet.TakeChanges())) {
   }
   series.restore_seconds.Set(absl::ToDoubleSeconds(system_clock.Monotonic() - start));
   return restored;
@@ -229,16 +233,29 @@ void IngestServer::Impl::FollowCatalog() {
   catalog_->Start();
 }
 
+// False once the server stops.
+bool IngestServer::Impl::Wait(absl::Duration time) {
+  absl::MutexLock lock(&mu_);
+  return !mu_.AwaitWithTimeout(absl::Condition(&stopping_), time);
+}
+
+// What is urgent goes when it comes, all else by the beat. A change that comes while nothing else does waits for nobody; with many, the gap
+// bounds how often subscribers are told, and so what each of them does for it.
 void IngestServer::Impl::Loop() {
+  absl::Duration next_beat = system_clock.Monotonic() + options.publish_interval;
   absl::Duration next_slow_tick = system_clock.Monotonic();
-  while (true) {
-    {
-      absl::MutexLock lock(&mu_);
-      if (mu_.AwaitWithTimeout(absl::Condition(&stopping_), options.publish_interval)) return;
+  while (Wait(absl::ZeroDuration())) {
+    const absl::Duration left = next_beat - system_clock.Monotonic();
+    if (left > absl::ZeroDuration()) {
+      if (!fleet.AwaitUrgent(std::min(left, kLongestWait))) continue;
+      Publish(fleet.TakeUrgent());
+      if (!Wait(std::min(options.publish_gap, std::max(next_beat - system_clock.Monotonic(), absl::ZeroDuration())))) return;
+      continue;
     }
     clock.Tick();
     fleet.Tick();
-    Publish();
+    Publish(fleet.TakeChanges());
+    next_beat = system_clock.Monotonic() + options.publish_interval;
     series.unheard_seconds.Set(absl::ToDoubleSeconds(clock.missed()));
     if (system_clock.Monotonic() < next_slow_tick) continue;
     next_slow_tick = system_clock.Monotonic() + kSlowTick;
@@ -269,8 +286,7 @@ void IngestServer::Impl::VrpLoop() {
 }
 
 // One entry that can't be published (too large) must not hold back the others.
-bool IngestServer::Impl::Publish() {
-  std::vector<EncodedEntry> entries = fleet.TakeChanges();
+bool IngestServer::Impl::Publish(std::vector<EncodedEntry> entries) {
   if (entries.empty()) return false;
   if (publisher.Publish(entries).ok()) return true;
   for (EncodedEntry& entry : entries) {

@@ -37,8 +37,10 @@ struct IngestOptions {
   size_t most_appliances = 20'000;
   size_t most_streams = 19'000;  // Below the limit on file descriptors.
   RouteLimits routes = {};
-  // How often changes go to the fleet feed, and health is looked at.
+  // How often health is looked at, and all changes go to the fleet feed.
   absl::Duration publish_interval = absl::Milliseconds(100);
+  // What answers wait for goes when it was accepted, but so long after what went before at least.
+  absl::Duration publish_gap = absl::Milliseconds(10);
   absl::Duration feed_heartbeat = absl::Seconds(2);
   absl::Duration traffic_interval = absl::Seconds(5);
   absl::Duration vrp_interval = absl::Seconds(1);

@@ -57,6 +57,8 @@ class TestPostgres {
   const std::string& folder() const { return folder_; }
   // The TCP port, or the number in the socket's name.
   int port() const { return port_; }
+  // Of the server's first process; -1 while it doesn't run.
+  pid_t pid() const { return postmaster_; }
 
  private:
   TestPostgres() = default;
