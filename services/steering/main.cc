@@ -57,7 +57,8 @@ ABSL_FLAG(absl::Duration, table_save_interval, absl::Minutes(3),
           "How often the bulk of the feeds and the table made of them are written, if they changed");
 ABSL_FLAG(absl::Duration, table_hold, absl::Hours(1),
           "For how long a table that is sharply smaller than the one on disk doesn't replace it");
-ABSL_FLAG(absl::Duration, build_interval, absl::Milliseconds(100), "How often the table is rebuilt at most");
+ABSL_FLAG(absl::Duration, build_interval, absl::Milliseconds(100),
+          "How often the table is rebuilt; up to five times as often while feeds bring something and that is quick");
 
 namespace {
 

@@ -124,6 +124,7 @@ class SteeringServer {
   bool MayReplace(const ImageCounts& held, const ImageCounts& offered, std::optional<absl::Duration>& held_since);
   std::optional<TableBuilder::TakenOver> TakeOver(const SteeringTable& table) ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunBuilder() ABSL_LOCKS_EXCLUDED(stop_mu_);
+  bool AwaitTick(absl::Duration took) ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunStandIn() ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunSaver() ABSL_LOCKS_EXCLUDED(stop_mu_);
   void RunTableSaver() ABSL_LOCKS_EXCLUDED(stop_mu_);

@@ -203,7 +203,19 @@ void SteeringServer::RunBuilder() {
     builder_->Tick(began);
     ShowCounters();
     if (!stands_in()) ShowHealth(serving);
-  } while (Wait(builder_->busy() ? absl::ZeroDuration() : RestBehindTick(options_.build_interval, clock_.Monotonic() - began)));
+  } while (builder_->busy() ? Wait(absl::ZeroDuration()) : AwaitTick(clock_.Monotonic() - began));
+}
+
+// False once the server stops.
+bool SteeringServer::AwaitTick(absl::Duration took) {
+  constexpr absl::Duration kLongest = absl::Milliseconds(100);  // Before it is looked at whether the server stops.
+  const absl::Duration end = clock_.Monotonic() + RestBehindTick(options_.build_interval, took);
+  if (!Wait(LeastRestBehindTick(options_.build_interval, took))) return false;
+  while (Wait(absl::ZeroDuration())) {
+    const absl::Duration left = end - clock_.Monotonic();
+    if (left <= absl::ZeroDuration() || sources_.AwaitNews(std::min(left, kLongest))) return true;
+  }
+  return false;
 }
 
 // ---- Saving ----

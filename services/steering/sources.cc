@@ -131,7 +131,7 @@ void Sources::StartConfig(grpc::CompletionQueue* queue) {
   client.start = [stub](auto* context, const auto& request, auto* read_on) {
     return stub->PrepareAsyncWatchConfig(context, request, read_on);
   };
-  client.apply = [this](const FeedChange<rv1::ConfigEntry>& change) { return config_.Apply(change); };
+  client.apply = ApplyTo<rv1::ConfigEntry>(&config_);
   client.held = config_.position();
   for (const std::string& key : config_.Keys()) client.held_keys.Insert(key);
   config_client_ = std::make_unique<ConfigClient>(std::move(client));
@@ -150,7 +150,7 @@ void Sources::StartRest() {
   client.start = [stub](auto* context, const auto& request, auto* queue) {
     return stub->PrepareAsyncWatchCatalog(context, request, queue);
   };
-  client.apply = [this](const FeedChange<cv1::CatalogEntry>& change) { return catalog_.Apply(change); };
+  client.apply = ApplyTo<cv1::CatalogEntry>(&catalog_);
   client.held = catalog_.position();
   for (const std::string& key : catalog_.Keys()) client.held_keys.Insert(key);
   catalog_client_ = std::make_unique<CatalogClient>(std::move(client));
@@ -161,7 +161,7 @@ void Sources::StartCell(const CellId& id, CellFeed& cell) {
   auto client = ClientOptions<iv1::WatchFleetRequest, iv1::WatchFleetResponse>(id.name());
   const std::shared_ptr<iv1::FleetFeedService::Stub> stub = iv1::FleetFeedService::NewStub(MakeChannel(cell.address));
   client.start = [stub](auto* context, const auto& request, auto* queue) { return stub->PrepareAsyncWatchFleet(context, request, queue); };
-  client.apply = [store = cell.store](const FeedChange<iv1::FleetEntry>& change) { return store->Apply(change); };
+  client.apply = ApplyTo<iv1::FleetEntry>(cell.store);
   client.held = cell.store->position();
   cell.store->ForEachKey([&client](absl::string_view key) { client.held_keys.Insert(key); });
   cell.client = std::make_unique<FleetClient>(std::move(client));
@@ -253,6 +253,12 @@ std::vector<SourceStatus> Sources::Statuses() const {
   absl::MutexLock lock(&mu_);
   for (const auto& [id, cell] : cells_) statuses.push_back(StatusOf(id.name(), cell.store->position(), cell.client.get()));
   return statuses;
+}
+
+bool Sources::AwaitNews(absl::Duration patience) {
+  absl::MutexLock lock(&news_mu_);
+  news_mu_.AwaitWithTimeout(absl::Condition(&news_), patience);
+  return std::exchange(news_, false);
 }
 
 uint64_t Sources::generation() const {

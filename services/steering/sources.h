@@ -96,6 +96,8 @@ class Sources {
 
   // "registry", "catalog", then the cells.
   std::vector<SourceStatus> Statuses() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Until a feed has brought something since this was last asked; false after `patience`. One thread.
+  bool AwaitNews(absl::Duration patience) ABSL_LOCKS_EXCLUDED(news_mu_);
   // Grows with every change of any source.
   uint64_t generation() const ABSL_LOCKS_EXCLUDED(mu_);
   // What is held of what is small and must be fresh, for the disk: configuration, states, sessions. Sources that never held anything are
@@ -115,6 +117,16 @@ class Sources {
     std::unique_ptr<FleetClient> client;  // Null before it is followed.
   };
 
+  // What a feed client does with a change: `store` applies it.
+  template <typename Entry, typename Store>
+  auto ApplyTo(Store store) {
+    return [this, store](const FeedChange<Entry>& change) {
+      const absl::Status applied = store->Apply(change);
+      absl::MutexLock lock(&news_mu_);
+      news_ = true;
+      return applied;
+    };
+  }
   template <typename Request, typename Response>
   FeedClientOptions<Request, Response> ClientOptions(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartCell(const CellId& id, CellFeed& cell) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -131,6 +143,8 @@ class Sources {
   // When the copies on disk were last confirmed, on the monotonic clock (it may lie before its start).
   mutable absl::Mutex restored_mu_;
   std::map<std::string, absl::Duration> restored_at_ ABSL_GUARDED_BY(restored_mu_);
+  absl::Mutex news_mu_;
+  bool news_ ABSL_GUARDED_BY(news_mu_) = false;
   mutable absl::Mutex mu_;
   std::unique_ptr<ConfigClient> config_client_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<CatalogClient> catalog_client_ ABSL_GUARDED_BY(mu_);

@@ -44,6 +44,10 @@ absl::Duration RestBehindTick(absl::Duration every, absl::Duration took) {
   return std::max(every - took, took / 10);
 }
 
+absl::Duration LeastRestBehindTick(absl::Duration every, absl::Duration took) {
+  return std::min(RestBehindTick(every, took), std::max(every / 5, 4 * took));
+}
+
 TableBuilder::TableBuilder(const TableBuilderOptions& options, Sources& sources, TokenSigner* signer, SteeringMetrics& metrics,
                            Published<ServingState>& out, GuardWitnesses witnesses)
     : options_(options),

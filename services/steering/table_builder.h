@@ -11,7 +11,7 @@
 // something new, and at least each `guard_every`.
 //
 //   TableBuilder builder({}, sources, signer.get(), metrics, out);
-//   while (!stopping) { builder.Tick(clock.Monotonic()); if (!builder.busy()) Wait(RestBehindTick(every, took)); }
+//   while (!stopping) { builder.Tick(clock.Monotonic()); if (!builder.busy()) Wait(RestBehindTick(every, took)); }  // Or less, for news.
 #ifndef FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
 #define FAIRLEAD_SERVICES_STEERING_TABLE_BUILDER_H_
 
@@ -45,6 +45,8 @@ namespace fairlead {
 
 // How long to rest behind a tick, so that they begin `every` apart. However long they take, others get their share of the core: a tenth.
 absl::Duration RestBehindTick(absl::Duration every, absl::Duration took);
+// How long of that in any case; then news begins the next tick. So short ticks follow news, at a fifth of a core at most.
+absl::Duration LeastRestBehindTick(absl::Duration every, absl::Duration took);
 
 struct TableBuilderOptions {
   absl::Duration cells_wait = absl::Seconds(10);

@@ -102,10 +102,15 @@ class Steerd {
         costliest_ = std::max(costliest_.load(), CpuSeconds() - cpu);
         ticks_ += 1;
         const absl::Duration took = absl::FromChrono(SteadyClock::now() - start);
-        if (!builder_.busy()) std::this_thread::sleep_for(absl::ToChronoNanoseconds(RestBehindTick(kInterval, took)));
+        if (!builder_.busy()) Rest(took);
         idle_ = !builder_.busy();
       }
     });
+  }
+  void Rest(absl::Duration took) {
+    const absl::Duration least = LeastRestBehindTick(kInterval, took);
+    std::this_thread::sleep_for(absl::ToChronoNanoseconds(least));
+    sources_.AwaitNews(RestBehindTick(kInterval, took) - least);
   }
   Sources& sources() { return sources_; }
   std::shared_ptr<const SteeringTable> table() const { return serving_.Get()->table; }
