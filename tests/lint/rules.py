@@ -68,6 +68,11 @@ POLL_PAUSE = r"\b(?:SleepFor|sleep_for)\s*\(\s*(?:absl::Milliseconds|std::chrono
 MAX_POLL_PAUSE_MS = 100
 LOOP_LINES = 3
 
+# Of a function that only prefetches g++ 12 finds that it has no effect, and leaves out its calls where it sees the function: it must be
+# inlined by force, or be another file's member (its definition is then named "Class::").
+ONLY_PREFETCHES = r"^(?!\s*(?:\}\s*else\s+)?(?:if|for|while|switch)\b)([^\n{};]*\([^\n{};]*\)[^\n{};]*)\{\s*(?:__builtin_prefetch\([^;{}]*\);\s*)+\}"
+KEPT_PREFETCHES = r"always_inline|FAIRLEAD_INLINE|\w::\w+\("
+
 # What throws past a program's checks where the system fails in mid-reading: a process that ends takes its /proc files with it, a folder may
 # stand where a file should.
 THROWING_READS = {

@@ -172,6 +172,15 @@ def check_reads(source: Source) -> Iterator[Finding]:
                 yield Finding(source.path, number, "reads", f"{match.group(0)[-40:]}: {why}")
 
 
+def check_prefetch(source: Source) -> Iterator[Finding]:
+    if not source.is_cpp:
+        return
+    for match in re.finditer(rules.ONLY_PREFETCHES, source.text, re.MULTILINE):
+        if re.search(rules.KEPT_PREFETCHES, match.group(1)) is None:
+            number = source.text.count("\n", 0, match.start()) + 1
+            yield Finding(source.path, number, "prefetch", f"{match.group(1).strip()[:60]}: only prefetches, so g++ leaves out its calls: inline it by force")
+
+
 def check_text(source: Source) -> Iterator[Finding]:
     if any(fnmatch.fnmatch(source.path, pattern) for pattern in TEXT_CHECK_SKIPS):
         return
@@ -195,7 +204,7 @@ def check_folders(sources: list[Source]) -> Iterator[Finding]:
             yield Finding(f"{room}/BUILD.bazel", 1, "readme", "a room has a README.md or a BUILD.bazel that starts with a comment on what it is")
 
 
-CHECKS = (check_pure, check_arrows, check_owners, check_header, check_sleep, check_reads, check_text)
+CHECKS = (check_pure, check_arrows, check_owners, check_header, check_sleep, check_reads, check_prefetch, check_text)
 
 
 def read_tree(root: str) -> list[Source]:

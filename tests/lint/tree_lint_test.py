@@ -171,6 +171,14 @@ class Text(unittest.TestCase):
             self.assertEqual(findings({"tests/x/a_test.cc": f"{line}\n"}), [], line)
         self.assertEqual(findings({"tests/x/a.cc": "for (fs::directory_iterator e(p, error), end; e != end; e.increment(error)) {\n"}), [])
 
+    def test_a_function_whose_calls_the_compiler_leaves_out_is_found(self):
+        body = "  __builtin_prefetch(&a_[i]);\n  __builtin_prefetch(&b_[i]);\n}\n"
+        for line in ("void Fetch(size_t i) const {\n" + body, "  void Fetch() const { __builtin_prefetch(p_); }\n"):
+            self.assertEqual(findings({"services/x/a.cc": line}), [("services/x/a.cc", "prefetch")], line)
+        for line in ("[[gnu::always_inline]] void Fetch(size_t i) const {\n" + body, "void Class::Fetch(size_t i) const {\n" + body,
+                     "void Take(size_t i) {\n  ++i;\n" + body, "for (size_t i = 0; i < n; ++i) __builtin_prefetch(a + i);\n", "  if (far) {\n" + body):
+            self.assertEqual(findings({"services/x/a.cc": line}), [], line)
+
     def test_unwanted_text_is_found_in_code_and_prose(self):
         key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n"
         for text in ("a whitelist\n", "a slave\n", "see /home/jane/x\n", "// TODO: tidy\n", "// TODO(jane)\n", "// FIXME later\n", key,
