@@ -74,7 +74,7 @@ struct SteeringServerOptions {
   absl::Duration table_hold = absl::Hours(1);
   // A copy of the feeds' bulk that is smaller than this is read before the first answer; a larger one, and the table built from it, while
   // the table on disk serves.
-  uint64_t stand_in_from_bytes = uint64_t{64} << 20;
+  uint64_t stand_in_from_bytes = uint64_t{16} << 20;
   TableBuilderOptions builder = {};
   DataPortsOptions data_ports = {};
   ContentSteeringOptions content_steering = {};
