@@ -10,6 +10,7 @@
 #include "libs/steering/spread.h"
 
 namespace fairlead {
+
 Catalogue::Catalogue() = default;
 Catalogue::~Catalogue() = default;
 

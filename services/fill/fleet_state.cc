@@ -100,15 +100,8 @@ void FleetState::ApplyFleetEntry(CellState& cell, const ingest::v1::FleetEntry& 
     }
   } else if (absl::StartsWith(id, "route/")) {
     RemoveRoute(cell, entry.key());
-    if (!removal && MayFill(entry.route().appliance())) PutRoute(cell, entry.key(), entry.route());
+    if (!removal) PutRoute(cell, entry.key(), entry.route());
   }
-}
-
-// A collector never asks for a source, and hears nearly all routes there are. One whose configuration comes later is kept until its routes
-// go.
-bool FleetState::MayFill(const std::string& appliance) const {
-  const auto known = config_.find(appliance);
-  return known == config_.end() || known->second.appliance().kind() != common::v1::APPLIANCE_KIND_COLLECTOR;
 }
 
 void FleetState::PutHoldings(CellState& cell, const ingest::v1::ApplianceHoldings& holdings) {
@@ -230,6 +223,8 @@ void FleetState::AddReports(const std::string& name, FleetBox& box) {
   box.source.weight = newest->weight();
   box.source.use_bps = newest->last_heartbeat().network().throughput_bps();
   box.reported_generation = newest->manifest_generation();
+  // A collector never asks for a source, and hears nearly all routes there are, one of which changes all the time.
+  if (box.source.kind == ApplianceKind::kCollector) return;
   const auto routes = newest_cell->routes.find(name);
   if (routes == newest_cell->routes.end()) return;
   if (routes->second.table == nullptr) {

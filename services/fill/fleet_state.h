@@ -98,7 +98,6 @@ class FleetState {
   };
 
   void ApplyFleetEntry(CellState& cell, const ingest::v1::FleetEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  bool MayFill(const std::string& appliance) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutHoldings(CellState& cell, const ingest::v1::ApplianceHoldings& holdings) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutRoute(CellState& cell, const std::string& key, const ingest::v1::AdmittedRoute& route) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RemoveRoute(CellState& cell, const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -88,13 +88,17 @@ TEST_F(FleetStateTest, DemotedRoutesAreNotUsedForFilling) {
   EXPECT_FALSE(Box().routes->LongestMatch(IpAddress::Parse("198.51.100.7").value()).has_value());
 }
 
-TEST_F(FleetStateTest, RoutesOfACollectorAreNotKept) {
+TEST_F(FleetStateTest, ACollectorHasNoTableUntilItIsAnotherBox) {
   Config({SiteEntry("ix", common::v1::SITE_KIND_IX), ApplianceEntry("rc", "ix", "", common::v1::APPLIANCE_KIND_COLLECTOR)});
-  Fleet("x", {StateEntry("rc"), RouteEntry("rc", "198.51.100.0/24"), StateEntry("a"), RouteEntry("a", "198.51.100.0/24")});
+  Fleet("x", {StateEntry("rc"), RouteEntry("rc", "203.0.113.0/24"), StateEntry("a"), RouteEntry("a", "198.51.100.0/24")});
   EXPECT_EQ(Box("rc").routes, nullptr);
   EXPECT_EQ(Box("rc").source.health, HealthState::kOk);
   ASSERT_NE(Box("a").routes, nullptr);
   EXPECT_TRUE(Box("a").routes->LongestMatch(IpAddress::Parse("198.51.100.7").value()).has_value());
+  // What it hears is known all the same.
+  Config({ApplianceEntry("rc", "ix", "", common::v1::APPLIANCE_KIND_STORAGE)});
+  ASSERT_NE(Box("rc").routes, nullptr);
+  EXPECT_TRUE(Box("rc").routes->LongestMatch(IpAddress::Parse("203.0.113.7").value()).has_value());
 }
 
 TEST_F(FleetStateTest, ASnapshotReplacesAllThatACellSaid) {

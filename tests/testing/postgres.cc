@@ -1,9 +1,6 @@
 #include "tests/testing/postgres.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "libs/base/status_macros.h"
+#include "tests/testing/free_port.h"
 #include "tests/testing/subprocess.h"
 
 namespace fairlead {
@@ -32,20 +30,6 @@ constexpr absl::Duration kStartTimeout = absl::Seconds(30);
 
 std::string Binary(const std::string& name) {
   return absl::StrCat(kBin, name);
-}
-
-// A port that is free now; taken without holding it, so Launch is tried again if somebody else was faster.
-absl::StatusOr<int> FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  const bool bound = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (fd >= 0) close(fd);
-  if (!bound) return absl::InternalError(absl::StrCat("no free port: ", std::strerror(errno)));
-  return ntohs(address.sin_port);
 }
 
 std::string ReadFile(const std::string& path) {
@@ -97,8 +81,8 @@ absl::Status TestPostgres::Initialise() {
 absl::Status TestPostgres::Launch() {
   absl::Status status;
   for (int attempt = 0; attempt < 5; ++attempt) {
-    if (port_ == 0) {
-      ASSIGN_OR_RETURN(port_, FreePort());
+    if (port_ == 0) {  // Tried again if somebody else was faster.
+      ASSIGN_OR_RETURN(port_, FreeLoopbackPort());
     }
     ASSIGN_OR_RETURN(postmaster_, StartSubprocess({.argv = {Binary("postgres"), "-D", absl::StrCat(folder_, "/data"), "-k", folder_, "-p",
                                                             absl::StrCat(port_), "-c",

@@ -1,9 +1,6 @@
 #include "tests/bench/replicas/programs.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +23,7 @@
 #include "absl/time/time.h"
 #include "libs/base/status_macros.h"
 #include "libs/rpc/channel.h"
+#include "tests/testing/free_port.h"
 #include "tests/testing/subprocess.h"
 
 namespace fairlead {
@@ -37,18 +35,9 @@ constexpr auto kReady = std::chrono::seconds(60);
 constexpr absl::Duration kStopPatience = absl::Seconds(10);
 constexpr size_t kLogShown = 2'000;
 
-// A port that is free now; nobody holds it until the program does, which says so if somebody was faster.
 absl::StatusOr<std::string> FreeTarget() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  const bool bound = fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  if (fd >= 0) close(fd);
-  if (!bound) return absl::InternalError(absl::StrCat("no free port: ", std::strerror(errno)));
-  return absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+  ASSIGN_OR_RETURN(const int port, FreeLoopbackPort());
+  return absl::StrCat("127.0.0.1:", port);
 }
 
 std::string ReadFile(const std::string& path) {
