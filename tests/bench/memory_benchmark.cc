@@ -2,7 +2,7 @@
 // feeds' messages and gRPC take on the way isn't counted, nor what a server needs beside it (sockets, tokens). And what it leaves on disk
 // of all this, from which another one starts while every source is dead. The page cache is warm.
 //
-//   ./run bench memory                  # Full scale: minutes, 13 GB of memory, 6 GB of disk in TMPDIR.
+//   ./run bench memory                  # Full scale: ten minutes, twice the memory that it tells, 5 GB of disk in TMPDIR.
 //   ./run bench memory --scale 0.05
 #include <malloc.h>
 #include <sys/resource.h>
