@@ -96,6 +96,14 @@ absl::Status CheckHead(const Head& head, size_t file_bytes, const SectionFileKin
   return at == file_bytes ? absl::OkStatus() : Broken("there is something behind its last section");
 }
 
+// Maps the pages of `bytes` at once, as MAP_POPULATE would, but by whoever reads them. A kernel that can't maps them one by one.
+void Populate(absl::string_view bytes) {
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(bytes.data());
+  const uintptr_t from = begin / page * page;
+  madvise(reinterpret_cast<void*>(from), begin + bytes.size() - from, MADV_POPULATE_READ);
+}
+
 // The sums of all pieces of all sections, worked out by several threads.
 std::vector<std::string> SumPieces(absl::string_view bytes, const Head& head, size_t threads) {
   struct Piece {
@@ -113,6 +121,7 @@ std::vector<std::string> SumPieces(absl::string_view bytes, const Head& head, si
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t i = next++; i < pieces.size(); i = next++) {
+      Populate(pieces[i].bytes);
       const uint64_t sum = SumOfPiece(pieces[i].bytes, pieces[i].number);
       std::memcpy(sums[pieces[i].section].data() + pieces[i].number * sizeof(sum), &sum, sizeof(sum));
     }
@@ -224,7 +233,7 @@ absl::StatusOr<SectionFile> MapSectionFile(const std::string& path, const Sectio
   ASSIGN_OR_RETURN(const uint64_t size, file.Size());
   const auto named = [&](const absl::Status& status) { return absl::Status(status.code(), absl::StrCat(path, ": ", status.message())); };
   if (size < sizeof(Head) || size > kMostSectionFileBytes) return named(Broken(absl::StrCat("it has ", size, " bytes")));
-  void* const memory = mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file.fd(), 0);
+  void* const memory = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd(), 0);
   if (memory == MAP_FAILED) return FileError("map", path);
   SectionFile mapped;
   mapped.keeper = std::shared_ptr<const void>(memory, [size](const void* at) { munmap(const_cast<void*>(at), size); });

@@ -135,6 +135,23 @@ absl::StatusOr<std::unique_ptr<LpmTable>> LpmTable::Create() {
 }
 
 absl::Status LpmTable::Build(absl::Span<const LpmRoute> routes) {
+  RETURN_IF_ERROR(CheckChangeable());
+  return BuildOf(routes);
+}
+
+absl::Status LpmTable::BuildForGood(absl::Span<const LpmRoute> routes) {
+  RETURN_IF_ERROR(CheckChangeable());
+  for_good_ = true;
+  const absl::Status built = BuildOf(routes);
+  for_good_ = built.ok();
+  return built;
+}
+
+absl::Status LpmTable::CheckChangeable() const {
+  return for_good_ ? absl::FailedPreconditionError("table: it was built for good, and can't be changed") : absl::OkStatus();
+}
+
+absl::Status LpmTable::BuildOf(absl::Span<const LpmRoute> routes) {
   if (size() != 0) return absl::FailedPreconditionError(absl::StrCat("table: it already has ", size(), " routes"));
   std::vector<LpmRoute> copy;
   ASSIGN_OR_RETURN(const absl::Span<const LpmRoute> sorted, InOrder(routes, copy));
@@ -143,8 +160,10 @@ absl::Status LpmTable::Build(absl::Span<const LpmRoute> routes) {
   for (const LpmRoute& route : sorted) RETURN_IF_ERROR(CheckLeaf(route.prefix, route.leaf));
   RETURN_IF_ERROR(CheckRoom(AddressFamily::kIpv4, v4));
   RETURN_IF_ERROR(CheckRoom(AddressFamily::kIpv6, sorted.size() - v4));
-  routes4_.Reserve(v4);
-  routes6_.Reserve(sorted.size() - v4);
+  if (!for_good_) {
+    routes4_.Reserve(v4);
+    routes6_.Reserve(sorted.size() - v4);
+  }
   BuildFamily(sorted.subspan(0, v4), trie4_);
   BuildFamily(sorted.subspan(v4), trie6_);
   return absl::OkStatus();
@@ -156,7 +175,7 @@ void LpmTable::BuildFamily(absl::Span<const LpmRoute> routes, Trie& trie) {
   RunSweep<Trie> shorter(0);  // Those that are no IPv6 region's.
   for (const LpmRoute& route : routes) {
     const LpmMatch match(route.prefix.length(), route.leaf);
-    Remember(route.prefix, match);
+    if (!for_good_) Remember(route.prefix, match);
     if (route.prefix.length() == 0) {
       SetDefault(Trie::kBits == 32 ? default4_ : default6_, match.word());
     } else {
@@ -187,6 +206,7 @@ absl::Status LpmTable::CheckRoom(AddressFamily family, size_t routes) const {
 }
 
 absl::Status LpmTable::Insert(const Prefix& prefix, uint32_t leaf) {
+  RETURN_IF_ERROR(CheckChangeable());
   RETURN_IF_ERROR(CheckLeaf(prefix, leaf));
   RETURN_IF_ERROR(CheckRoom(prefix.family(), SizeOf(prefix.family()).routes + 1));
   const LpmMatch match(prefix.length(), leaf);
@@ -197,6 +217,7 @@ absl::Status LpmTable::Insert(const Prefix& prefix, uint32_t leaf) {
 }
 
 absl::Status LpmTable::Erase(const Prefix& prefix) {
+  RETURN_IF_ERROR(CheckChangeable());
   if (!FindMatch(prefix).found()) return absl::NotFoundError(absl::StrCat("prefix: ", prefix.ToString(), " isn't in the table"));
   RETURN_IF_ERROR(CheckRoom(prefix.family(), 0));
   Forget(prefix);

@@ -167,6 +167,27 @@ TEST_F(LpmTableTest, WhatCannotBeDoneChangesNothingAndNamesTheValue) {
   EXPECT_EQ(table_->size(), 1u);
 }
 
+TEST_F(LpmTableTest, WhatIsBuiltForGoodAnswersTheSameAndIsNotChanged) {
+  const std::vector<LpmRoute> routes = {{P("0.0.0.0/0"), 4}, {P("10.0.0.0/8"), 1},    {P("10.1.2.128/25"), 3},
+                                        {P("::/0"), 5},      {P("2001:db8::/32"), 2}, {P("2001:db8::42/128"), 6}};
+  EXPECT_EQ(table_->BuildForGood({routes[1], routes[1]}).code(), absl::StatusCode::kInvalidArgument);
+  ASSERT_TRUE(table_->BuildForGood(routes).ok());  // What was refused leaves it empty.
+  for (const auto& [address, match] : std::vector<std::pair<const char*, const char*>>{{"9.0.0.1", "0.0.0.0/0 4"},
+                                                                                       {"10.1.2.127", "10.0.0.0/8 1"},
+                                                                                       {"10.1.2.128", "10.1.2.128/25 3"},
+                                                                                       {"2001:db9::1", "::/0 5"},
+                                                                                       {"2001:db8::41", "2001:db8::/32 2"},
+                                                                                       {"2001:db8::42", "2001:db8::42/128 6"}}) {
+    EXPECT_EQ(Longest(address), match);
+  }
+  for (const absl::Status& refused :
+       {table_->Insert(P("10.0.0.0/8"), 7), table_->Erase(P("10.0.0.0/8")), table_->Build(routes), table_->BuildForGood(routes)}) {
+    EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("for good"));
+  }
+  EXPECT_EQ(Longest("10.0.0.1"), "10.0.0.0/8 1");
+}
+
 TEST_F(LpmTableTest, BuildRefusesWhatComesTwiceAndTakesAnyOrder) {
   const absl::Status twice = table_->Build({{P("10.0.0.0/8"), 1}, {P("2001:db8::/32"), 2}, {P("10.0.0.0/8"), 3}});
   EXPECT_EQ(twice.code(), absl::StatusCode::kInvalidArgument);

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -49,8 +50,10 @@ struct ImageParts {
   static absl::StatusOr<std::shared_ptr<const Fleet>> ReadFleet(absl::string_view bytes);
 
   static void WriteLadders(const LadderTable& ladders, ImageSink& sink);
+  // A table may be used only if CheckHeads passes too, which needs nothing of ReadLadders and may go on beside it.
+  static absl::Status CheckHeads(const TableImage& image, const Fleet& fleet);
   static absl::StatusOr<std::shared_ptr<const LadderTable>> ReadLadders(const TableImage& image, const Fleet& fleet, size_t left_out,
-                                                                        size_t distinct);
+                                                                        size_t distinct, std::launch index);
 
   static void WriteHoldings(const Holdings& holdings, ImageSink& sink);
   static absl::StatusOr<std::shared_ptr<const Holdings>> ReadHoldings(const TableImage& image, const Fleet& fleet, uint64_t row_slots);

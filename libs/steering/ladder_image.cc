@@ -240,8 +240,31 @@ class Covering {
 
 }  // namespace
 
+namespace {
+
+// The prefixes of all leaves but leaf 0, which is of none, in their order.
+absl::StatusOr<std::vector<LpmRoute>> ReadPrefixes(absl::Span<const FileFacts> facts) {
+  std::vector<LpmRoute> routes;
+  routes.reserve(facts.size() - 1);
+  Prefix prefix;
+  for (uint32_t leaf = 0; leaf < facts.size(); ++leaf) {
+    if (!FromFile(facts[leaf], prefix) || (leaf > 1 && prefix <= routes.back().prefix)) {
+      return BrokenPart("facts", absl::StrCat("the prefix of leaf ", leaf, " is none, or out of order"));
+    }
+    if (leaf > 0) routes.push_back({prefix, leaf});
+  }
+  return routes;
+}
+
+}  // namespace
+
+absl::Status ImageParts::CheckHeads(const TableImage& image, const Fleet& fleet) {
+  ASSIGN_OR_RETURN(const absl::Span<const Rung> rungs, ArrayOf<Rung>(image, ImagePart::kRungs, "rungs"));
+  return CheckRungs(rungs, RungCheck(fleet));
+}
+
 absl::StatusOr<std::shared_ptr<const LadderTable>> ImageParts::ReadLadders(const TableImage& image, const Fleet& fleet, size_t left_out,
-                                                                           size_t distinct) {
+                                                                           size_t distinct, std::launch index) {
   const std::shared_ptr<LadderTable> table(new LadderTable());
   auto in_image = std::make_unique<LadderTable::InImage>();
   in_image->keeper = image.keeper;
@@ -256,7 +279,6 @@ absl::StatusOr<std::shared_ptr<const LadderTable>> ImageParts::ReadLadders(const
 
   const RungCheck check(fleet);
   ASSIGN_OR_RETURN(const absl::Span<const Rung> rungs, ArrayOf<Rung>(image, ImagePart::kRungs, "rungs"));
-  RETURN_IF_ERROR(CheckRungs(rungs, check));
   PagedBuilder<LadderTable::Tail> tails;
   ImageReader in(image.parts[static_cast<size_t>(ImagePart::kTails)]);
   for (size_t count = in.Count(5); count > 0; --count) {
@@ -276,8 +298,8 @@ absl::StatusOr<std::shared_ptr<const LadderTable>> ImageParts::ReadLadders(const
   }
   PagedBuilder<LadderTable::Leaf> own_leaves;
   PagedBuilder<LadderTable::LeafFacts> own_facts;
-  std::vector<LpmRoute> routes;
-  routes.reserve(leaves.size() - 1);
+  ASSIGN_OR_RETURN(const std::vector<LpmRoute> routes, ReadPrefixes(facts));
+  std::future<std::shared_ptr<const LeafIndex>> made = std::async(index, [&] { return std::make_shared<const LeafIndex>(routes); });
   Covering covering;
   for (uint32_t leaf = 0; leaf < leaves.size(); ++leaf) {
     const uint64_t first = leaves[leaf].head >> 16;
@@ -289,16 +311,13 @@ absl::StatusOr<std::shared_ptr<const LadderTable>> ImageParts::ReadLadders(const
     const uint64_t head = count == 0 ? 0 : reinterpret_cast<uint64_t>(rungs.data() + first / sizeof(Rung)) << 16 | count;
     own_leaves.Add({.head = head, .tail = leaves[leaf].tail});
     LadderTable::LeafFacts own = {.prefix = {}, .set = facts[leaf].set, .routed_length = facts[leaf].routed_length};
-    if (!FromFile(facts[leaf], own.prefix) || (leaf > 1 && own.prefix <= routes.back().prefix)) {
-      return BrokenPart("facts", absl::StrCat("the prefix of leaf ", leaf, " is none, or out of order"));
-    }
     if (leaf > 0) {
-      routes.push_back({own.prefix, leaf});
-      own.above = covering.Add(routes.back());
+      own.prefix = routes[leaf - 1].prefix;
+      own.above = covering.Add(routes[leaf - 1]);
     }
     own_facts.Add(std::move(own));
   }
-  table->index_ = std::make_shared<const LeafIndex>(routes);
+  table->index_ = made.get();
   table->prefixes_ = routes.size();
   table->leaves_ = own_leaves.Publish();
   table->facts_ = own_facts.Publish();

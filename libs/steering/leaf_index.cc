@@ -14,22 +14,24 @@ namespace {
 // To build a table touches all of its 60 MB, 0.1 s, which one by one so many prefixes don't.
 constexpr size_t kFewToBuild = 65'536;
 
-absl::Status Fill(absl::Span<const LpmRoute> routes, LpmTable& table) {
-  if (routes.size() > kFewToBuild) return table.Build(routes);
+enum class Changes { kMany, kNone };
+
+absl::Status Fill(absl::Span<const LpmRoute> routes, Changes changes, LpmTable& table) {
+  if (routes.size() > kFewToBuild) return changes == Changes::kNone ? table.BuildForGood(routes) : table.Build(routes);
   for (const LpmRoute& route : routes) RETURN_IF_ERROR(table.Insert(route.prefix, route.leaf));
   return absl::OkStatus();
 }
 
-std::unique_ptr<LpmTable> MakeLookups(absl::Span<const LpmRoute> routes) {
+std::unique_ptr<LpmTable> MakeLookups(absl::Span<const LpmRoute> routes, Changes changes) {
   absl::StatusOr<std::unique_ptr<LpmTable>> table = LpmTable::Create();
-  return table.ok() && Fill(routes, **table).ok() ? *std::move(table) : nullptr;
+  return table.ok() && Fill(routes, changes, **table).ok() ? *std::move(table) : nullptr;
 }
 
 std::unique_ptr<LpmTable> MakeLookups(const PrefixTable<uint32_t>& leaves) {
   std::vector<LpmRoute> routes;
   routes.reserve(leaves.size());
   leaves.ForEach([&](const Prefix& prefix, const uint32_t& leaf) { routes.push_back({prefix, leaf}); });
-  return MakeLookups(routes);
+  return MakeLookups(routes, Changes::kMany);
 }
 
 }  // namespace
@@ -42,7 +44,7 @@ LeafIndex::LeafIndex(const PrefixTable<uint32_t>& leaves) {
 
 LeafIndex::LeafIndex(absl::Span<const LpmRoute> routes) {
   tried_ = routes.size() >= kFew;
-  if (tried_) lookups_ = MakeLookups(routes);
+  if (tried_) lookups_ = MakeLookups(routes, Changes::kNone);
   if (lookups_ != nullptr) return;
   for (const LpmRoute& route : routes) few_.Insert(route.prefix, route.leaf);
 }

@@ -26,7 +26,7 @@ class LeafIndex {
 
   // Of all of these; ~100 ns a prefix. Leaves are > 0.
   explicit LeafIndex(const PrefixTable<uint32_t>& leaves);
-  // The same of a list in the order of Prefix, none of them twice.
+  // For good: of a list in the order of Prefix, none of them twice, in half the time. Change() isn't to be counted on.
   explicit LeafIndex(absl::Span<const LpmRoute> routes);
   LeafIndex(const LeafIndex&) = delete;
   LeafIndex& operator=(const LeafIndex&) = delete;

@@ -58,6 +58,21 @@ TEST(LeafIndex, FindsWhatTheTrieFindsWhereThereAreMany) {
   FollowTheTrie(80'000);               // Built.
 }
 
+TEST(LeafIndex, OfAListFindsWhatTheTrieFinds) {
+  for (const size_t count : {LeafIndex::kFew - 1, 2 * LeafIndex::kFew, size_t{80'000}}) {
+    std::mt19937_64 random(count);
+    PrefixTable<uint32_t> leaves;
+    std::vector<Prefix> prefixes;
+    while (leaves.size() < count) {
+      prefixes.push_back(RandomPrefix(random));
+      leaves.Insert(prefixes.back(), 1 + static_cast<uint32_t>(random() % 100'000));
+    }
+    std::vector<LpmRoute> list;
+    leaves.ForEach([&](const Prefix& prefix, const uint32_t& leaf) { list.push_back({prefix, leaf}); });
+    EXPECT_EQ(Differences(LeafIndex(list), leaves, prefixes, random), 0) << count;
+  }
+}
+
 TEST(LeafIndex, SaysWhenItIsBetterMadeAnew) {
   std::mt19937_64 random(3);
   PrefixTable<uint32_t> leaves;

@@ -1,5 +1,6 @@
 #include "libs/steering/table_image.h"
 
+#include <future>
 #include <utility>
 #include <vector>
 
@@ -134,14 +135,24 @@ absl::StatusOr<ImageCounts> ReadImageCounts(absl::string_view head) {
   return read.counts;
 }
 
-absl::StatusOr<std::shared_ptr<const SteeringTable>> ReadImage(const TableImage& image) {
+absl::StatusOr<std::shared_ptr<const SteeringTable>> ReadImage(const TableImage& image, size_t threads) {
   ASSIGN_OR_RETURN(const Head head, ReadHead(image.parts[static_cast<size_t>(ImagePart::kHead)]));
   SteeringTable parts = {.version = head.counts.version, .policy = head.policy};
   ASSIGN_OR_RETURN(parts.fleet, ImageParts::ReadFleet(image.parts[static_cast<size_t>(ImagePart::kFleet)]));
   if (parts.fleet->fingerprint() != head.fingerprint) return BrokenPart("fleet", "it isn't the one that the ladders were built for");
-  ASSIGN_OR_RETURN(parts.ladders, ImageParts::ReadLadders(image, *parts.fleet, head.left_out, head.ladders));
-  ASSIGN_OR_RETURN(parts.holdings, ImageParts::ReadHoldings(image, *parts.fleet, head.row_slots));
-  ASSIGN_OR_RETURN(parts.catalogue, ImageParts::ReadCatalogue(image, head.counts.files));
+  // Deferred: done by this thread, when it is waited for.
+  const std::launch launch = threads > 1 ? std::launch::async : std::launch::deferred;
+  std::future<absl::Status> beside = std::async(launch, [&]() -> absl::Status {
+    RETURN_IF_ERROR(ImageParts::CheckHeads(image, *parts.fleet));
+    ASSIGN_OR_RETURN(parts.holdings, ImageParts::ReadHoldings(image, *parts.fleet, head.row_slots));
+    ASSIGN_OR_RETURN(parts.catalogue, ImageParts::ReadCatalogue(image, head.counts.files));
+    return absl::OkStatus();
+  });
+  absl::StatusOr<std::shared_ptr<const LadderTable>> ladders =
+      ImageParts::ReadLadders(image, *parts.fleet, head.left_out, head.ladders, launch);
+  const absl::Status others = beside.get();
+  ASSIGN_OR_RETURN(parts.ladders, std::move(ladders));
+  RETURN_IF_ERROR(others);
   if (parts.fleet->boxes().size() != head.counts.boxes || parts.ladders->prefixes() != head.counts.prefixes) {
     return BrokenPart("head", "it counts other boxes or prefixes than there are");
   }

@@ -70,8 +70,8 @@ struct ImageCounts {
 absl::StatusOr<ImageCounts> ReadImageCounts(absl::string_view head);
 ImageCounts CountsOf(const SteeringTable& table);
 
-// DATA_LOSS naming the part and what is wrong with it.
-absl::StatusOr<std::shared_ptr<const SteeringTable>> ReadImage(const TableImage& image);
+// DATA_LOSS naming the part and what is wrong with it. With two `threads` or more some parts are read beside others.
+absl::StatusOr<std::shared_ptr<const SteeringTable>> ReadImage(const TableImage& image, size_t threads = 1);
 
 }  // namespace fairlead
 

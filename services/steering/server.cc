@@ -82,9 +82,7 @@ absl::Status SteeringServer::Init() {
   if (!options_.snapshot.empty()) {
     RETURN_IF_ERROR(StartFromFileAlone());
   } else {
-    LoadNear();
-    LoadStandIn(options_.stand_in_from_bytes);
-    if (stand_in_ == nullptr && !LoadBulk()) LoadStandIn(0);  // A spoilt copy of the feeds leaves the table made of them.
+    LoadFromDisk();
     data_ports_ = std::make_unique<DataPorts>(options_.data_ports, metrics_);
     builder_ = std::make_unique<TableBuilder>(options_.builder, sources_, signer_.get(), metrics_, serving_,
                                               GuardWitnesses{.ports = data_ports_.get(), .clients = &client_failures_});

@@ -109,11 +109,14 @@ class SteeringServer {
   SteeringServer(const SteeringServerOptions& options, Metrics& metrics, const Clock& clock);
   absl::Status Init();
   absl::Status OpenKeys();
-  void LoadNear();
+  // All that is on disk, but for the feeds' bulk where the table stands in for it.
+  void LoadFromDisk() ABSL_LOCKS_EXCLUDED(save_mu_, save_feeds_mu_, save_table_mu_);
+  void LoadNear() ABSL_LOCKS_EXCLUDED(save_mu_);
   // False if there is nothing of it.
   bool LoadBulk() ABSL_LOCKS_EXCLUDED(save_feeds_mu_);
   // The table on disk, if the copy of the bulk has at least `from_bytes`, or nothing.
-  void LoadStandIn(uint64_t from_bytes) ABSL_LOCKS_EXCLUDED(save_table_mu_);
+  std::optional<TableFile> ReadTable(uint64_t from_bytes) ABSL_LOCKS_EXCLUDED(save_table_mu_);
+  void StandOn(std::optional<TableFile> file) ABSL_LOCKS_EXCLUDED(save_table_mu_);
   absl::Status StartFromFileAlone();
   absl::Status SaveNear() ABSL_LOCKS_EXCLUDED(save_mu_);
   // What changed of the feeds' bulk.

@@ -1,6 +1,8 @@
 // What a steerd keeps on disk, and how it starts from that: SteeringServer's other half.
 #include <algorithm>
 #include <filesystem>
+#include <future>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -53,6 +55,14 @@ TableExtras ExtrasOf(const ServingState& state, absl::Time wall, absl::Duration 
 
 // ---- Starting ----
 
+// The near copy and the table beside each other: nobody is answered meanwhile.
+void SteeringServer::LoadFromDisk() {
+  std::future<std::optional<TableFile>> table = std::async(std::launch::async, [this] { return ReadTable(options_.stand_in_from_bytes); });
+  LoadNear();
+  StandOn(table.get());
+  if (stand_in_ == nullptr && !LoadBulk()) StandOn(ReadTable(0));  // A spoilt copy of the feeds leaves the table made of them.
+}
+
 // A copy that can't be used is no reason not to start: the sources will come.
 void SteeringServer::LoadNear() {
   if (options_.state_dir.empty()) return;
@@ -104,24 +114,28 @@ bool SteeringServer::LoadBulk() {
   return !restored->empty();
 }
 
-void SteeringServer::LoadStandIn(uint64_t from_bytes) {
-  if (options_.state_dir.empty() || SizeOnDisk(options_.state_dir, kTableFile) == 0) return;
+std::optional<TableFile> SteeringServer::ReadTable(uint64_t from_bytes) {
+  if (options_.state_dir.empty() || SizeOnDisk(options_.state_dir, kTableFile) == 0) return std::nullopt;
   {
     absl::MutexLock lock(&save_table_mu_);
     on_disk_ = CountsOnDisk(options_.state_dir);
   }
   // Without a copy of the feeds the table is all there is.
   const uint64_t bulk = FeedCheckpoint::BytesOnDisk(options_.state_dir);
-  if (bulk > 0 && bulk < from_bytes) return;
+  if (bulk > 0 && bulk < from_bytes) return std::nullopt;
   LoadedTable loaded = LoadTable(options_.state_dir);
   for (const absl::Status& refused : loaded.refused) {
     metrics_.table_file_failures.Increment();
     LogError("table on disk refused", {{"why", refused}});
   }
-  if (!loaded.file.has_value()) return;
+  return std::move(loaded.file);
+}
+
+void SteeringServer::StandOn(std::optional<TableFile> file) {
+  if (!file.has_value()) return;
   LogInfo("serving from the table on disk until the next one is built",
-          {{"file", loaded.file->path}, {"saved", absl::FormatTime(loaded.file->extras.saved_at)}});
-  stand_in_ = std::make_unique<StandIn>(StandIn::Options{.rescan_keys_every = options_.builder.rescan_keys_every}, *std::move(loaded.file),
+          {{"file", file->path}, {"saved", absl::FormatTime(file->extras.saved_at)}});
+  stand_in_ = std::make_unique<StandIn>(StandIn::Options{.rescan_keys_every = options_.builder.rescan_keys_every}, *std::move(file),
                                         &sources_, signer_.get(), metrics_, clock_, serving_);
   absl::MutexLock lock(&save_table_mu_);
   on_disk_ = stand_in_->counts();  // Which may be the one before.

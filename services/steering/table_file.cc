@@ -70,12 +70,12 @@ class FileSink final : public ImageSink {
   absl::Status status_;
 };
 
-absl::StatusOr<TableFile> ReadSections(const SectionFile& sections) {
+absl::StatusOr<TableFile> ReadSections(const SectionFile& sections, size_t threads) {
   TableImage image = {.parts = {}, .keeper = sections.keeper};
   for (size_t part = 0; part < kImageParts; ++part) image.parts[part] = sections.Find(static_cast<uint32_t>(part));
   TableFile file;
   ASSIGN_OR_RETURN(file.extras, DecodeExtras(sections.Find(kExtras)));
-  ASSIGN_OR_RETURN(file.table, ReadImage(image));
+  ASSIGN_OR_RETURN(file.table, ReadImage(image, threads));
   return file;
 }
 
@@ -129,7 +129,7 @@ absl::Status WriteTableFile(const std::string& path, const SteeringTable& table,
 
 absl::StatusOr<TableFile> OpenTableFile(const std::string& path, size_t threads) {
   ASSIGN_OR_RETURN(const SectionFile sections, MapSectionFile(path, TableFileKind(), threads));
-  auto file = ReadSections(sections);
+  auto file = ReadSections(sections, threads);
   if (!file.ok()) return absl::Status(file.status().code(), absl::StrCat(path, ": ", file.status().message()));
   file->path = path;
   return file;
@@ -138,7 +138,7 @@ absl::StatusOr<TableFile> OpenTableFile(const std::string& path, size_t threads)
 absl::StatusOr<TableFile> ReadTableBytes(absl::string_view bytes, std::shared_ptr<const void> keeper) {
   SectionFile sections = {.sections = {}, .keeper = std::move(keeper)};
   ASSIGN_OR_RETURN(sections.sections, CheckSections(bytes, TableFileKind()));
-  return ReadSections(sections);
+  return ReadSections(sections, /*threads=*/1);
 }
 
 absl::Status SaveTableFile(const std::string& folder, const SteeringTable& table, const TableExtras& extras) {
