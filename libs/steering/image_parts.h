@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <future>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -53,7 +52,7 @@ struct ImageParts {
   // A table may be used only if CheckHeads passes too, which needs nothing of ReadLadders and may go on beside it.
   static absl::Status CheckHeads(const TableImage& image, const Fleet& fleet);
   static absl::StatusOr<std::shared_ptr<const LadderTable>> ReadLadders(const TableImage& image, const Fleet& fleet, size_t left_out,
-                                                                        size_t distinct, std::launch index);
+                                                                        size_t distinct, DoBoth do_both);
 
   static void WriteHoldings(const Holdings& holdings, ImageSink& sink);
   static absl::StatusOr<std::shared_ptr<const Holdings>> ReadHoldings(const TableImage& image, const Fleet& fleet, uint64_t row_slots);

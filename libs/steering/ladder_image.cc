@@ -264,7 +264,7 @@ absl::Status ImageParts::CheckHeads(const TableImage& image, const Fleet& fleet)
 }
 
 absl::StatusOr<std::shared_ptr<const LadderTable>> ImageParts::ReadLadders(const TableImage& image, const Fleet& fleet, size_t left_out,
-                                                                           size_t distinct, std::launch index) {
+                                                                           size_t distinct, DoBoth do_both) {
   const std::shared_ptr<LadderTable> table(new LadderTable());
   auto in_image = std::make_unique<LadderTable::InImage>();
   in_image->keeper = image.keeper;
@@ -296,28 +296,32 @@ absl::StatusOr<std::shared_ptr<const LadderTable>> ImageParts::ReadLadders(const
   if (leaves.empty() || leaves.size() != facts.size() || leaves.size() > LpmMatch::kMaxLeaf) {
     return BrokenPart("leaves", absl::StrCat(leaves.size(), " leaves and facts of ", facts.size()));
   }
+  ASSIGN_OR_RETURN(const std::vector<LpmRoute> routes, ReadPrefixes(facts));
   PagedBuilder<LadderTable::Leaf> own_leaves;
   PagedBuilder<LadderTable::LeafFacts> own_facts;
-  ASSIGN_OR_RETURN(const std::vector<LpmRoute> routes, ReadPrefixes(facts));
-  std::future<std::shared_ptr<const LeafIndex>> made = std::async(index, [&] { return std::make_shared<const LeafIndex>(routes); });
-  Covering covering;
-  for (uint32_t leaf = 0; leaf < leaves.size(); ++leaf) {
-    const uint64_t first = leaves[leaf].head >> 16;
-    const uint64_t count = leaves[leaf].head & 0xffff;
-    if (first % sizeof(Rung) != 0 || first / sizeof(Rung) > rungs.size() || count > rungs.size() - first / sizeof(Rung) ||
-        (count == 0 && first != 0) || leaves[leaf].tail >= tails.size() || facts[leaf].set + 1 >= in_image->set_starts.size()) {
-      return BrokenPart("leaves", absl::StrCat("leaf ", leaf, " refers to what isn't there"));
+  const auto read_leaves = [&]() -> absl::Status {
+    Covering covering;
+    for (uint32_t leaf = 0; leaf < leaves.size(); ++leaf) {
+      const uint64_t first = leaves[leaf].head >> 16;
+      const uint64_t count = leaves[leaf].head & 0xffff;
+      if (first % sizeof(Rung) != 0 || first / sizeof(Rung) > rungs.size() || count > rungs.size() - first / sizeof(Rung) ||
+          (count == 0 && first != 0) || leaves[leaf].tail >= tails.size() || facts[leaf].set + 1 >= in_image->set_starts.size()) {
+        return BrokenPart("leaves", absl::StrCat("leaf ", leaf, " refers to what isn't there"));
+      }
+      const uint64_t head = count == 0 ? 0 : reinterpret_cast<uint64_t>(rungs.data() + first / sizeof(Rung)) << 16 | count;
+      own_leaves.Add({.head = head, .tail = leaves[leaf].tail});
+      LadderTable::LeafFacts own = {.prefix = {}, .set = facts[leaf].set, .routed_length = facts[leaf].routed_length};
+      if (leaf > 0) {
+        own.prefix = routes[leaf - 1].prefix;
+        own.above = covering.Add(routes[leaf - 1]);
+      }
+      own_facts.Add(std::move(own));
     }
-    const uint64_t head = count == 0 ? 0 : reinterpret_cast<uint64_t>(rungs.data() + first / sizeof(Rung)) << 16 | count;
-    own_leaves.Add({.head = head, .tail = leaves[leaf].tail});
-    LadderTable::LeafFacts own = {.prefix = {}, .set = facts[leaf].set, .routed_length = facts[leaf].routed_length};
-    if (leaf > 0) {
-      own.prefix = routes[leaf - 1].prefix;
-      own.above = covering.Add(routes[leaf - 1]);
-    }
-    own_facts.Add(std::move(own));
-  }
-  table->index_ = made.get();
+    return absl::OkStatus();
+  };
+  absl::Status read;
+  do_both([&] { read = read_leaves(); }, [&] { table->index_ = std::make_shared<const LeafIndex>(routes); });
+  RETURN_IF_ERROR(read);
   table->prefixes_ = routes.size();
   table->leaves_ = own_leaves.Publish();
   table->facts_ = own_facts.Publish();

@@ -1,6 +1,5 @@
 #include "libs/steering/table_image.h"
 
-#include <future>
 #include <utility>
 #include <vector>
 
@@ -135,23 +134,25 @@ absl::StatusOr<ImageCounts> ReadImageCounts(absl::string_view head) {
   return read.counts;
 }
 
-absl::StatusOr<std::shared_ptr<const SteeringTable>> ReadImage(const TableImage& image, size_t threads) {
+absl::StatusOr<std::shared_ptr<const SteeringTable>> ReadImage(const TableImage& image, DoBoth do_both) {
   ASSIGN_OR_RETURN(const Head head, ReadHead(image.parts[static_cast<size_t>(ImagePart::kHead)]));
   SteeringTable parts = {.version = head.counts.version, .policy = head.policy};
   ASSIGN_OR_RETURN(parts.fleet, ImageParts::ReadFleet(image.parts[static_cast<size_t>(ImagePart::kFleet)]));
   if (parts.fleet->fingerprint() != head.fingerprint) return BrokenPart("fleet", "it isn't the one that the ladders were built for");
-  // Deferred: done by this thread, when it is waited for.
-  const std::launch launch = threads > 1 ? std::launch::async : std::launch::deferred;
-  std::future<absl::Status> beside = std::async(launch, [&]() -> absl::Status {
+  const auto read_ladders = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(parts.ladders, ImageParts::ReadLadders(image, *parts.fleet, head.left_out, head.ladders, do_both));
+    return absl::OkStatus();
+  };
+  const auto read_others = [&]() -> absl::Status {
     RETURN_IF_ERROR(ImageParts::CheckHeads(image, *parts.fleet));
     ASSIGN_OR_RETURN(parts.holdings, ImageParts::ReadHoldings(image, *parts.fleet, head.row_slots));
     ASSIGN_OR_RETURN(parts.catalogue, ImageParts::ReadCatalogue(image, head.counts.files));
     return absl::OkStatus();
-  });
-  absl::StatusOr<std::shared_ptr<const LadderTable>> ladders =
-      ImageParts::ReadLadders(image, *parts.fleet, head.left_out, head.ladders, launch);
-  const absl::Status others = beside.get();
-  ASSIGN_OR_RETURN(parts.ladders, std::move(ladders));
+  };
+  absl::Status ladders;
+  absl::Status others;
+  do_both([&] { ladders = read_ladders(); }, [&] { others = read_others(); });
+  RETURN_IF_ERROR(ladders);
   RETURN_IF_ERROR(others);
   if (parts.fleet->boxes().size() != head.counts.boxes || parts.ladders->prefixes() != head.counts.prefixes) {
     return BrokenPart("head", "it counts other boxes or prefixes than there are");

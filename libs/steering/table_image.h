@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "libs/steering/steering_table.h"
@@ -70,8 +71,16 @@ struct ImageCounts {
 absl::StatusOr<ImageCounts> ReadImageCounts(absl::string_view head);
 ImageCounts CountsOf(const SteeringTable& table);
 
-// DATA_LOSS naming the part and what is wrong with it. With two `threads` or more some parts are read beside others.
-absl::StatusOr<std::shared_ptr<const SteeringTable>> ReadImage(const TableImage& image, size_t threads = 1);
+// Does two things that need nothing of each other, and returns when both are done: one after the other, or, where an edge lends a thread,
+// at the same time. Either may be called within either.
+using DoBoth = absl::FunctionRef<void(absl::FunctionRef<void()> one, absl::FunctionRef<void()> other)>;
+inline void OneAfterTheOther(absl::FunctionRef<void()> one, absl::FunctionRef<void()> other) {
+  one();
+  other();
+}
+
+// DATA_LOSS naming the part and what is wrong with it.
+absl::StatusOr<std::shared_ptr<const SteeringTable>> ReadImage(const TableImage& image, DoBoth do_both = OneAfterTheOther);
 
 }  // namespace fairlead
 

@@ -1,10 +1,10 @@
 // gRPC's completion-queue API as two small templates: one object a call, which is its own tag on the queue and deletes itself at its end.
 //
 // Each object, when its call begins, first arms a next one, so as many calls as were armed at the start always wait to be taken. `arrive`
-// reads the request on the queue's thread and says how urgent it is; `work` answers it when its turn comes (WorkQueue). Neither may wait. A
-// server with such calls is shut down in this order: the server, then the queues, then each queue is drained (WorkQueue::Drain returns),
-// then the threads are joined: a call arms its successor before it ends, so none is armed on a queue that is shut down. Request and
-// response are what gRPC delivers, messages or grpc::ByteBuffer; State is what `arrive` leaves for `work`.
+// reads the request on the queue's thread and says how urgent it is and whether it is admitted; `work` answers it when its turn comes
+// (WorkQueue). Neither may wait. A server with such calls is shut down in this order: the server, then the queues, then each queue is
+// drained (WorkQueue::Drain returns), then the threads are joined: a call arms its successor before it ends, so none is armed on a queue
+// that is shut down. Request and response are what gRPC delivers, messages or grpc::ByteBuffer; State is what `arrive` leaves for `work`.
 //
 //   UnaryCall<Request, Response, State>::Arm({.queue = &work_queue,
 //                                             .request = [&](auto* c, auto* r, auto* w, void* tag) { service.RequestSteer(…, tag); },
@@ -17,7 +17,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -28,16 +27,9 @@
 #include "grpcpp/support/async_stream.h"
 #include "grpcpp/support/async_unary_call.h"
 #include "grpcpp/support/status.h"
-#include "libs/overload/request_class.h"
 #include "services/steering/work_queue.h"
 
 namespace fairlead {
-
-// How urgent a request is, and whose.
-struct Arrival {
-  RequestClass request_class = RequestClass::kPlaybackStart;
-  uint64_t spread = 0;
-};
 
 template <typename Request, typename Response, typename State>
 class UnaryCall final : public WorkItem {
@@ -59,8 +51,7 @@ class UnaryCall final : public WorkItem {
     if (answered_ || !ok) return delete this;
     answered_ = true;
     Arm(method_);
-    const Arrival arrival = method_->arrive(request_, state_);
-    method_->queue->Offer(this, arrival.request_class, arrival.spread);
+    method_->queue->Offer(this, method_->arrive(request_, state_));
   }
 
   void Work(const absl::Status& refusal) override {
@@ -147,10 +138,7 @@ class PingPongCall final : public WorkItem {
     step_ = Step::kReading;
     stream_.Read(&request_, this);
   }
-  void Read() {
-    const Arrival arrival = method_->arrive(request_, state_);
-    method_->queue->Offer(this, arrival.request_class, arrival.spread);
-  }
+  void Read() { method_->queue->Offer(this, method_->arrive(request_, state_)); }
   void Finish(const grpc::Status& status) {
     step_ = Step::kFinishing;
     stream_.Finish(status, this);

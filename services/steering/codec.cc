@@ -127,8 +127,8 @@ absl::Status CheckInCatalogue(const Wanted& wanted, const SteeringRequest& reque
   return absl::OkStatus();
 }
 
-RequestClass ClassOf(const sv1::SteerRequest& request) {
-  switch (request.request_class()) {
+RequestClass ClassOf(sv1::RequestClass request_class) {
+  switch (request_class) {
     case sv1::REQUEST_CLASS_PREFETCH:
       return RequestClass::kPrefetch;
     case sv1::REQUEST_CLASS_BACKGROUND:

@@ -27,7 +27,10 @@ inline constexpr absl::Duration kAnswerTtl = absl::Seconds(60);
 inline constexpr absl::Duration kNotServableTtl = absl::Seconds(5);
 
 // What it counts as when there are too many.
-RequestClass ClassOf(const steering::v1::SteerRequest& request);
+RequestClass ClassOf(steering::v1::RequestClass request_class);
+inline RequestClass ClassOf(const steering::v1::SteerRequest& request) {
+  return ClassOf(request.request_class());
+}
 // NOT_FOUND naming the title, version or rendition that the catalogue, in which `wanted` was found, doesn't have.
 absl::Status CheckInCatalogue(const Wanted& wanted, const SteeringRequest& request);
 

@@ -22,7 +22,8 @@ prometheus::Counter& Decision(Metrics& metrics, absl::string_view verdict, absl:
 constexpr const char* kShedWords[kShedReasons] = {"overload", "late", "backlog", "budget"};
 
 prometheus::Counter& Shed(Metrics& metrics, const char* why, RequestClass request_class) {
-  return metrics.Counter("fairlead_steering_shed_total", "Requests refused because of others, by why and by class",
+  return metrics.Counter("fairlead_steering_shed_total",
+                         "Requests refused because of others, by why and by class; a stream's message that is refused whole counts once",
                          {{"why", why}, {"class", absl::AsciiStrToLower(ToString(request_class))}});
 }
 

@@ -27,8 +27,8 @@ struct SteeringMetrics {
   // Of an answer: the cause of its first URL, or why there is none.
   void CountServed(MissCause cause) { served[static_cast<size_t>(cause)]->Increment(); }
   void CountNotServable(NotServable reason) { not_servable[static_cast<size_t>(reason)]->Increment(); }
-  void CountShed(ShedReason reason, RequestClass request_class) {
-    shed[static_cast<size_t>(reason)][static_cast<size_t>(request_class)]->Increment();
+  void CountShed(ShedReason reason, RequestClass request_class, size_t count = 1) {
+    shed[static_cast<size_t>(reason)][static_cast<size_t>(request_class)]->Increment(static_cast<double>(count));
   }
   // Ages and positions are told by source; asked for once a tick.
   void SetSource(const std::string& source, double age_seconds, bool from_disk, bool connected);

@@ -12,6 +12,7 @@
 #include "libs/rpc/principal.h"
 #include "libs/rpc/status.h"
 #include "services/steering/async_call.h"
+#include "services/steering/batch_request.h"
 #include "services/steering/byte_buffers.h"
 #include "services/steering/client_address.h"
 #include "services/steering/codec.h"
@@ -37,7 +38,9 @@ struct Read {
 };
 // A stream's caller stays the same.
 struct StreamState {
-  Read<sv1::SteerStreamRequest> read;
+  BatchRequest batch;
+  bool readable = false;
+  std::vector<uint8_t> refused;  // As BatchRefusal::some.
   std::optional<Caller> caller;
 };
 struct Nothing {};
@@ -67,16 +70,28 @@ Caller CallerFor(const grpc::ServerContext& context) {
   return caller.principal.trusted() ? caller : CallerOf(context);
 }
 
-Arrival ArrivalOf(const sv1::SteerRequest& request) {
-  return {ClassOf(request), Steerer::SpreadOf(request)};
+Arrival ArrivalOf(RequestClass request_class, uint64_t spread, WorkQueue& work) {
+  return {.request_class = request_class, .admitted = work.Admit(request_class, spread)};
 }
 
-// As its most urgent request.
-Arrival ArrivalOf(const sv1::SteerStreamRequest& batch) {
+// As its most urgent request that is admitted; those that aren't are noted, unless that is none or all.
+Arrival ArrivalOf(const BatchRequest& batch, WorkQueue& work, std::vector<uint8_t>& refused) {
+  refused.clear();
   if (batch.requests().empty()) return {};  // A ping.
-  const auto& urgent = *std::min_element(batch.requests().begin(), batch.requests().end(),
-                                         [](const auto& a, const auto& b) { return ClassOf(a) < ClassOf(b); });
-  return ArrivalOf(urgent);
+  RequestClass most_urgent = RequestClass::kPrefetch;
+  RequestClass most_urgent_admitted = RequestClass::kPrefetch;
+  size_t admitted = 0;
+  for (const absl::string_view request : batch.requests()) {
+    const Glance glance = GlanceAt(request);
+    const Arrival one = ArrivalOf(glance.request_class, Steerer::SpreadOf(glance.session_id, glance.client_address), work);
+    refused.push_back(one.admitted ? BatchRefusal::kAdmitted : static_cast<uint8_t>(one.request_class));
+    admitted += one.admitted ? 1 : 0;
+    most_urgent = std::min(most_urgent, one.request_class);
+    if (one.admitted) most_urgent_admitted = std::min(most_urgent_admitted, one.request_class);
+  }
+  if (admitted == 0 || admitted == refused.size()) refused.clear();
+  return {
+      .request_class = admitted == 0 ? most_urgent : most_urgent_admitted, .admitted = admitted > 0, .requests = batch.requests().size()};
 }
 
 }  // namespace
@@ -113,9 +128,9 @@ void SteeringGrpc::ArmSteer(Worker& worker) {
       .request = [this, queue = worker.queue.get()](auto* context, auto* request, auto* writer,
                                                     void* tag) { service_.RequestSteer(context, request, writer, queue, queue, tag); },
       .arrive =
-          [](const grpc::ByteBuffer& bytes, State& read) {
+          [&worker](const grpc::ByteBuffer& bytes, State& read) {
             read.readable = ReadMessage(bytes, read.message);
-            return ArrivalOf(read.message);
+            return ArrivalOf(ClassOf(read.message), Steerer::SpreadOf(read.message), worker.work);
           },
       .work =
           [this, &worker](const grpc::ServerContext& context, const absl::Status& refusal, const grpc::ByteBuffer&, State& read,
@@ -137,10 +152,8 @@ void SteeringGrpc::ArmExplain(Worker& worker) {
       .queue = &worker.work,
       .request = [this, queue = worker.queue.get()](auto* context, auto* request, auto* writer,
                                                     void* tag) { service_.RequestExplain(context, request, writer, queue, queue, tag); },
-      .arrive =
-          [](const sv1::ExplainRequest& request, Nothing&) {
-            return Arrival{RequestClass::kBackground, Steerer::SpreadOf(request.request())};
-          },
+      .arrive = [&worker](const sv1::ExplainRequest& request,
+                          Nothing&) { return ArrivalOf(RequestClass::kBackground, Steerer::SpreadOf(request.request()), worker.work); },
       .work =
           [this](const grpc::ServerContext& context, const absl::Status& refusal, const sv1::ExplainRequest& request, Nothing&,
                  sv1::ExplainResponse& response) {
@@ -156,19 +169,20 @@ void SteeringGrpc::ArmStream(Worker& worker, const std::shared_ptr<std::atomic<i
       .request = [this, queue = worker.queue.get()](grpc::ServerContext* context, Call::Stream* stream,
                                                     void* tag) { service_.RequestSteerStream(context, stream, queue, queue, tag); },
       .arrive =
-          [](const grpc::ByteBuffer& bytes, StreamState& state) {
-            state.read.readable = ReadMessage(bytes, state.read.message);
-            return ArrivalOf(state.read.message);
+          [&worker](const grpc::ByteBuffer& bytes, StreamState& state) {
+            state.readable = state.batch.Read(bytes);
+            return ArrivalOf(state.batch, worker.work, state.refused);
           },
       .work =
           [this, &worker](const grpc::ServerContext& context, const absl::Status& refusal, const grpc::ByteBuffer&, StreamState& state,
                           grpc::ByteBuffer& response) {
-            if (!state.read.readable) return ToGrpcStatus(Unreadable());
+            if (!state.readable) return ToGrpcStatus(Unreadable());
             if (!state.caller.has_value()) state.caller = CallerFor(context);
-            const auto count = static_cast<size_t>(state.read.message.requests_size());
+            const size_t count = state.batch.requests().size();
             SliceChain answer(std::min(SliceChain::kPiece, count * kUsualAnswer));
-            const absl::Status status = steerer_.SteerBatch(*state.caller, state.read.message, refusal, worker.scratch,
-                                                            [&](size_t size) { return answer.Room(size); });
+            const absl::Status status = steerer_.SteerBatch(
+                *state.caller, state.batch, {.whole = refusal, .some = state.refused, .retry_after = worker.work.retry_after()},
+                worker.scratch, [&](size_t size) { return answer.Room(size); });
             if (status.ok()) response = answer.Take();
             return ToGrpcStatus(status);
           },

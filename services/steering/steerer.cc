@@ -1,6 +1,7 @@
 #include "services/steering/steerer.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -40,16 +41,65 @@ absl::Status ReadBack(const std::string& bytes, sv1::SteerResponse& response) {
   return absl::InternalError("the answer that was written can't be read");
 }
 
-// SteerStreamResponse.results: the error, or the head of a response of so many bytes.
-size_t WriteError(const absl::Status& status, WireRoom room) {
-  sv1::SteerResult message;
-  message.mutable_error()->set_code(static_cast<int32_t>(status.code()));
-  message.mutable_error()->set_message(std::string(status.message()));
-  const std::string bytes = message.SerializeAsString();
-  const size_t size = BlockSize(bytes.size());
-  WireWriter(room(size)).String(sv1::SteerStreamResponse::kResultsFieldNumber, bytes);
-  return size;
-}
+// SteerStreamResponse.results: the error, or the head of a response of so many bytes. Whoever is refused is often so with the rest of its
+// batch or class, and to write an error must cost much less than an answer: so the last ones are kept as bytes.
+class ErrorWriter {
+ public:
+  size_t Write(const absl::Status& status, WireRoom room) {
+    const std::string& bytes = BytesOf(status);
+    const size_t size = BlockSize(bytes.size());
+    WireWriter(room(size)).String(sv1::SteerStreamResponse::kResultsFieldNumber, bytes);
+    return size;
+  }
+
+ private:
+  struct Kept {
+    absl::Status status;
+    std::string bytes;
+  };
+  const std::string& BytesOf(const absl::Status& status) {
+    for (const Kept& kept : kept_) {
+      if (kept.status == status) return kept.bytes;
+    }
+    Kept& into = kept_[next_++ % kept_.size()];
+    sv1::SteerResult message;
+    message.mutable_error()->set_code(static_cast<int32_t>(status.code()));
+    message.mutable_error()->set_message(std::string(status.message()));
+    into = {status, message.SerializeAsString()};
+    return into.bytes;
+  }
+
+  std::array<Kept, kRequestClasses + 1> kept_;
+  size_t next_ = 0;
+};
+
+// The refusals of single requests of a batch: one text a class, counted at the end.
+class Refusals {
+ public:
+  Refusals(const OverloadGate& gate, SteeringMetrics& metrics, absl::Duration retry_after)
+      : gate_(gate), metrics_(metrics), retry_after_(retry_after) {}
+  ~Refusals() {
+    for (size_t i = 0; i < kRequestClasses; ++i) {
+      if (more_[i] > 0) metrics_.CountShed(ShedReason::kOverload, static_cast<RequestClass>(i), more_[i]);
+    }
+  }
+  const absl::Status& Of(RequestClass request_class) {
+    absl::Status& kept = of_class_[static_cast<size_t>(request_class)];
+    if (kept.ok()) {
+      kept = gate_.Refuse(ShedReason::kOverload, request_class, retry_after_);
+    } else {
+      ++more_[static_cast<size_t>(request_class)];
+    }
+    return kept;
+  }
+
+ private:
+  const OverloadGate& gate_;
+  SteeringMetrics& metrics_;
+  const absl::Duration retry_after_;
+  std::array<absl::Status, kRequestClasses> of_class_;
+  std::array<size_t, kRequestClasses> more_{};  // Than the one that the gate has counted.
+};
 
 size_t WriteResult(const Answering& one, WireRoom room) {
   const size_t size = BlockSize(BlockSize(one.size));
@@ -84,8 +134,12 @@ absl::Status Steerer::Health() const {
   return Ready(*serving_.Get());
 }
 
+uint64_t Steerer::SpreadOf(absl::string_view session_id, absl::string_view client_address) {
+  return absl::HashOf(session_id.empty() ? client_address : session_id);
+}
+
 uint64_t Steerer::SpreadOf(const sv1::SteerRequest& request) {
-  return absl::HashOf(request.session_id().empty() ? request.client_address() : request.session_id());
+  return SpreadOf(request.session_id(), request.client_address());
 }
 
 // A trusted caller has one budget for all its viewers; anybody else the one of the address that it calls from.
@@ -196,36 +250,55 @@ absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& reque
   return ReadBack(bytes, response);
 }
 
-absl::Status Steerer::SteerBatch(const Caller& caller, const sv1::SteerStreamRequest& request, absl::Status refusal, AnswerScratch& scratch,
+absl::Status Steerer::UnderstandBytes(const Moment& moment, const Caller& caller, absl::string_view request, Answering& one) const {
+  if (!one.message.ParseFromArray(request.data(), static_cast<int>(request.size()))) {
+    return absl::InvalidArgumentError("the request is no message of its type");
+  }
+  return Understand(moment, caller, one.message, one);
+}
+
+absl::Status Steerer::SteerBatch(const Caller& caller, const BatchRequest& batch, BatchRefusal refusal, AnswerScratch& scratch,
                                  WireRoom room) const {
   metrics_.stream_messages.Increment();
-  const int count = request.requests_size();
-  if (count > kMaxBatch) {
+  const size_t count = batch.requests().size();
+  if (count > size_t{kMaxBatch}) {
     return InvalidField("requests", absl::StrCat(count, " of them"), absl::StrCat("at most ", kMaxBatch, " a message"));
   }
   const std::shared_ptr<const ServingState> state = serving_.Get();
   const Moment moment = NowWith(*state);
-  if (refusal.ok() && count > 0) refusal = TakeBudget(caller, static_cast<uint32_t>(count), moment.monotonic);
-  WireWriter(room(NumberSize(request.id()))).Number(sv1::SteerStreamResponse::kIdFieldNumber, request.id());
+  const auto admitted = static_cast<uint32_t>(
+      refusal.some.empty() ? count : static_cast<size_t>(std::count(refusal.some.begin(), refusal.some.end(), BatchRefusal::kAdmitted)));
+  if (refusal.whole.ok() && admitted > 0) refusal.whole = TakeBudget(caller, admitted, moment.monotonic);
+  WireWriter(room(NumberSize(batch.id()))).Number(sv1::SteerStreamResponse::kIdFieldNumber, batch.id());
+  ErrorWriter errors;
+  Refusals refusals(gate_, metrics_, refusal.retry_after);
   size_t bytes = 0;
-  for (int begin = 0; begin < count; begin += AnswerScratch::kInTurn) {
+  for (size_t begin = 0, end = 0; begin < count; begin = end) {
     const auto start = SteadyClock::now();
-    const bool decided = refusal.ok();
-    const absl::Span<Answering> turn = absl::MakeSpan(scratch.turn).first(std::min(AnswerScratch::kInTurn, count - begin));
-    for (size_t i = 0; i < turn.size(); ++i) {
-      turn[i].status = decided ? Understand(moment, caller, request.requests(begin + static_cast<int>(i)), turn[i]) : refusal;
+    // The next ones that are answered, and all that are refused before the one after them.
+    size_t answered = 0;
+    for (; end < count && answered < AnswerScratch::kInTurn; ++end) {
+      if (!refusal.whole.ok() || refusal.Has(end)) continue;
+      Answering& one = scratch.turn[answered++];
+      one.status = UnderstandBytes(moment, caller, batch.requests()[end], one);
     }
-    Prepare(moment, turn, scratch);
-    for (Answering& one : turn) {
-      if (refusal.ok()) {
-        Count(one, scratch.tally);
+    const absl::Span<Answering> turn = absl::MakeSpan(scratch.turn).first(answered);
+    if (!turn.empty()) Prepare(moment, turn, scratch);
+    const Answering* next = turn.begin();
+    for (size_t at = begin; at < end; ++at) {
+      if (!refusal.whole.ok()) {
+        bytes += errors.Write(refusal.whole, room);
+      } else if (refusal.Has(at)) {
+        scratch.tally.CountRefused();
+        bytes += errors.Write(refusals.Of(refusal.ClassOf(at)), room);
       } else {
-        one.status = refusal;
+        const Answering& one = *next++;
+        Count(one, scratch.tally);
+        bytes += one.status.ok() ? WriteResult(one, room) : errors.Write(one.status, room);
       }
-      bytes += one.status.ok() ? WriteResult(one, room) : WriteError(one.status, room);
-      if (refusal.ok() && bytes >= kMaxBatchBytes) refusal = TooLong();
+      if (refusal.whole.ok() && bytes >= kMaxBatchBytes) refusal.whole = TooLong();
     }
-    if (decided) scratch.tally.Took(SecondsOf(SteadyClock::now() - start), turn.size());
+    if (!turn.empty()) scratch.tally.Took(SecondsOf(SteadyClock::now() - start), turn.size());
   }
   scratch.tally.Flush();
   return absl::OkStatus();

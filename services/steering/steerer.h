@@ -30,6 +30,7 @@
 #include "libs/steering/choose.h"
 #include "libs/steering/decision.h"
 #include "services/steering/answer_writer.h"
+#include "services/steering/batch_request.h"
 #include "services/steering/client_address.h"
 #include "services/steering/metrics.h"
 #include "services/steering/overload_gate.h"
@@ -40,7 +41,8 @@ namespace fairlead {
 
 // A request on its way to its answer.
 struct Answering {
-  absl::Status status;  // Not OK: the answer is this, and nothing else counts.
+  absl::Status status;                 // Not OK: the answer is this, and nothing else counts.
+  steering::v1::SteerRequest message;  // Of a batch.
   SteeringRequest request;
   Wanted wanted;
   const CatalogueFile* likely = nullptr;  // Where one file is wanted: it, if it is there.
@@ -62,6 +64,18 @@ struct AnswerScratch {
   SteeringTally tally;
 };
 
+// What overload control says of a batch: refused whole, or some of its requests.
+struct BatchRefusal {
+  static constexpr uint8_t kAdmitted = 0xff;
+
+  absl::Status whole;               // OK, or the answer to each.
+  absl::Span<const uint8_t> some;   // By request: kAdmitted, or the RequestClass as which it is refused. Empty: all are admitted.
+  absl::Duration retry_after = {};  // For those.
+
+  bool Has(size_t request) const { return !some.empty() && some[request] != kAdmitted; }
+  RequestClass ClassOf(size_t request) const { return static_cast<RequestClass>(some[request]); }
+};
+
 class Steerer {
  public:
   // Everything must outlive it. `tokens` may be null if no key will ever be chosen.
@@ -74,14 +88,15 @@ class Steerer {
   // For callers without a queue of their own: also refused by the level that the queues admit.
   absl::Status Steer(const Caller& caller, const steering::v1::SteerRequest& request, steering::v1::SteerResponse& response) const;
   // The bytes of the SteerStreamResponse, in one room after the other: the results in the order of the requests, all decided by one
-  // table. INVALID_ARGUMENT if there are more than kMaxBatch. With `refusal` not OK that is the answer to each of them.
-  absl::Status SteerBatch(const Caller& caller, const steering::v1::SteerStreamRequest& request, absl::Status refusal,
-                          AnswerScratch& scratch, WireRoom room) const;
+  // table. INVALID_ARGUMENT if there are more than kMaxBatch.
+  absl::Status SteerBatch(const Caller& caller, const BatchRequest& batch, BatchRefusal refusal, AnswerScratch& scratch,
+                          WireRoom room) const;
   absl::Status Explain(const Caller& caller, const steering::v1::ExplainRequest& request, steering::v1::ExplainResponse& response) const;
 
   // OK if requests can be answered.
   absl::Status Health() const;
   // The same for one caller, so that the same ones are refused for a while; its session where it says one.
+  static uint64_t SpreadOf(absl::string_view session_id, absl::string_view client_address);
   static uint64_t SpreadOf(const steering::v1::SteerRequest& request);
 
  private:
@@ -94,6 +109,7 @@ class Steerer {
   Moment NowWith(const ServingState& state) const { return {state, clock_.Now(), clock_.Monotonic()}; }
 
   RenderContext ContextOf(const Moment& moment, const Answering& one) const;
+  absl::Status UnderstandBytes(const Moment& moment, const Caller& caller, absl::string_view request, Answering& one) const;
   absl::Status Understand(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request, Answering& one) const;
   // Of those whose status is OK: looks up what each asks for and chooses; then what each one's writer will write.
   static void ChooseTurn(const SteeringTable& table, absl::Span<Answering> turn, AnswerScratch& scratch);

@@ -1,8 +1,10 @@
 #include "services/steering/table_file.h"
 
 #include <array>
+#include <thread>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "libs/base/status_macros.h"
 #include "libs/checkpoint/whole_file.h"
@@ -70,12 +72,18 @@ class FileSink final : public ImageSink {
   absl::Status status_;
 };
 
+void BesideEachOther(absl::FunctionRef<void()> one, absl::FunctionRef<void()> other) {
+  std::thread helper(other);
+  one();
+  helper.join();
+}
+
 absl::StatusOr<TableFile> ReadSections(const SectionFile& sections, size_t threads) {
   TableImage image = {.parts = {}, .keeper = sections.keeper};
   for (size_t part = 0; part < kImageParts; ++part) image.parts[part] = sections.Find(static_cast<uint32_t>(part));
   TableFile file;
   ASSIGN_OR_RETURN(file.extras, DecodeExtras(sections.Find(kExtras)));
-  ASSIGN_OR_RETURN(file.table, ReadImage(image, threads));
+  ASSIGN_OR_RETURN(file.table, threads > 1 ? ReadImage(image, BesideEachOther) : ReadImage(image));
   return file;
 }
 

@@ -58,7 +58,8 @@ struct TableFile {
 
 // UNAVAILABLE naming the file. `path` is written whole and durable when this returns; until then it is no readable file.
 absl::Status WriteTableFile(const std::string& path, const SteeringTable& table, const TableExtras& extras);
-// NOT_FOUND, UNAVAILABLE or DATA_LOSS naming the file. Checked and read by at most `threads` threads.
+// NOT_FOUND, UNAVAILABLE or DATA_LOSS naming the file. Checked by `threads` threads, and where they are more than one, read by two or
+// three.
 absl::StatusOr<TableFile> OpenTableFile(const std::string& path, size_t threads = 2);
 
 absl::Status SaveTableFile(const std::string& folder, const SteeringTable& table, const TableExtras& extras);

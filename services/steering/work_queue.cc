@@ -36,10 +36,19 @@ bool WorkQueue::Look(grpc::CompletionQueue& queue) {
   void* tag = nullptr;
   bool ok = false;
   const uint64_t last = offered_ + MayTake();
-  for (int taken = 0; taken < kMostEvents && offered_ < last; ++taken) {
+  const absl::Duration began = MonotonicNow();
+  const absl::Duration look_on_for = kLookShare * (began - looked_at_);
+  int in_vain = 0;
+  for (int taken = 0; taken < kMostEvents && offered_ < last;) {
     const auto status = queue.AsyncNext(&tag, &ok, std::chrono::system_clock::time_point());
     if (status == grpc::CompletionQueue::SHUTDOWN) return false;
-    if (status == grpc::CompletionQueue::TIMEOUT) break;
+    if (status == grpc::CompletionQueue::TIMEOUT) {
+      const bool look_on = BatchesWait() && ++in_vain < kMostInVain && MonotonicNow() - began < look_on_for;
+      if (look_on) continue;
+      break;
+    }
+    in_vain = 0;
+    ++taken;
     static_cast<AsyncEvent*>(tag)->Proceed(ok);
   }
   looked_at_ = now_ = MonotonicNow();
@@ -64,10 +73,14 @@ void WorkQueue::RefuseOutdated() {
   }
 }
 
-void WorkQueue::Offer(WorkItem* item, RequestClass request_class, uint64_t spread) {
+bool WorkQueue::Admit(RequestClass request_class, uint64_t spread) {
+  return !gate_.options().shed || admission_.Arrive(request_class, spread, now_);
+}
+
+void WorkQueue::Offer(WorkItem* item, const Arrival& arrival) {
   ++offered_;
-  const bool shed = gate_.options().shed;
-  if (shed && !admission_.Arrive(request_class, spread, now_)) {
+  const RequestClass request_class = arrival.request_class;
+  if (!arrival.admitted) {
     TellLevel();
     return item->Work(gate_.Refuse(ShedReason::kOverload, request_class, admission_.retry_after()));
   }
@@ -79,8 +92,9 @@ void WorkQueue::Offer(WorkItem* item, RequestClass request_class, uint64_t sprea
     }
     Refuse(lines_[lowest], ShedReason::kBacklog);
   }
-  lines_[static_cast<size_t>(request_class)].push_back({item, request_class, now_});
+  lines_[static_cast<size_t>(request_class)].push_back({item, request_class, arrival.requests, now_});
   ++waiting_;
+  waiting_requests_ += arrival.requests;
 }
 
 void WorkQueue::WorkOne() {
@@ -96,17 +110,21 @@ void WorkQueue::Do(std::deque<Waiting>& line) {
   const bool late = gate_.options().shed && !admission_.Start(line.front().request_class, now_ - line.front().since, now_);
   TellLevel();
   if (late) return Refuse(line, ShedReason::kLate);
-  WorkItem* const item = line.front().item;
-  line.pop_front();
-  --waiting_;
+  WorkItem* const item = TakeFirst(line).item;
   ahead_ = std::min(ahead_ + kAhead, kMostAhead);
   item->Work(absl::OkStatus());
 }
 
-void WorkQueue::Refuse(std::deque<Waiting>& line, ShedReason reason) {
+WorkQueue::Waiting WorkQueue::TakeFirst(std::deque<Waiting>& line) {
   const Waiting first = line.front();
   line.pop_front();
   --waiting_;
+  waiting_requests_ -= first.requests;
+  return first;
+}
+
+void WorkQueue::Refuse(std::deque<Waiting>& line, ShedReason reason) {
+  const Waiting first = TakeFirst(line);
   first.item->Work(gate_.Refuse(reason, first.request_class, admission_.retry_after()));
 }
 

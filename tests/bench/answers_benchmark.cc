@@ -27,6 +27,8 @@
 #include "libs/signing/ec_key.h"
 #include "libs/signing/token_cache.h"
 #include "libs/signing/token_signer.h"
+#include "services/steering/batch_request.h"
+#include "services/steering/byte_buffers.h"
 #include "services/steering/metrics.h"
 #include "services/steering/overload_gate.h"
 #include "services/steering/serving_state.h"
@@ -173,19 +175,21 @@ class Bench {
       bool playlists;
     };
     for (const Kind& kind : {Kind{"3 URLs with playlists", 3, true}, Kind{"3 URLs", 3, false}, Kind{"1 URL with playlist", 1, true}}) {
-      std::vector<sv1::SteerStreamRequest> batches(kAnswers / kBatch);
-      for (sv1::SteerStreamRequest& batch : batches) {
+      std::vector<grpc::ByteBuffer> batches(kAnswers / kBatch);
+      for (grpc::ByteBuffer& bytes : batches) {
+        sv1::SteerStreamRequest batch;
         for (int i = 0; i < kBatch; ++i) {
           sv1::SteerRequest& request = *batch.add_requests();
           Ask(demand_.ClientInPrefix(AddressFamily::kIpv4), demand_.File(), request);
           request.set_max_urls(kind.urls);
           request.set_omit_playlist_urls(!kind.playlists);
         }
+        bytes = MakeByteBuffer(batch.SerializeAsString());
       }
       size_t bytes = 0;
-      for (const sv1::SteerStreamRequest& batch : batches) bytes += Answer(batch);
+      for (const grpc::ByteBuffer& batch : batches) bytes += Answer(batch);
       const double seconds = MedianCpu(kTimes, [&] {
-        for (const sv1::SteerStreamRequest& batch : batches) Answer(batch);
+        for (const grpc::ByteBuffer& batch : batches) Answer(batch);
       });
       rows_.Add({absl::StrCat("in batches, ", kind.name), 1e9 * seconds / kAnswers, "ns"});
       rows_.Add({"  bytes of it", static_cast<double>(bytes) / kAnswers, ""});
@@ -244,10 +248,11 @@ class Bench {
     }
     return took;
   }
-  size_t Answer(const sv1::SteerStreamRequest& batch) {
+  // Its reading counts.
+  size_t Answer(const grpc::ByteBuffer& bytes) {
     used_ = 0;
-    const absl::Status status =
-        steerer_->SteerBatch(caller_, batch, absl::OkStatus(), scratch_, [this](size_t size) { return Room(size); });
+    if (!batch_.Read(bytes)) std::abort();
+    const absl::Status status = steerer_->SteerBatch(caller_, batch_, BatchRefusal(), scratch_, [this](size_t size) { return Room(size); });
     if (!status.ok()) std::abort();
     return used_;
   }
@@ -263,6 +268,7 @@ class Bench {
   ServingState state_;
   Published<ServingState> serving_;
   const Caller caller_ = {.principal = ParsePrincipal("service/bench"), .peer = IpAddress::V4(0x7f000001), .forwarded_for = ""};
+  BatchRequest batch_;
   AnswerScratch scratch_{metrics_};
   std::string room_ = std::string(8 << 20, '\0');
   size_t used_ = 0;

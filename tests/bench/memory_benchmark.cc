@@ -1,14 +1,19 @@
 // What a steerd holds that follows feeds of the whole world: their entries as it keeps them, and the table that it makes of them. What the
 // feeds' messages and gRPC take on the way isn't counted, nor what a server needs beside it (sockets, tokens). And what it leaves on disk
-// of all this, from which another one starts while every source is dead. The page cache is warm.
+// of all this, from which others start while every source is dead. The page cache is warm.
 //
 //   ./run bench memory                  # Full scale: ten minutes, twice the memory that it tells, 5 GB of disk in TMPDIR.
 //   ./run bench memory --scale 0.05
+#include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -22,6 +27,7 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "libs/base/published.h"
 #include "libs/clock/system_clock.h"
@@ -46,6 +52,10 @@ namespace {
 using Goal = BenchRow::Goal;
 using FleetEntries = std::vector<ingest::v1::FleetEntry>;
 
+constexpr int kStarts = 5;
+constexpr char kStartFrom[] = "--start-from";
+constexpr char kAnswered[] = "answered";
+constexpr char kTookOver[] = "took over";
 constexpr size_t kAPiece = 20'000;           // Entries given at once.
 constexpr size_t kPairsAtOnce = 60'000'000;  // (Box, file), drawn at once.
 
@@ -64,6 +74,77 @@ void Require(const absl::Status& status) {
   if (status.ok()) return;
   std::fprintf(stderr, "%s\n", status.ToString().c_str());
   std::abort();
+}
+
+// This program again, with other arguments; ends with the object.
+class Child {
+ public:
+  explicit Child(std::vector<std::string> arguments) {
+    int out[2];
+    if (pipe2(out, O_CLOEXEC) != 0) Require(absl::UnavailableError("no pipe"));
+    std::vector<char*> argv = {const_cast<char*>("memory")};
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    pid_ = fork();
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      dup2(out[1], STDOUT_FILENO);
+      execv("/proc/self/exe", argv.data());
+      _exit(127);
+    }
+    close(out[1]);
+    from_ = fdopen(out[0], "r");
+    if (pid_ < 0 || from_ == nullptr) Require(absl::UnavailableError("can't start another process"));
+  }
+  ~Child() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    fclose(from_);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  // Until it has written this line.
+  void Await(absl::string_view line) {
+    std::array<char, 256> read;
+    do {
+      if (fgets(read.data(), read.size(), from_) == nullptr) Require(absl::AbortedError(absl::StrCat("it ended before it said ", line)));
+    } while (absl::StripSuffix(read.data(), "\n") != line);
+  }
+
+ private:
+  pid_t pid_ = -1;
+  FILE* from_ = nullptr;
+};
+
+void Say(const char* line) {
+  std::printf("%s\n", line);
+  std::fflush(stdout);
+}
+
+// Starts a server from what is on disk and says when it has answered, and when it answers from the table made of the feeds.
+int StartFrom(const std::string& folder) {
+  SteeringServerOptions options;
+  options.sources = {.registry = "127.0.0.1:1", .fill = "127.0.0.1:1"};
+  options.state_dir = folder;
+  options.signing_key_dir = folder + "/keys";
+  options.trusted_proxies = "127.0.0.0/8";
+  Metrics metrics;
+  const SystemClock clock;
+  auto server = SteeringServer::Start(options, metrics, clock);
+  Require(server.status());
+  HttpRequest request;
+  request.method = "GET";
+  // The most popular title of every generated world is its first.
+  request.target = *ParseTarget("/v1/steer?title=titles/t0000000&client_address=198.51.100.7&renditions=r000");
+  request.peer = *IpAddress::Parse("127.0.0.1");
+  request.headers.emplace_back("X-Fairlead-Principal", "service/bench");
+  const HttpResponse response = (*server)->AnswerRequest(request);
+  if (response.status != 200) Require(absl::InternalError(response.body));
+  Say(kAnswered);
+  while ((*server)->stands_in()) absl::SleepFor(absl::Milliseconds(50));
+  Say(kTookOver);
+  while (true) pause();
 }
 
 class Bench {
@@ -198,37 +279,30 @@ class Bench {
   // The page cache is warm when the files have just been written, but a kernel may take back what nobody has read since.
   void ReadOnce() {
     std::vector<char> piece(size_t{1} << 20);
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
-      std::ifstream file(entry.path(), std::ios::binary);
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(folder_.path(), error); !error && entry != std::filesystem::directory_iterator();
+         entry.increment(error)) {
+      std::ifstream file(entry->path(), std::ios::binary);
       while (file.read(piece.data(), static_cast<std::streamsize>(piece.size()))) {
       }
     }
   }
 
+  // Each start is a process of its own, from its exec on.
   void StartFromDisk() {
-    ReadOnce();
-    SteeringServerOptions options;
-    options.sources = {.registry = "127.0.0.1:1", .fill = "127.0.0.1:1"};
-    options.state_dir = folder_.path();
-    options.signing_key_dir = folder_.path() + "/keys";
-    options.trusted_proxies = "127.0.0.0/8";
-    Metrics metrics;
-    const double start = Seconds();
-    auto server = SteeringServer::Start(options, metrics, clock_);
-    Require(server.status());
-    HttpRequest request;
-    request.method = "GET";
-    // The most popular title of every generated world is its first.
-    request.target = *ParseTarget("/v1/steer?title=titles/t0000000&client_address=198.51.100.7&renditions=r000");
-    request.peer = *IpAddress::Parse("127.0.0.1");
-    request.headers.emplace_back("X-Fairlead-Principal", "service/bench");
-    const HttpResponse response = (*server)->AnswerRequest(request);
-    rows_.Add(
-        {"start from the state_dir, all else dead: first answer", 1e3 * (Seconds() - start), "ms", kNothing, Goal::kValueAtMost, 1'000});
-    if (response.status != 200) Require(absl::InternalError(response.body));
-    while ((*server)->stands_in() && Seconds() - start < 300) absl::SleepFor(absl::Milliseconds(50));
-    rows_.Add({"  until the table made of the feeds takes over", Seconds() - start, "s"});
-    std::printf("the answer: %.300s\n", response.body.c_str());
+    std::vector<double> took;
+    for (int i = 0; i < kStarts; ++i) {
+      ReadOnce();
+      const double start = Seconds();
+      Child child({kStartFrom, folder_.path()});
+      child.Await(kAnswered);
+      took.push_back(1e3 * (Seconds() - start));
+      if (i + 1 < kStarts) continue;
+      child.Await(kTookOver);
+      rows_.Add({"start from the state_dir, all else dead: first answer", Median(took), "ms", kNothing, Goal::kValueAtMost, 1'000});
+      rows_.Add({"  the slowest of them", *std::max_element(took.begin(), took.end()), "ms"});
+      rows_.Add({"  until the table made of the feeds takes over", Seconds() - start, "s"});
+    }
   }
 
   // A folder with a key in it, which goes with the benchmark.
@@ -264,6 +338,7 @@ class Bench {
 };
 
 int Run(int argc, char** argv) {
+  if (argc == 3 && argv[1] == absl::string_view(kStartFrom)) return StartFrom(argv[2]);
   Rows rows;
   Bench(ScaleOf(argc, argv), rows).Run();
   return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;

@@ -23,6 +23,8 @@
 #include "libs/signing/ec_key.h"
 #include "libs/signing/token_cache.h"
 #include "libs/signing/token_signer.h"
+#include "services/steering/batch_request.h"
+#include "services/steering/byte_buffers.h"
 #include "services/steering/metrics.h"
 #include "services/steering/overload_gate.h"
 #include "services/steering/serving_state.h"
@@ -128,12 +130,14 @@ class ExplainSteerer : public testing::TestWithParam<uint32_t> {
   }
 
   // The bytes of the results, or the words of what was refused.
-  std::vector<std::string> SteerBatch(const sv1::SteerStreamRequest& batch) {
+  std::vector<std::string> SteerBatch(const sv1::SteerStreamRequest& message) {
+    BatchRequest batch;
+    EXPECT_TRUE(batch.Read(MakeByteBuffer(message.SerializeAsString())));
     std::string bytes;
     size_t used = 0;
     bytes.resize(size_t{8} << 20);
     EXPECT_TRUE(steerer_
-                    ->SteerBatch(caller_, batch, absl::OkStatus(), scratch_,
+                    ->SteerBatch(caller_, batch, BatchRefusal(), scratch_,
                                  [&](size_t size) { return bytes.data() + std::exchange(used, used + size); })
                     .ok());
     sv1::SteerStreamResponse response;

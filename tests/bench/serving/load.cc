@@ -7,9 +7,13 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "fairlead/steering/v1/steering_service.pb.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/wire_format_lite.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
+#include "grpcpp/support/proto_buffer_reader.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/principal.h"
 
@@ -34,6 +38,32 @@ std::vector<std::unique_ptr<grpc::GenericStub>> Connect(const LoadOptions& optio
 double SecondsSince(absl::Time start) {
   return absl::ToDoubleSeconds(absl::Now() - start);
 }
+float MicrosSince(absl::Time start) {
+  return static_cast<float>(absl::ToDoubleMicroseconds(absl::Now() - start));
+}
+
+// Which results of a SteerStreamResponse are errors: the first byte of each tells, and to parse all of it would cost what the server's work
+// costs.
+std::vector<bool> RefusedOf(const grpc::ByteBuffer& answer) {
+  using google::protobuf::internal::WireFormatLite;
+  constexpr auto Tag = [](int field) { return WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED); };
+  std::vector<bool> refused;
+  grpc::ByteBuffer shared = answer;  // Its slices are counted.
+  grpc::ProtoBufferReader reader(&shared);
+  google::protobuf::io::CodedInputStream in(&reader);
+  for (uint32_t tag = in.ReadTag(); tag != 0; tag = in.ReadTag()) {
+    uint32_t size = 0;
+    if (tag != Tag(steering::v1::SteerStreamResponse::kResultsFieldNumber)) {
+      if (!WireFormatLite::SkipField(&in, tag)) return {};
+      continue;
+    }
+    if (!in.ReadVarint32(&size)) return {};
+    const int end = in.CurrentPosition() + static_cast<int>(size);
+    refused.push_back(in.ReadTag() == Tag(steering::v1::SteerResult::kErrorFieldNumber));
+    if (!in.Skip(end - in.CurrentPosition())) return {};
+  }
+  return refused;
+}
 
 }  // namespace
 
@@ -44,75 +74,27 @@ double CpuSecondsOf(int pid) {
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
-struct UnaryLoad::Call {
-  grpc::ClientContext context;
-  grpc::ByteBuffer answer;
-  grpc::Status status;
-  std::unique_ptr<grpc::ClientAsyncResponseReader<grpc::ByteBuffer>> reader;
-  absl::Time sent;
-  size_t kind = 0;
-  LoadFigures* figures = nullptr;
-};
+Load::Load(LoadOptions options) : options_(std::move(options)), stubs_(Connect(options_)) {}
 
-UnaryLoad::UnaryLoad(LoadOptions options) : options_(std::move(options)), stubs_(Connect(options_)) {}
-
-UnaryLoad::~UnaryLoad() {
-  Settle();
-  queue_.Shutdown();
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_.Next(&tag, &ok)) {
-  }
-}
-
-void UnaryLoad::Send(LoadFigures* figures) {
-  const LoadRequest& request = options_.requests[next_ % options_.requests.size()];
-  auto* call = new Call;
-  call->kind = request.kind;
-  call->figures = figures;
-  call->sent = absl::Now();
-  SetPrincipal(call->context, "service/playback");
-  SetTimeout(call->context, options_.timeout);
-  call->reader = stubs_[next_ % stubs_.size()]->PrepareUnaryCall(&call->context, kSteer, request.message, &queue_);
-  call->reader->StartCall();
-  call->reader->Finish(&call->answer, &call->status, call);
-  ++next_;
-  ++under_way_;
-  ++figures->sent[call->kind];
-}
-
-void UnaryLoad::Take(Call* call, bool) {
-  --under_way_;
-  if (call->figures == figures_ && figures_ != nullptr) {  // Else of a run that is over.
-    if (call->status.ok()) {
-      ++figures_->ok[call->kind];
-      figures_->latency_us.push_back(static_cast<float>(absl::ToDoubleMicroseconds(absl::Now() - call->sent)));
-    } else if (call->status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
-      ++figures_->refused[call->kind];
-    } else {
-      ++figures_->failed[call->kind];
-    }
-  }
-  delete call;
-}
-
-LoadFigures UnaryLoad::Run(absl::Duration time, double rate) {
+LoadFigures Load::Run(absl::Duration time, double rate) {
   LoadFigures figures;
   figures_ = &figures;
+  ++run_;
   const absl::Time start = absl::Now();
   const absl::Time end = start + time;
   uint64_t due_sent = 0;
   void* tag = nullptr;
   bool ok = false;
+  const auto send = [this] { Send(options_.requests[next_request_++ % options_.requests.size()]); };
   while (absl::Now() < end) {
     if (rate == 0) {
-      while (under_way_ < options_.outstanding) Send(&figures);
+      while (HasRoom()) send();
     } else {
       // What is due, in bursts of what a look at the clock missed.
       const auto due = static_cast<uint64_t>(SecondsSince(start) * rate);
       for (int burst = 0; due_sent < due && burst < 64; ++due_sent, ++burst) {
-        if (under_way_ < options_.outstanding) {
-          Send(&figures);
+        if (HasRoom()) {
+          send();
         } else {
           ++figures.held_back;
         }
@@ -122,7 +104,7 @@ LoadFigures UnaryLoad::Run(absl::Duration time, double rate) {
     for (int taken = 0; taken < 64 && queue_.AsyncNext(&tag, &ok, taken == 0 ? wait : std::chrono::system_clock::time_point()) ==
                                           grpc::CompletionQueue::GOT_EVENT;
          ++taken) {
-      Take(static_cast<Call*>(tag), ok);
+      Take(tag, ok);
     }
   }
   figures.seconds = SecondsSince(start);
@@ -130,74 +112,135 @@ LoadFigures UnaryLoad::Run(absl::Duration time, double rate) {
   return figures;
 }
 
-void UnaryLoad::Settle() {
+// ---- Unary ----
+
+struct UnaryLoad::Call {
+  grpc::ClientContext context;
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<grpc::ByteBuffer>> reader;
+  absl::Time sent;
+  size_t kind = 0;
+  uint64_t run = 0;
+};
+
+UnaryLoad::~UnaryLoad() {
   void* tag = nullptr;
   bool ok = false;
-  while (under_way_ > 0 && queue_.Next(&tag, &ok)) Take(static_cast<Call*>(tag), ok);
+  while (under_way_ > 0 && queue_.Next(&tag, &ok)) Take(tag, ok);
+  queue_.Shutdown();
+  while (queue_.Next(&tag, &ok)) {
+  }
 }
 
-namespace {
+void UnaryLoad::Send(const LoadRequest& request) {
+  auto* call = new Call;
+  call->kind = request.kind;
+  call->run = run_;
+  call->sent = absl::Now();
+  SetPrincipal(call->context, "service/playback");
+  SetTimeout(call->context, options_.timeout);
+  call->reader = NextStub().PrepareUnaryCall(&call->context, kSteer, request.message, &queue_);
+  call->reader->StartCall();
+  call->reader->Finish(&call->answer, &call->status, call);
+  ++under_way_;
+  ++figures_->sent[call->kind];
+}
 
-// One ping-pong stream as a little state machine.
-struct PingPong {
-  enum class Step { kStarting, kWriting, kReading, kOver };
+void UnaryLoad::Take(void* tag, bool) {
+  const std::unique_ptr<Call> call(static_cast<Call*>(tag));
+  --under_way_;
+  if (figures_ == nullptr || call->run != run_) return;
+  if (call->status.ok()) {
+    ++figures_->ok[call->kind];
+    figures_->latency_us.push_back(MicrosSince(call->sent));
+  } else if (call->status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
+    ++figures_->refused[call->kind];
+  } else {
+    ++figures_->failed[call->kind];
+  }
+}
+
+// ---- Streams ----
+
+struct StreamLoad::Stream {
+  enum class Step { kStarting, kFree, kWriting, kReading, kOver };
   grpc::ClientContext context;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream;
+  const LoadRequest* request = nullptr;
   grpc::ByteBuffer answer;
   absl::Time sent;
+  uint64_t run = 0;
   Step step = Step::kStarting;
 };
 
-}  // namespace
-
-LoadFigures RunStreams(const LoadOptions& options, absl::Duration time) {
-  const auto stubs = Connect(options);
-  grpc::CompletionQueue queue;
-  std::vector<std::unique_ptr<PingPong>> streams;
-  LoadFigures figures;
-  uint64_t next = 0;
-  for (int i = 0; i < options.outstanding; ++i) {
-    PingPong& one = *streams.emplace_back(std::make_unique<PingPong>());
+StreamLoad::StreamLoad(LoadOptions options) : Load(std::move(options)) {
+  for (int i = 0; i < options_.outstanding; ++i) {
+    Stream& one = *streams_.emplace_back(std::make_unique<Stream>());
     SetPrincipal(one.context, "service/playback");
-    one.stream = stubs[static_cast<size_t>(i) % stubs.size()]->PrepareCall(&one.context, kStream, &queue);
+    one.stream = NextStub().PrepareCall(&one.context, kStream, &queue_);
     one.stream->StartCall(&one);
+    ++busy_;
   }
-  const absl::Time start = absl::Now();
-  const absl::Time end = start + time;
+}
+
+StreamLoad::~StreamLoad() {
+  for (const auto& stream : streams_) stream->context.TryCancel();
   void* tag = nullptr;
   bool ok = false;
-  bool over = false;
-  for (size_t running = streams.size(); running > 0 && queue.Next(&tag, &ok);) {
-    PingPong& one = *static_cast<PingPong*>(tag);
-    if (!over && absl::Now() >= end) {
-      over = true;
-      figures.seconds = SecondsSince(start);
-      for (const auto& stream : streams) stream->context.TryCancel();
-    }
-    if (!ok || over) {
-      --running;
-      continue;
-    }
-    if (one.step == PingPong::Step::kWriting) {
-      one.step = PingPong::Step::kReading;
-      one.stream->Read(&one.answer, &one);
-      continue;
-    }
-    if (one.step == PingPong::Step::kReading) {
-      ++figures.ok[0];
-      figures.latency_us.push_back(static_cast<float>(absl::ToDoubleMicroseconds(absl::Now() - one.sent)));
-    }
-    one.step = PingPong::Step::kWriting;
-    one.sent = absl::Now();
-    ++figures.sent[0];
-    one.stream->Write(options.requests[next++ % options.requests.size()].message, &one);
+  for (; busy_ > 0 && queue_.Next(&tag, &ok); --busy_) {
   }
-  if (!over) figures.seconds = SecondsSince(start);
-  for (const auto& stream : streams) stream->context.TryCancel();
-  queue.Shutdown();
-  while (queue.Next(&tag, &ok)) {
+  queue_.Shutdown();
+  while (queue_.Next(&tag, &ok)) {
   }
-  return figures;
+}
+
+void StreamLoad::Send(const LoadRequest& request) {
+  Stream& one = *free_.back();
+  free_.pop_back();
+  ++busy_;
+  one.step = Stream::Step::kWriting;
+  one.request = &request;
+  one.run = run_;
+  one.sent = absl::Now();
+  if (request.kinds_of_batch.empty()) ++figures_->sent[request.kind];
+  for (const uint8_t kind : request.kinds_of_batch) ++figures_->sent[kind];
+  one.stream->Write(request.message, &one);
+}
+
+void StreamLoad::Take(void* tag, bool ok) {
+  Stream& one = *static_cast<Stream*>(tag);
+  if (ok && one.step == Stream::Step::kWriting) {
+    one.step = Stream::Step::kReading;
+    one.stream->Read(&one.answer, &one);
+    return;
+  }
+  --busy_;
+  if (one.step != Stream::Step::kStarting && figures_ != nullptr && one.run == run_) Count(one, ok);
+  one.step = ok ? Stream::Step::kFree : Stream::Step::kOver;
+  if (ok) free_.push_back(&one);
+}
+
+void StreamLoad::Count(const Stream& stream, bool answered) {
+  const LoadRequest& request = *stream.request;
+  const float took = MicrosSince(stream.sent);
+  if (request.kinds_of_batch.empty()) {
+    ++(answered ? figures_->ok : figures_->failed)[request.kind];
+    if (answered) figures_->latency_us.push_back(took);
+    return;
+  }
+  const std::vector<bool> refused = answered ? RefusedOf(stream.answer) : std::vector<bool>();
+  bool any = false;
+  for (size_t i = 0; i < request.kinds_of_batch.size(); ++i) {
+    const uint8_t kind = request.kinds_of_batch[i];
+    if (i >= refused.size()) {
+      ++figures_->failed[kind];
+    } else {
+      ++(refused[i] ? figures_->refused : figures_->ok)[kind];
+      any = any || !refused[i];
+    }
+  }
+  if (any) figures_->latency_us.push_back(took);
 }
 
 }  // namespace fairlead

@@ -145,7 +145,8 @@ void AddBatches(const ServerProcess& echo, const ServerProcess& steerd, Rows& ro
   for (const Kind& kind : {Kind{"3 URLs with playlists", 3, true}, Kind{"3 URLs", 3, false}, Kind{"1 URL with playlist", 1, true}}) {
     const std::vector<LoadRequest> requests = BatchRequests(kBatch, kind.urls, kind.playlists);
     const auto measured = Interleave(echo, steerd, [&](const std::string& target) {
-      return RunStreams({.target = target, .requests = requests, .connections = 2, .outstanding = 4}, kRound);
+      StreamLoad load({.target = target, .requests = requests, .connections = 2, .outstanding = 4});
+      return load.Run(kRound);
     });
     const auto of_core = [](const Measured& m) { return 1e6 / Median(m.cpu_us) * kBatch; };
     const std::string name = absl::StrCat("batches of ", kBatch, ", ", kind.name);
@@ -225,11 +226,13 @@ int Main(int argc, char** argv) {
                            }),
                 0.92, 1.25, rows);
   const std::vector<LoadRequest> single = BatchRequests(1, 3);
-  AddComparison(
-      "SteerStream",
-      Interleave(echo, steerd,
-                 [&](const std::string& target) { return RunStreams({.target = target, .requests = single, .outstanding = 64}, kRound); }),
-      0.88, 0, rows);
+  AddComparison("SteerStream",
+                Interleave(echo, steerd,
+                           [&](const std::string& target) {
+                             StreamLoad load({.target = target, .requests = single, .outstanding = 64});
+                             return load.Run(kRound);
+                           }),
+                0.88, 0, rows);
   AddBatches(echo, steerd, rows);
   AddTokens(rows);
   return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
