@@ -15,6 +15,16 @@ Prefix RandomPrefix(std::mt19937_64& random) {
   return Prefix::Of(IpAddress::V4(static_cast<uint32_t>(random())), 8 + static_cast<int>(random() % 25));
 }
 
+// Random prefixes until there are so many.
+std::vector<Prefix> Fill(size_t count, std::mt19937_64& random, PrefixTable<uint32_t>& leaves) {
+  std::vector<Prefix> prefixes;
+  while (leaves.size() < count) {
+    prefixes.push_back(RandomPrefix(random));
+    leaves.Insert(prefixes.back(), 1 + static_cast<uint32_t>(random() % 100'000));
+  }
+  return prefixes;
+}
+
 // Inside prefixes that are there or were, where the two could differ, and anywhere.
 int Differences(const LeafIndex& index, const PrefixTable<uint32_t>& leaves, const std::vector<Prefix>& prefixes, std::mt19937_64& random) {
   int differences = 0;
@@ -31,11 +41,7 @@ int Differences(const LeafIndex& index, const PrefixTable<uint32_t>& leaves, con
 void FollowTheTrie(size_t count) {
   std::mt19937_64 random(count);
   PrefixTable<uint32_t> leaves;
-  std::vector<Prefix> prefixes;
-  while (leaves.size() < count) {
-    prefixes.push_back(RandomPrefix(random));
-    leaves.Insert(prefixes.back(), 1 + static_cast<uint32_t>(random() % 100'000));
-  }
+  const std::vector<Prefix> prefixes = Fill(count, random, leaves);
   LeafIndex index(leaves);
   EXPECT_EQ(Differences(index, leaves, prefixes, random), 0);
   for (size_t i = 0; i < prefixes.size(); i += 2) {
@@ -62,11 +68,7 @@ TEST(LeafIndex, OfAListFindsWhatTheTrieFinds) {
   for (const size_t count : {LeafIndex::kFew - 1, 2 * LeafIndex::kFew, size_t{80'000}}) {
     std::mt19937_64 random(count);
     PrefixTable<uint32_t> leaves;
-    std::vector<Prefix> prefixes;
-    while (leaves.size() < count) {
-      prefixes.push_back(RandomPrefix(random));
-      leaves.Insert(prefixes.back(), 1 + static_cast<uint32_t>(random() % 100'000));
-    }
+    const std::vector<Prefix> prefixes = Fill(count, random, leaves);
     std::vector<LpmRoute> list;
     leaves.ForEach([&](const Prefix& prefix, const uint32_t& leaf) { list.push_back({prefix, leaf}); });
     EXPECT_EQ(Differences(LeafIndex(list), leaves, prefixes, random), 0) << count;
