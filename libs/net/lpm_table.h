@@ -85,8 +85,8 @@ class LpmTable {
   // Writer. Everything at once, in any order (in that of Prefix it is fastest); before the first reader, on an empty table.
   // INVALID_ARGUMENT if a prefix comes twice or a leaf is too large, RESOURCE_EXHAUSTED if there are too many; nothing is changed then.
   absl::Status Build(absl::Span<const LpmRoute> routes);
-  // The same for a table that won't be changed any more: without the writer's store of routes, which takes half of the time and 40 % of
-  // the memory. Insert() and Erase() are FAILED_PRECONDITION from then on, Find() finds nothing and no routes are counted.
+  // The same for a table that won't be changed any more: without the writer's store of routes, which takes half of the time.
+  // Insert() and Erase() are FAILED_PRECONDITION from then on, Find() finds nothing and no routes are counted.
   absl::Status BuildForGood(absl::Span<const LpmRoute> routes);
   // Writer. Adds the prefix or replaces its leaf. Errors as for Build(), and RESOURCE_EXHAUSTED while a reader that never unpins keeps all
   // memory from being used again; nothing is changed then.

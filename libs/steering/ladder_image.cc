@@ -238,10 +238,6 @@ class Covering {
   std::vector<LpmRoute> stack_;
 };
 
-}  // namespace
-
-namespace {
-
 // The prefixes of all leaves but leaf 0, which is of none, in their order.
 absl::StatusOr<std::vector<LpmRoute>> ReadPrefixes(absl::Span<const FileFacts> facts) {
   std::vector<LpmRoute> routes;

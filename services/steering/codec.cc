@@ -127,6 +127,10 @@ absl::Status CheckInCatalogue(const Wanted& wanted, const SteeringRequest& reque
   return absl::OkStatus();
 }
 
+absl::Status Unreadable() {
+  return absl::InvalidArgumentError("the request is no message of its type");
+}
+
 RequestClass ClassOf(sv1::RequestClass request_class) {
   switch (request_class) {
     case sv1::REQUEST_CLASS_PREFETCH:

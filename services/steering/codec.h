@@ -26,6 +26,8 @@ inline constexpr size_t kMaxBatchBytes = 4 << 20;  // Answers of a batch beyond 
 inline constexpr absl::Duration kAnswerTtl = absl::Seconds(60);
 inline constexpr absl::Duration kNotServableTtl = absl::Seconds(5);
 
+// Of bytes that are no SteerRequest, or no batch of them.
+absl::Status Unreadable();
 // What it counts as when there are too many.
 RequestClass ClassOf(steering::v1::RequestClass request_class);
 inline RequestClass ClassOf(const steering::v1::SteerRequest& request) {

@@ -45,10 +45,6 @@ struct StreamState {
 };
 struct Nothing {};
 
-absl::Status Unreadable() {
-  return absl::InvalidArgumentError("the request is no message of its type");
-}
-
 // The n-th core that the process may use. Where that can't be had, the thread floats as before.
 void Pin(size_t thread) {
   cpu_set_t allowed;
@@ -77,7 +73,8 @@ Arrival ArrivalOf(RequestClass request_class, uint64_t spread, WorkQueue& work) 
 // As its most urgent request that is admitted; those that aren't are noted, unless that is none or all.
 Arrival ArrivalOf(const BatchRequest& batch, WorkQueue& work, std::vector<uint8_t>& refused) {
   refused.clear();
-  if (batch.requests().empty()) return {};  // A ping.
+  // A ping, or refused for its size: then its requests didn't come, as far as overload control is concerned.
+  if (batch.requests().empty() || batch.requests().size() > size_t{kMaxBatch}) return {};
   RequestClass most_urgent = RequestClass::kPrefetch;
   RequestClass most_urgent_admitted = RequestClass::kPrefetch;
   size_t admitted = 0;

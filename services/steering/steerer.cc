@@ -251,9 +251,7 @@ absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& reque
 }
 
 absl::Status Steerer::UnderstandBytes(const Moment& moment, const Caller& caller, absl::string_view request, Answering& one) const {
-  if (!one.message.ParseFromArray(request.data(), static_cast<int>(request.size()))) {
-    return absl::InvalidArgumentError("the request is no message of its type");
-  }
+  if (!one.message.ParseFromArray(request.data(), static_cast<int>(request.size()))) return Unreadable();
   return Understand(moment, caller, one.message, one);
 }
 

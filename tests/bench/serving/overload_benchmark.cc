@@ -176,12 +176,12 @@ Recovery Recover(Load& load, double rate, double p99_before) {
 }
 
 // With few under way the server runs dry before it is stopped, with too many it spends time on refusing: so the most of all.
-template <typename Load>
+template <typename ClosedLoop>
 double Capacity(LoadOptions options, std::initializer_list<int> under_way) {
   double most = 0;
   for (const int outstanding : under_way) {
     options.outstanding = outstanding;
-    Load closed(options);
+    ClosedLoop closed(options);
     closed.Run(kSecond);
     std::vector<double> per_second;
     for (int i = 0; i < 3; ++i) {
