@@ -55,12 +55,14 @@ TableExtras ExtrasOf(const ServingState& state, absl::Time wall, absl::Duration 
 
 // ---- Starting ----
 
-// The near copy and the table beside each other: nobody is answered meanwhile.
+// The near copy, and what it says of the configuration, beside the table: nobody is answered meanwhile.
 void SteeringServer::LoadFromDisk() {
   std::future<std::optional<TableFile>> table = std::async(std::launch::async, [this] { return ReadTable(options_.stand_in_from_bytes); });
   LoadNear();
+  StandIn::Configuration configuration = StandIn::Read(sources_, nullptr);
   StandOn(table.get());
-  if (stand_in_ == nullptr && !LoadBulk()) StandOn(ReadTable(0));  // A spoilt copy of the feeds leaves the table made of them.
+  if (stand_in_ != nullptr) return stand_in_->Expect(std::move(configuration));
+  if (!LoadBulk()) StandOn(ReadTable(0));  // A spoilt copy of the feeds leaves the table made of them.
 }
 
 // A copy that can't be used is no reason not to start: the sources will come.

@@ -37,16 +37,23 @@ StandIn::StandIn(const Options& options, TableFile file, const Sources* sources,
       guard_(metrics),
       parts_(*file_.table) {
   next_.table = file_.table;
-  next_.texts = AnswerTexts::Make(*file_.table->fleet);
   next_.why_none = absl::OkStatus();
   next_.settings = {.default_max_urls = file_.extras.default_max_urls,
                     .token_lifetime = file_.extras.token_lifetime,
                     .active_key_ids = file_.extras.active_key_ids};
 }
 
-void StandIn::ReadConfiguration() {
-  config_ = std::make_shared<const ConfigViews>(ReadConfig(sources_->config().Held()));
-  configured_ = Fleet::Build(config_->sites, config_->appliances, config_->links, configured_.get());
+StandIn::Configuration StandIn::Read(const Sources& sources, const Fleet* before) {
+  Configuration read;
+  read.generation = sources.config().generation();  // Before the entries: they are at least as new.
+  read.views = std::make_shared<const ConfigViews>(ReadConfig(sources.config().Held()));
+  read.fleet = Fleet::Build(read.views->sites, read.views->appliances, read.views->links, before);
+  return read;
+}
+
+void StandIn::Follow(Configuration configuration) {
+  config_ = std::move(configuration.views);
+  configured_ = std::move(configuration.fleet);
   condition_.Follow(config_, *configured_);
   next_.settings = config_->settings;
   parts_.policy = WithLaddersOf(config_->policy, file_.table->policy);
@@ -57,7 +64,10 @@ absl::Status StandIn::Refresh(const std::vector<SourceStatus>& statuses, absl::D
   const bool news = known_ != current;
   if (!news && now - guarded_at_ < options_.guard_every) return absl::OkStatus();
   const bool configured = !known_.has_value() || known_->config != current.config;
-  if (configured) ReadConfiguration();
+  if (configured) {
+    Configuration expected = std::exchange(expected_, {});
+    Follow(expected.generation == current.config ? std::move(expected) : Read(*sources_, configured_.get()));
+  }
   const std::vector<std::shared_ptr<CellStore>> stores = sources_->cells();
   CellStores cells;
   for (const auto& cell : stores) cells.push_back(cell.get());
@@ -75,7 +85,7 @@ absl::Status StandIn::Refresh(const std::vector<SourceStatus>& statuses, absl::D
   parts_.condition = nullptr;
   ++parts_.version;
   ASSIGN_OR_RETURN(next_.table, AssembleSteeringTable(parts_));
-  if (configured) next_.texts = AnswerTexts::Make(*parts_.fleet);
+  if (configured) next_.texts = nullptr;
   return absl::OkStatus();
 }
 
@@ -102,6 +112,7 @@ void StandIn::Tick(absl::Duration now) {
       }
     }
   }
+  if (next_.texts == nullptr) next_.texts = AnswerTexts::Make(*next_.table->fleet);
   keys_.Choose(next_.settings.active_key_ids, now);
   next_.key_id = keys_.key_id();
   next_.why_no_key = keys_.why_none();

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -45,7 +46,18 @@ class StandIn {
   StandIn(const Options& options, TableFile file, const Sources* sources, TokenSigner* signer, SteeringMetrics& metrics, const Clock& clock,
           Published<ServingState>& out);
 
-  // Before the first Tick, if at all: boxes that the copy on disk knows to be gone.
+  // What configuration says. To read it takes about as long as all else of the first Tick, and needs no table: a start does both beside each
+  // other.
+  struct Configuration {
+    uint64_t generation = 0;  // Of the feed.
+    std::shared_ptr<const ConfigViews> views;
+    std::shared_ptr<const Fleet> fleet;  // Of these alone, without any report.
+  };
+  // `before` may be null: whose boxes keep their slots.
+  static Configuration Read(const Sources& sources, const Fleet* before);
+
+  // Before the first Tick, if at all: what Read gave; and boxes that the copy on disk knows to be gone.
+  void Expect(Configuration configuration) { expected_ = std::move(configuration); }
   void RestoreGone(const std::vector<ApplianceId>& gone) { guard_.Restore(gone); }
   void Tick(absl::Duration now);
 
@@ -61,7 +73,7 @@ class StandIn {
     uint64_t reports = 0;
     friend bool operator==(const Known&, const Known&) = default;
   };
-  void ReadConfiguration();
+  void Follow(Configuration configuration);
   // Makes the fleet anew if anything is known that wasn't.
   absl::Status Refresh(const std::vector<SourceStatus>& statuses, absl::Duration now);
   std::vector<SourceStatus> SourcesOfFile() const;
@@ -77,6 +89,7 @@ class StandIn {
 
   SteeringTable parts_;
   ServingState next_;
+  Configuration expected_;
   std::shared_ptr<const ConfigViews> config_;  // Null: never heard, and no copy.
   std::shared_ptr<const Fleet> configured_;    // As configuration and reports have it now, with boxes that the file doesn't know.
   FleetCondition condition_;                   // Of that one.
