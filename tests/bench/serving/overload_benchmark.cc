@@ -6,7 +6,7 @@
 // way at once they don't send, and it counts as asked for and not answered. Last the same, shorter, with callers that queue whatever they
 // want in gRPC until its deadline.
 //
-//   ./run bench overload [--json FILE]
+//   ./run bench overload [--json FILE] [--scale SHARE]     # Full scale: 9 GB of memory while the world is made.
 #include <signal.h>
 #include <sys/types.h>
 
@@ -30,7 +30,7 @@
 #include "tests/bench/rows.h"
 #include "tests/bench/serving/load.h"
 #include "tests/bench/serving/servers.h"
-#include "tests/generator/routes.h"
+#include "tests/bench/serving/serving_world.h"
 
 namespace fairlead {
 namespace {
@@ -75,39 +75,34 @@ class Slowed {
   std::thread thread_;
 };
 
-sv1::SteerRequest Request(SeededRandom& random, size_t kind) {
+sv1::SteerRequest Request(ServingWorld& world, size_t kind) {
   constexpr sv1::RequestClass kClasses[kLoadKinds] = {sv1::REQUEST_CLASS_PLAYBACK_START, sv1::REQUEST_CLASS_BACKGROUND,
                                                       sv1::REQUEST_CLASS_PREFETCH};
-  sv1::SteerRequest request;
-  request.set_client_address(absl::StrCat("198.51.100.", 1 + random.Below(254)));
-  request.set_title(ServingTitle(static_cast<int>(random.Below(kServingTitles))));
-  request.set_session_id(absl::StrCat("session-", random.Below(1'000'000)));
+  sv1::SteerRequest request = world.NextRequest();
   request.set_request_class(kClasses[kind]);
   return request;
 }
 
 // A third of each class; kind 0 is start of playback.
-std::vector<LoadRequest> Requests() {
-  SeededRandom random(11);
-  std::vector<LoadRequest> requests(3 * 1'000);
+std::vector<LoadRequest> Requests(ServingWorld& world) {
+  std::vector<LoadRequest> requests(3 * 5'000);
   for (size_t i = 0; i < requests.size(); ++i) {
     const size_t kind = i % kLoadKinds;
-    requests[i] = {.message = MakeByteBuffer(Request(random, kind).SerializeAsString()), .kind = kind};
+    requests[i] = {.message = MakeByteBuffer(Request(world, kind).SerializeAsString()), .kind = kind};
   }
   return requests;
 }
 
 // In batches: one of six start of playback, two background, three prefetch. So of three times the capacity, start of playback is half.
-std::vector<LoadRequest> Batches() {
+std::vector<LoadRequest> Batches(ServingWorld& world) {
   constexpr uint8_t kKinds[] = {0, 1, 1, 2, 2, 2};
-  SeededRandom random(12);
-  std::vector<LoadRequest> requests(64);
+  std::vector<LoadRequest> requests(256);
   for (LoadRequest& request : requests) {
     sv1::SteerStreamRequest batch;
     for (size_t i = 0; i < kBatch; ++i) {
       const uint8_t kind = kKinds[i % std::size(kKinds)];
       request.kinds_of_batch.push_back(kind);
-      *batch.add_requests() = Request(random, kind);
+      *batch.add_requests() = Request(world, kind);
     }
     request.message = MakeByteBuffer(batch.SerializeAsString());
   }
@@ -233,11 +228,11 @@ double Bench(const std::string& kind, Load& load, size_t a_message, double capac
 }
 
 int Main(int argc, char** argv) {
-  ServerProcess sources(&RunSources);
   ServerProcess steerd(&RunSteerd);
-  if (!sources.Start("go") || !steerd.Start("shed " + sources.target())) return 1;
+  ServingWorld world(ScaleOf(argc, argv));
+  if (!steerd.Start("shed " + world.table_file())) return 1;
   Rows rows;
-  LoadOptions batches{.target = steerd.target(), .requests = Batches(), .connections = kConnections};
+  LoadOptions batches{.target = steerd.target(), .requests = Batches(world), .connections = kConnections};
   {
     const double capacity = Capacity<StreamLoad>(batches, {4, 8, 16, 32, 64});
     batches.outstanding = kStreams;
@@ -245,7 +240,7 @@ int Main(int argc, char** argv) {
     Bench("batches, ", load, kBatch, capacity, rows);
   }
   const Slowed slowed(steerd.pid());
-  LoadOptions options{.target = steerd.target(), .requests = Requests(), .connections = kConnections};
+  LoadOptions options{.target = steerd.target(), .requests = Requests(world), .connections = kConnections};
   const double capacity = Capacity<UnaryLoad>(options, {64, 128, 192, 256, 384, 512});
   options.timeout = kSecond;
   options.outstanding = kConnections * kHeldBackAt;

@@ -20,26 +20,21 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
 #include "fairlead/steering/v1/steering_service.grpc.pb.h"
 #include "libs/clock/system_clock.h"
 #include "libs/metrics/metrics.h"
-#include "libs/rpc/channel.h"
-#include "libs/rpc/principal.h"
 #include "libs/rpc/server.h"
 #include "libs/signing/ec_key.h"
 #include "services/steering/async_call.h"
 #include "services/steering/byte_buffers.h"
-#include "services/steering/fake_sources.h"
 #include "services/steering/overload_gate.h"
 #include "services/steering/server.h"
+#include "tests/bench/serving/serving_world.h"
 
 namespace fairlead {
 namespace {
 
 namespace sv1 = steering::v1;
-
-constexpr absl::Duration kPatience = absl::Seconds(120);
 
 [[noreturn]] void Die(const std::string& why) {
   std::fprintf(stderr, "serving benchmark: %s\n", why.c_str());
@@ -63,37 +58,6 @@ std::string ReadLine(int in) {
   char byte = 0;
   while (read(in, &byte, 1) == 1 && byte != '\n') line.push_back(byte);
   return line;
-}
-
-void AddTitles(FakeSources& sources) {
-  std::vector<uint32_t> files = {1, 2, 3};
-  for (int i = 0; i < kServingTitles; ++i) {
-    const auto number = static_cast<uint32_t>(10 + i);
-    files.push_back(number);
-    const std::string id = absl::StrCat("bench-", i);
-    sources.PutCatalog(absl::StrCat("key: 'titles/", id, "' title { name: 'titles/", id,
-                                    "' current_version: 'v1' versions { version: 'v1' renditions { rendition: 'video-720p' bandwidth_bps: "
-                                    "3000000 file { file_number: ",
-                                    number, " path: '", id, "/v1/video-720p/media.mp4' size_bytes: 1000000000 playlist { path: '", id,
-                                    "/v1/video-720p/media.m3u8' } } } } }"));
-  }
-  for (const char* box : {"oca-1", "oca-2", "oca-3", "oca-4"}) sources.PutHoldings(0, box, 1, 1'000, files);
-}
-
-bool Serves(const std::string& target) {
-  const auto stub = sv1::SteeringService::NewStub(MakeChannel(target));
-  for (const absl::Time end = absl::Now() + kPatience; absl::Now() < end; absl::SleepFor(absl::Milliseconds(20))) {
-    grpc::ClientContext context;
-    SetTimeout(context, absl::Seconds(5));
-    SetPrincipal(context, "service/bench");
-    sv1::SteerRequest request;
-    request.set_client_address("198.51.100.7");
-    request.set_title(ServingTitle(kServingTitles - 1));
-    sv1::SteerResponse response;
-    const grpc::Status status = stub->Steer(&context, request, &response);
-    if (status.ok() && response.files_size() == 1 && response.files(0).urls_size() == 3) return true;
-  }
-  return false;
 }
 
 // The echo. Its calls are steerd's, its answers are made once.
@@ -166,10 +130,6 @@ class Echo {
 
 }  // namespace
 
-std::string ServingTitle(int number) {
-  return absl::StrCat("titles/bench-", number);
-}
-
 ServerProcess::ServerProcess(Main run) {
   int down[2], up[2];
   if (pipe2(down, O_CLOEXEC) != 0 || pipe2(up, O_CLOEXEC) != 0) Die("no pipes");
@@ -205,18 +165,10 @@ bool ServerProcess::Start(const std::string& told) {
   return !target_.empty();
 }
 
-void RunSources(const std::string&, int in, int out) {
-  FakeSources sources;
-  sources.SetUpWorld("k-1");
-  AddTitles(sources);
-  Tell(out, absl::StrCat(sources.registry_target(), " ", sources.fill_target()));
-  WaitForEnd(in);
-}
-
 void RunSteerd(const std::string& told, int in, int out) {
   std::string folder = "/tmp/fairlead-serving-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) Die("no folder for the key");
-  const std::string key = folder + "/k-1.pem";
+  const std::string key = absl::StrCat(folder, "/", kServingKey, ".pem");
   std::ofstream(key) << GenerateEcKeyPair().value().private_pem;
   if (chmod(key.c_str(), 0600) != 0) Die("can't protect the key");
   {
@@ -224,15 +176,14 @@ void RunSteerd(const std::string& told, int in, int out) {
     SystemClock clock;
     Metrics metrics;
     SteeringServerOptions options;
-    options.sources.registry = words.at(1);
-    options.sources.fill = words.at(2);
+    options.snapshot = words.at(1);
     options.signing_key_dir = folder;
     options.trusted_proxies = "127.0.0.0/8";
     options.threads = 1;
     options.overload.shed = words.at(0) == "shed";
     const auto server = SteeringServer::Start(options, metrics, clock);
     if (!server.ok()) Die(server.status().ToString());
-    if (!Serves((*server)->grpc_target())) Die("steerd doesn't get ready");
+    if (const absl::Status ready = (*server)->steerer().Health(); !ready.ok()) Die(ready.ToString());
     Tell(out, (*server)->grpc_target());
     WaitForEnd(in);
     (*server)->Shutdown(absl::ZeroDuration());

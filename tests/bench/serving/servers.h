@@ -1,25 +1,17 @@
-// The two servers of the comparison, each in a process of its own: steerd with a world from fake sources (which are a third one), and an
-// echo on the same machinery that answers with bytes of the same size without looking at the request. A process, so that its CPU time is
-// its own and no thread of the load generator, or of the sources, does its work.
+// The two servers of the comparison, each in a process of its own: steerd with the table of a file, and an echo on the same machinery that
+// answers with bytes of the same size without looking at the request. A process, so that its CPU time is its own and no thread of the load
+// generator does its work.
 //
-//   ServerProcess sources(&RunSources), steerd(&RunSteerd);   // Before anything of gRPC is used in this process.
-//   sources.Start("go") && steerd.Start("serve " + sources.target());  steerd.target();  CpuSecondsOf(steerd.pid());
+//   ServerProcess steerd(&RunSteerd);   // Before anything of gRPC is used in this process.
+//   steerd.Start("serve " + world.table_file());  steerd.target();  CpuSecondsOf(steerd.pid());
 #ifndef FAIRLEAD_TESTS_BENCH_SERVING_SERVERS_H_
 #define FAIRLEAD_TESTS_BENCH_SERVING_SERVERS_H_
 
 #include <sys/types.h>
 
-#include <cstddef>
 #include <string>
 
-#include "fairlead/steering/v1/steering_service.pb.h"
-
 namespace fairlead {
-
-inline constexpr int kServingTitles = 1'000;
-
-// "titles/bench-17", each with one file.
-std::string ServingTitle(int number);
 
 class ServerProcess {
  public:
@@ -43,9 +35,7 @@ class ServerProcess {
   std::string target_;
 };
 
-// Told anything, it tells the target of the registry and that of the catalogue, with a space between.
-void RunSources(const std::string& told, int in, int out);
-// "serve" or "shed", and what the sources told: one completion queue, shedding off or on.
+// "serve" or "shed", and the table file: one completion queue, shedding off or on.
 void RunSteerd(const std::string& told, int in, int out);
 // "500 380 90000": bytes of an answer, of a stream's answer to one request, and to a batch.
 void RunEcho(const std::string& told, int in, int out);

@@ -1,13 +1,12 @@
 // What steerd's gRPC costs beside an empty echo on the same machinery with messages of the same sizes, A and B in turn; and what tokens
 // cost.
 //
-//   ./run bench serving [--json FILE]
+//   ./run bench serving [--json FILE] [--scale SHARE]      # Full scale: 9 GB of memory while the world is made.
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -28,6 +27,7 @@
 #include "tests/bench/rows.h"
 #include "tests/bench/serving/load.h"
 #include "tests/bench/serving/servers.h"
+#include "tests/bench/serving/serving_world.h"
 #include "tests/generator/routes.h"
 
 namespace fairlead {
@@ -39,66 +39,54 @@ using Goal = BenchRow::Goal;
 constexpr int kRounds = 5;
 constexpr absl::Duration kRound = absl::Seconds(2);
 constexpr int kBatch = 256;
-constexpr int kMessages = 512;
+constexpr int kMessages = 16'384;
+constexpr int kBatches = 256;
 
 double MicrosSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Zipf's law over the titles: exp(u × ln n).
-int ZipfTitle(SeededRandom& random) {
-  const double u = static_cast<double>(random.Below(1'000'000)) / 1e6;
-  return std::min(kServingTitles - 1, static_cast<int>(std::exp(u * std::log(kServingTitles + 1.0)) - 1));
-}
-
-sv1::SteerRequest Request(SeededRandom& random, int max_urls) {
-  sv1::SteerRequest request;
-  request.set_client_address(absl::StrCat("198.51.100.", 1 + random.Below(254)));
-  request.set_title(ServingTitle(ZipfTitle(random)));
-  request.set_session_id(absl::StrCat("session-", random.Below(1'000'000)));
-  request.set_max_urls(max_urls);
-  return request;
-}
-
-std::vector<LoadRequest> UnaryRequests() {
-  SeededRandom random(7);
+std::vector<LoadRequest> UnaryRequests(ServingWorld& world) {
   std::vector<LoadRequest> requests(kMessages);
-  for (LoadRequest& request : requests) request.message = MakeByteBuffer(Request(random, 3).SerializeAsString());
+  for (LoadRequest& request : requests) request.message = MakeByteBuffer(world.NextRequest().SerializeAsString());
   return requests;
 }
 
-std::vector<LoadRequest> BatchRequests(int batch, int max_urls, bool playlists = true) {
-  SeededRandom random(8);
-  std::vector<LoadRequest> requests(batch == 1 ? kMessages : 32);
-  for (LoadRequest& request : requests) {
-    sv1::SteerStreamRequest message;
-    message.set_id(1);
-    for (int i = 0; i < batch; ++i) {
-      sv1::SteerRequest& one = *message.add_requests();
-      one = Request(random, max_urls);
-      one.set_omit_playlist_urls(!playlists);
-    }
-    request.message = MakeByteBuffer(message.SerializeAsString());
+sv1::SteerStreamRequest Batch(ServingWorld& world, int size, int max_urls = 3, bool playlists = true) {
+  sv1::SteerStreamRequest message;
+  message.set_id(1);
+  for (int i = 0; i < size; ++i) {
+    sv1::SteerRequest& one = *message.add_requests();
+    one = world.NextRequest();
+    one.set_max_urls(max_urls);
+    one.set_omit_playlist_urls(!playlists);
   }
+  return message;
+}
+
+std::vector<LoadRequest> BatchRequests(ServingWorld& world, int size, int max_urls = 3, bool playlists = true) {
+  std::vector<LoadRequest> requests(size == 1 ? kMessages : kBatches);
+  for (LoadRequest& request : requests) request.message = MakeByteBuffer(Batch(world, size, max_urls, playlists).SerializeAsString());
   return requests;
 }
 
-// Bytes of typical answers: what the echo shall answer with.
-std::string AnswerSizes(const std::string& target) {
+// Bytes of answers, of a batch and their mean: what the echo shall answer with. Empty if there are none.
+std::string AnswerSizes(const std::string& target, ServingWorld& world) {
   const auto stub = sv1::SteeringService::NewStub(MakeChannel(target));
-  SeededRandom random(9);
-  const sv1::SteerRequest request = Request(random, 3);
   grpc::ClientContext context;
   SetPrincipal(context, "service/bench");
-  sv1::SteerResponse response;
-  if (!stub->Steer(&context, request, &response).ok()) return "";
-  sv1::SteerStreamResponse one;
-  one.set_id(1);
-  *one.add_results()->mutable_response() = response;
+  const auto stream = stub->SteerStream(&context);
   sv1::SteerStreamResponse batch;
-  batch.set_id(1);
-  for (int i = 0; i < kBatch; ++i) *batch.add_results()->mutable_response() = response;
-  return absl::StrCat(response.ByteSizeLong(), " ", one.ByteSizeLong(), " ", batch.ByteSizeLong());
+  if (!stream->Write(Batch(world, kBatch)) || !stream->Read(&batch)) return "";
+  stream->WritesDone();
+  size_t sum = 0;
+  for (const sv1::SteerResult& result : batch.results()) {
+    if (!result.has_response()) return "";
+    sum += result.response().ByteSizeLong();
+  }
+  const size_t mean = sum / kBatch;
+  constexpr size_t kAround = 10;  // Of a stream's answer: its id, and three tags with their sizes.
+  return absl::StrCat(mean, " ", mean + kAround, " ", batch.ByteSizeLong());
 }
 
 struct Measured {
@@ -136,14 +124,14 @@ void AddComparison(const std::string& name, const std::pair<Measured, Measured>&
   rows.Add({name + ": p99", Median(steerd.p99), "us", Median(echo.p99), p99_goal > 0 ? Goal::kRatioAtMost : Goal::kNone, p99_goal});
 }
 
-void AddBatches(const ServerProcess& echo, const ServerProcess& steerd, Rows& rows) {
+void AddBatches(const ServerProcess& echo, const ServerProcess& steerd, ServingWorld& world, Rows& rows) {
   struct Kind {
     const char* name;
     int urls;
     bool playlists;
   };
   for (const Kind& kind : {Kind{"3 URLs with playlists", 3, true}, Kind{"3 URLs", 3, false}, Kind{"1 URL with playlist", 1, true}}) {
-    const std::vector<LoadRequest> requests = BatchRequests(kBatch, kind.urls, kind.playlists);
+    const std::vector<LoadRequest> requests = BatchRequests(world, kBatch, kind.urls, kind.playlists);
     const auto measured = Interleave(echo, steerd, [&](const std::string& target) {
       StreamLoad load({.target = target, .requests = requests, .connections = 2, .outstanding = 4});
       return load.Run(kRound);
@@ -209,15 +197,15 @@ void AddTokens(Rows& rows) {
 
 int Main(int argc, char** argv) {
   // Before gRPC has a thread in this process.
-  ServerProcess sources(&RunSources);
   ServerProcess steerd(&RunSteerd);
   ServerProcess echo(&RunEcho);
-  if (!sources.Start("go") || !steerd.Start("serve " + sources.target())) return 1;
-  const std::string sizes = AnswerSizes(steerd.target());
+  ServingWorld world(ScaleOf(argc, argv));
+  if (!steerd.Start("serve " + world.table_file())) return 1;
+  const std::string sizes = AnswerSizes(steerd.target(), world);
   if (sizes.empty() || !echo.Start(sizes)) return 1;
   std::printf("Answers of %s bytes: one, one on a stream, %d on a stream. Server: one completion queue.\n\n", sizes.c_str(), kBatch);
   Rows rows;
-  const std::vector<LoadRequest> unary = UnaryRequests();
+  const std::vector<LoadRequest> unary = UnaryRequests(world);
   AddComparison("Steer",
                 Interleave(echo, steerd,
                            [&](const std::string& target) {
@@ -225,7 +213,7 @@ int Main(int argc, char** argv) {
                              return load.Run(kRound);
                            }),
                 0.92, 1.25, rows);
-  const std::vector<LoadRequest> single = BatchRequests(1, 3);
+  const std::vector<LoadRequest> single = BatchRequests(world, 1);
   AddComparison("SteerStream",
                 Interleave(echo, steerd,
                            [&](const std::string& target) {
@@ -233,7 +221,7 @@ int Main(int argc, char** argv) {
                              return load.Run(kRound);
                            }),
                 0.88, 0, rows);
-  AddBatches(echo, steerd, rows);
+  AddBatches(echo, steerd, world, rows);
   AddTokens(rows);
   return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 }
