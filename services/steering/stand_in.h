@@ -46,8 +46,8 @@ class StandIn {
   StandIn(const Options& options, TableFile file, const Sources* sources, TokenSigner* signer, SteeringMetrics& metrics, const Clock& clock,
           Published<ServingState>& out);
 
-  // What configuration says. To read it takes about as long as all else of the first Tick, and needs no table: a start does both beside each
-  // other.
+  // What configuration says. To read it takes about as long as all else of the first Tick, and needs no table: a start does both beside
+  // each other.
   struct Configuration {
     uint64_t generation = 0;  // Of the feed.
     std::shared_ptr<const ConfigViews> views;

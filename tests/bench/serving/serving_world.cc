@@ -30,8 +30,7 @@ ServingWorld::ServingWorld(double scale)
       folder_(absl::StrCat(std::getenv("TMPDIR") == nullptr ? "/var/tmp" : std::getenv("TMPDIR"), "/bench-serving-XXXXXX")) {
   if (mkdtemp(folder_.data()) == nullptr) Die(absl::StrCat("no folder ", folder_));
   file_ = folder_ + "/world.table";
-  const absl::Status written =
-      WriteTableFile(file_, *BuildWorldTable(world_), {.saved_at = absl::Now(), .active_key_ids = {kServingKey}});
+  const absl::Status written = WriteTableFile(file_, *BuildWorldTable(world_), {.saved_at = absl::Now(), .active_key_ids = {kServingKey}});
   if (!written.ok()) Die(written.ToString());
   malloc_trim(0);  // The machine's memory is the servers' now.
 }
