@@ -95,11 +95,14 @@ uint32_t Catalogue::KeyOf(absl::string_view id) {
 }
 
 void Catalogue::FetchPlaceOfTitle(const TitleId& id) const {
-  if (in_image_ == nullptr) by_key_.prefetch(KeyOf(id.value()));
+  const uint32_t key = KeyOf(id.value());
+  in_image_ == nullptr ? by_key_.prefetch(key) : in_image_->FetchPlaceOfTitle(key);
 }
 
 void Catalogue::FetchTitle(const TitleId& id) const {
-  const auto at = in_image_ == nullptr ? by_key_.find(KeyOf(id.value())) : by_key_.end();
+  const uint32_t key = KeyOf(id.value());
+  if (in_image_ != nullptr) return in_image_->FetchTitle(key);
+  const auto at = by_key_.find(key);
   if (at != by_key_.end()) at->second->FetchFront();
 }
 

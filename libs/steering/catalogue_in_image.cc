@@ -1,5 +1,6 @@
 #include "libs/steering/catalogue_in_image.h"
 
+#include <bit>
 #include <optional>
 #include <string>
 #include <utility>
@@ -70,7 +71,12 @@ std::optional<TitleView> TakeTitle(absl::string_view record) {
 
 Catalogue::InImage::InImage(absl::string_view records, absl::Span<const uint64_t> starts, absl::Span<const FileRun> runs,
                             std::shared_ptr<const void> keeper)
-    : records_(records), starts_(starts), runs_(runs), keeper_(std::move(keeper)), made_(starts.size() - 1) {}
+    : records_(records),
+      starts_(starts),
+      runs_(runs),
+      keeper_(std::move(keeper)),
+      made_(starts.size() - 1),
+      found_(std::bit_ceil(2 * starts.size())) {}
 
 Catalogue::InImage::~InImage() {
   for (const std::atomic<const CatalogueTitle*>& title : made_) CatalogueTitle::Owned(title.load(std::memory_order_relaxed));
@@ -86,7 +92,28 @@ const CatalogueTitle* Catalogue::InImage::TitleAt(size_t number) const {
   return at.compare_exchange_strong(first, own.get(), std::memory_order_acq_rel) ? own.release() : first;
 }
 
+void Catalogue::InImage::FetchTitle(uint32_t key) const {
+  const CatalogueTitle* const title = found_[PlaceOf(key)].load(std::memory_order_acquire);
+  if (title != nullptr) title->FetchFront();
+}
+
 const CatalogueTitle* Catalogue::InImage::FindTitle(absl::string_view id) const {
+  size_t place = PlaceOf(KeyOf(id));
+  const CatalogueTitle* there = nullptr;
+  for (; (there = found_[place].load(std::memory_order_acquire)) != nullptr; place = (place + 1) & (found_.size() - 1)) {
+    if (there->id() == id) return there;
+  }
+  const CatalogueTitle* const title = Search(id);
+  if (title == nullptr) return nullptr;
+  // Others may take this place, or the next ones, meanwhile: also for this title.
+  while (!found_[place].compare_exchange_strong(there, title, std::memory_order_acq_rel) && there != title) {
+    place = (place + 1) & (found_.size() - 1);
+    there = nullptr;
+  }
+  return title;
+}
+
+const CatalogueTitle* Catalogue::InImage::Search(absl::string_view id) const {
   size_t begin = 0;
   for (size_t end = made_.size(); begin < end;) {
     const size_t middle = begin + (end - begin) / 2;

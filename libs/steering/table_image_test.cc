@@ -1,6 +1,7 @@
 #include "libs/steering/table_image.h"
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -102,6 +103,31 @@ TEST(TableImage, EveryHolderOfEveryFileIsTheSame) {
   }
   EXPECT_EQ(held, 2u + 40 + 150 + 299);
   EXPECT_EQ(read->holdings->RowOf(1'000'000), 0u);
+}
+
+// All threads look for all titles at once, so that most are made, and take their places, by several at a time.
+TEST(TableImage, ThreadsThatLookForTheSameTitlesFindTheSameOnes) {
+  constexpr int kTitles = 2'000;
+  constexpr size_t kThreads = 4;
+  SteeringInputs in = Inputs();
+  in.titles.clear();
+  for (int i = 0; i < kTitles; ++i) in.titles.push_back({.id = TitleId(absl::StrCat("t", i))});
+  const auto read = ReadImage(Written(*BuildSteeringTable(in).value()).Image()).value();
+  std::vector<std::vector<const CatalogueTitle*>> found(kThreads, std::vector<const CatalogueTitle*>(kTitles));
+  std::vector<std::thread> threads;
+  for (size_t thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < kTitles; ++i) found[thread][i] = read->catalogue->FindTitle(TitleId(absl::StrCat("t", i)));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int i = 0; i < kTitles; ++i) {
+    ASSERT_NE(found[0][i], nullptr) << i;
+    EXPECT_EQ(found[0][i]->id(), absl::StrCat("t", i));
+    for (size_t thread = 1; thread < kThreads; ++thread) EXPECT_EQ(found[thread][i], found[0][i]) << i;
+    EXPECT_EQ(read->catalogue->FindTitle(TitleId(absl::StrCat("t", i))), found[0][i]) << i;
+    EXPECT_EQ(read->catalogue->FindTitle(TitleId(absl::StrCat("u", i))), nullptr) << i;
+  }
 }
 
 TEST(TableImage, TheCatalogueIsAnsweredFromItsRecords) {
