@@ -89,6 +89,7 @@ SteeringMetrics::SteeringMetrics(Metrics& m)
       table_file_seconds(m.Gauge("fairlead_steering_table_file_write_seconds", "How long it took to write")),
       table_file_age(m.Gauge("fairlead_steering_table_file_age_seconds", "Of the table on disk while it is what is served from, else 0")),
       table_held(m.Gauge("fairlead_steering_table_held", "1 while a table is held back for being sharply smaller than the one on disk")),
+      catalogue_held(m.Gauge("fairlead_steering_catalogue_held", "1 while a catalogue that lost most of its files isn't believed")),
       playlists(m.Counter("fairlead_steering_playlists_total", "Multivariant playlists given")),
       manifests_decided(Manifests(m, "decided")),
       manifests_shed(Manifests(m, "shed")),

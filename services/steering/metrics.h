@@ -83,6 +83,7 @@ struct SteeringMetrics {
   prometheus::Gauge& table_file_seconds;
   prometheus::Gauge& table_file_age;
   prometheus::Gauge& table_held;
+  prometheus::Gauge& catalogue_held;
 
   prometheus::Counter& playlists;
   prometheus::Counter& manifests_decided;

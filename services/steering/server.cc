@@ -84,7 +84,9 @@ absl::Status SteeringServer::Init() {
   } else {
     LoadFromDisk();
     data_ports_ = std::make_unique<DataPorts>(options_.data_ports, metrics_);
-    builder_ = std::make_unique<TableBuilder>(options_.builder, sources_, signer_.get(), metrics_, serving_,
+    TableBuilderOptions builder = options_.builder;
+    builder.shrink_hold = options_.table_hold;
+    builder_ = std::make_unique<TableBuilder>(builder, sources_, signer_.get(), metrics_, serving_,
                                               GuardWitnesses{.ports = data_ports_.get(), .clients = &client_failures_});
     builder_->RestoreGone(gone_from_copy_);
     if (stand_in_ == nullptr) {

@@ -93,6 +93,47 @@ TEST_F(GuardServerTest, AnOperatorsOverrideBelievesEverySilenceAndStillEverybody
   EXPECT_EQ(First(kInside), "sites/emb");
 }
 
+TEST_F(GuardServerTest, ACatalogueThatIsEmptiedTitleByTitleIsHeldUntilAnOperatorKnowsBetter) {
+  StartWithWorld();
+  const auto position = [&] { return server_->state()->sources[1].position; };
+  const FeedPosition believed = position();
+  sources_->RemoveCatalog("titles/movie");
+  ASSERT_TRUE(Eventually([&] { return Shows("fairlead_steering_catalogue_held 1"); }));
+  EXPECT_TRUE(Answers(kInside)) << LastError(kInside);
+  // All else goes on, and the catalogue is said to be as old as it is.
+  sources_->PutAppliance("oca-1", "emb", "ADMIN_STATE_DRAINED");
+  EXPECT_TRUE(Eventually([&] { return Boxes(kInside).size() == 3; }));
+  EXPECT_EQ(position(), believed);
+  sources_->PutConfig("key: 'policies/steering' policy { steering { guard { mode: MODE_BELIEVE_ALL } } }");
+  EXPECT_TRUE(Eventually([&] { return Shows("fairlead_steering_catalogue_held 0"); }));
+  EXPECT_TRUE(Eventually([&] { return absl::StrContains(LastError(kInside), "titles/movie"); }));
+  EXPECT_TRUE(Eventually([&] { return position().version > believed.version; }));
+}
+
+TEST_F(GuardServerTest, ACatalogueThatComesBackIsServedAgain) {
+  StartWithWorld();
+  sources_->RemoveCatalog("titles/movie");
+  ASSERT_TRUE(Eventually([&] { return Shows("fairlead_steering_catalogue_held 1"); }));
+  sources_->PutCatalog(
+      "key: 'titles/other' title { name: 'titles/other' current_version: 'v1' versions { version: 'v1' renditions { rendition: 'r' file { "
+      "file_number: 1 path: 'other/v1/r/media.mp4' size_bytes: 1000 } } } }");
+  ASSERT_TRUE(Eventually([&] { return server_->state()->table->catalogue->FindTitle(TitleId("other")) != nullptr; }));
+  EXPECT_TRUE(Shows("fairlead_steering_catalogue_held 0"));
+  EXPECT_EQ(server_->state()->table->catalogue->FindTitle(TitleId("movie")), nullptr);
+}
+
+TEST_F(GuardServerTest, WhoInsistsOnAnEmptyCatalogueForLongEnoughIsBelieved) {
+  SteeringServerOptions options = Options();
+  options.table_hold = absl::Milliseconds(500);
+  sources_->SetUpWorld("k-1");
+  StartServer(options);
+  ASSERT_TRUE(Eventually([&] { return Answers(kInside); }));
+  sources_->RemoveCatalog("titles/movie");
+  EXPECT_TRUE(Eventually([&] { return Shows("fairlead_steering_catalogue_held 1"); }));
+  EXPECT_TRUE(Eventually([&] { return server_->state()->table->catalogue->file_count() == 0; }));
+  EXPECT_TRUE(Shows("fairlead_steering_catalogue_held 0"));
+}
+
 TEST_F(GuardServerTest, ASiteWhoseRouterSessionsWentDownIsTakenInFull) {
   StartWithWorld();
   for (const auto& [session, box] : {std::pair("s-1", "oca-1"), {"s-2", "oca-2"}}) sources_->PutSession(0, session, box, false);

@@ -13,6 +13,7 @@ namespace fairlead {
 namespace {
 
 constexpr size_t kMostLoggedIssues = 10;
+constexpr size_t kCatalogueStatus = 1;  // Behind the configuration's, before those of the cells.
 
 void LogIssues(absl::string_view what, const std::vector<std::string>& issues) {
   for (size_t i = 0; i < issues.size() && i < kMostLoggedIssues; ++i) {
@@ -55,7 +56,8 @@ TableBuilder::TableBuilder(const TableBuilderOptions& options, Sources& sources,
       metrics_(metrics),
       out_(out),
       keys_(signer, options.rescan_keys_every),
-      guard_(metrics, witnesses) {}
+      guard_(metrics, witnesses),
+      catalogue_hold_(options.shrink_hold) {}
 
 TableBuilder::Built TableBuilder::Current() const {
   return {.config = sources_.config().generation(),
@@ -66,6 +68,7 @@ TableBuilder::Built TableBuilder::Current() const {
 }
 
 void TableBuilder::Tick(absl::Duration now) {
+  now_ = now;
   tick_began_ = SteadyClock::now();
   // Positions and generations are read before the entries: what is built is at least as new as what is said.
   const Built current = Current();
@@ -77,7 +80,8 @@ void TableBuilder::Tick(absl::Duration now) {
   next_.why_none = Ready(now, statuses);
   const bool reguarded = next_.why_none.ok() && Guard(now, current, statuses);
   const auto start = SteadyClock::now();
-  if (next_.why_none.ok() && (next_.table == nullptr || reguarded || busy() || !(current == built_))) {
+  const bool let_go = TakeCatalogue();
+  if (next_.why_none.ok() && (next_.table == nullptr || reguarded || busy() || let_go || !(current == built_))) {
     const absl::Status built = Build(current, reguarded);
     if (built.ok()) {
       if (reguarded) fleet_built_at_ = now;
@@ -88,6 +92,9 @@ void TableBuilder::Tick(absl::Duration now) {
       LogError("the table could not be built; the one before stays", {{"why", built}});
     }
   }
+  // What is held back is no part of what is served.
+  if (untaken_catalogue_ == nullptr) catalogue_status_ = statuses[kCatalogueStatus];
+  statuses[kCatalogueStatus] = catalogue_status_;
   if (take_over_ != nullptr) {
     AskToTakeOver(absl::FromChrono(SteadyClock::now() - start));
   } else {
@@ -195,11 +202,30 @@ void TableBuilder::BuildHoldings() {
   parts_.holdings = holdings_book_.Update(*parts_.fleet, MergeHoldings(Cells()), OutOfTime());
 }
 
-void TableBuilder::BuildCatalogue() {
-  CatalogueViews views = ReadCatalogue(sources_.catalog().Held());
-  LogIssues("catalogue", views.issues);
-  catalog_issues_ = views.issues.size();
-  parts_.catalogue = std::move(views.catalogue);
+void TableBuilder::BuildCatalogue(const Built& current) {
+  if (parts_.catalogue == nullptr || current.catalog != built_.catalog) {
+    CatalogueViews views = ReadCatalogue(sources_.catalog().Held());
+    LogIssues("catalogue", views.issues);
+    catalog_issues_ = views.issues.size();
+    untaken_catalogue_ = std::move(views.catalogue);
+  }
+  TakeCatalogue();
+}
+
+bool TableBuilder::TakeCatalogue() {
+  if (untaken_catalogue_ == nullptr) return false;
+  const size_t files = untaken_catalogue_->file_count();
+  const bool held = catalogue_hold_.holding();
+  const bool may = catalogue_hold_.Allows(files, config_->policy.guard.mode == GuardMode::kBelieveAll, now_);
+  metrics_.catalogue_held.Set(may ? 0 : 1);
+  if (!may && !held) {
+    LogError("the catalogue is held back for having lost most of its files: the one before serves on; guard mode BELIEVE_ALL lets it pass",
+             {{"files", files}, {"of", catalogue_hold_.largest()}, {"for", absl::FormatDuration(options_.shrink_hold)}});
+  }
+  if (!may) return false;
+  if (held) LogInfo("the catalogue is held back no more", {{"files", files}});
+  parts_.catalogue = std::exchange(untaken_catalogue_, nullptr);
+  return true;
 }
 
 absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
@@ -211,7 +237,7 @@ absl::Status TableBuilder::Build(const Built& current, bool reguarded) {
   if (reports || ladders_.served() != fleet_config_) BuildFleet();
   const bool stale_holdings = parts_.holdings == nullptr || parts_.holdings->fingerprint() != parts_.fleet->fingerprint();
   if (stale_holdings || current.holdings != built_.holdings || holdings_book_.behind()) BuildHoldings();
-  if (first || current.catalog != built_.catalog) BuildCatalogue();
+  BuildCatalogue(current);
 
   ++parts_.version;
   ASSIGN_OR_RETURN(next_.table, AssembleSteeringTable(parts_));

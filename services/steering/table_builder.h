@@ -8,7 +8,8 @@
 // tell every client that nothing is held. Not thread-safe: Tick and `sources` on the builder's thread, `out` is read by everyone.
 //
 // Between the reports and the fleet stands the guard (fleet_guard.h): it also acts by time alone, so it steps in every tick that brings
-// something new, and at least each `guard_every`.
+// something new, and at least each `guard_every`. A catalogue that shrank sharply waits (shrink_hold.h): the one before serves on, with its
+// age, until the guard's mode is BELIEVE_ALL, or for `shrink_hold`.
 //
 //   TableBuilder builder({}, sources, signer.get(), metrics, out);
 //   while (!stopping) { builder.Tick(clock.Monotonic()); if (!builder.busy()) Wait(RestBehindTick(every, took)); }  // Or less, for news.
@@ -28,7 +29,9 @@
 #include "absl/time/time.h"
 #include "libs/base/published.h"
 #include "libs/signing/token_signer.h"
+#include "libs/steering/catalogue.h"
 #include "libs/steering/holdings.h"
+#include "libs/steering/policy.h"
 #include "libs/steering/steering_table.h"
 #include "services/steering/catalogue_reader.h"
 #include "services/steering/config_views.h"
@@ -39,6 +42,7 @@
 #include "services/steering/ladder_keeper.h"
 #include "services/steering/metrics.h"
 #include "services/steering/serving_state.h"
+#include "services/steering/shrink_hold.h"
 #include "services/steering/sources.h"
 
 namespace fairlead {
@@ -66,6 +70,8 @@ struct TableBuilderOptions {
   absl::Duration freeing_budget = absl::Milliseconds(10);
   // How old what the guard says may become: its sentences have figures in seconds.
   absl::Duration guard_words_every = absl::Seconds(5);
+  // So long a catalogue that has lost most of its files isn't believed (shrink_hold.h); zero: it is at once.
+  absl::Duration shrink_hold = absl::Hours(1);
 };
 
 class TableBuilder {
@@ -119,7 +125,10 @@ class TableBuilder {
   void BuildHoldings();
   // Of the share of this tick for what may wait.
   std::function<bool()> OutOfTime() const;
-  void BuildCatalogue();
+  // Reads it, if it is another one, and takes it over if it may be believed.
+  void BuildCatalogue(const Built& current);
+  // Takes over the one that was read, if there is one and it may be believed; says once if it may not. True if there is another one now.
+  bool TakeCatalogue();
   void AskToTakeOver(absl::Duration built_in);
   void Publish(absl::Duration now, std::vector<SourceStatus> statuses);
   void ShowTable();
@@ -146,6 +155,7 @@ class TableBuilder {
   absl::Duration guarded_at_ = -absl::InfiniteDuration();
   absl::Duration fleet_built_at_ = -absl::InfiniteDuration();
 
+  absl::Duration now_;  // Of the tick.
   std::chrono::steady_clock::time_point tick_began_;
   Built built_;
   SteeringTable parts_;
@@ -155,6 +165,9 @@ class TableBuilder {
   std::shared_ptr<const ConfigViews> fleet_config_;  // That the fleet has.
   std::shared_ptr<const ConfigViews> texts_config_;  // That the texts are of.
   HoldingsBook holdings_book_;
+  std::shared_ptr<const Catalogue> untaken_catalogue_;  // The newest that was read, while it isn't believed; else null.
+  ShrinkHold catalogue_hold_;
+  SourceStatus catalogue_status_;  // Of the one that is served.
   size_t catalog_issues_ = 0;
 };
 
