@@ -5,6 +5,7 @@
 #include <cstring>
 #include <iterator>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <tuple>
 
@@ -197,12 +198,46 @@ void LadderBook::Set(const Prefix& prefix, absl::Span<const RouteView> routes) {
   const uint32_t leaf = numbers_->Take(prefix);
   const bool is_new = !Knows(leaf);
   Know(prefix, leaf);
+  Refer(prefix, leaf, number, is_new);
+}
+
+void LadderBook::Refer(const Prefix& prefix, uint32_t leaf, uint32_t set, bool is_new) {
   const uint32_t before = facts_[leaf].set;
   ReleaseSet(before);
-  if (before == number && !is_new) return;
-  facts_.Mutable(leaf).set = number;
+  if (before == set && !is_new) return;
+  facts_.Mutable(leaf).set = set;
   dirty_.push_back(prefix);
-  if (number == 0) emptied_.push_back(prefix);
+  if (set == 0) emptied_.push_back(prefix);
+}
+
+bool LadderBook::Lose(const Prefix& prefix, uint32_t session) {
+  const uint32_t leaf = numbers_->Find(prefix);
+  if (leaf == 0 || !Knows(leaf) || facts_[leaf].set == 0) return false;
+  const std::optional<uint32_t> rest = TakeWithout(facts_[leaf].set, gate_->PlaceOf(session));
+  if (rest.has_value()) Refer(prefix, leaf, *rest, /*is_new=*/false);
+  return rest.has_value();
+}
+
+std::optional<uint32_t> LadderBook::TakeWithout(uint32_t set, uint32_t session) {
+  const std::pair key(set_uses_[set].serial, session);
+  if (const auto known = rests_.find(key); known != rests_.end()) {
+    const Rest& rest = known->second;
+    if (rest.set == 0) return 0;
+    if (set_uses_[rest.set].serial == rest.serial && set_uses_[rest.set].uses > 0) {
+      ++set_uses_[rest.set].uses;
+      return rest.set;
+    }
+  }
+  const RouteSet& routes = *sets_[set];
+  const auto of_it = std::equal_range(routes.begin(), routes.end(), PackedRoute{.session = session},
+                                      [](const PackedRoute& a, const PackedRoute& b) { return a.session < b.session; });
+  if (std::distance(of_it.first, of_it.second) != 1) return std::nullopt;
+  set_.assign(routes.begin(), of_it.first);
+  set_.insert(set_.end(), of_it.second, routes.end());
+  const uint32_t number = InternSet(set_);
+  if (rests_.size() >= kMostRests) rests_ = {};
+  rests_[key] = {.set = number, .serial = set_uses_[number].serial};
+  return number;
 }
 
 void LadderBook::SetAll(const std::vector<RouteView>& routes) {
@@ -462,7 +497,8 @@ bool LadderBook::FreeSome(const std::function<bool()>& out_of_time) {
     map = {};
     return had_some && out_of_time();
   };
-  return !clear(made_) && !clear(made_before_) && !clear(heads_) && !clear(words_) && !clear(known_sets_) && !clear(retired_);
+  return !clear(made_) && !clear(made_before_) && !clear(heads_) && !clear(words_) && !clear(known_sets_) && !clear(rests_) &&
+         !clear(retired_);
 }
 
 }  // namespace fairlead

@@ -52,6 +52,11 @@ class LadderBook {
   // given. Those that may not count are left out, and counted.
   void Set(const Prefix& prefix, absl::Span<const RouteView> routes);
 
+  // The prefix has lost its one route of this session (by its index in what was given), and its others are as they were. Much cheaper than
+  // to Set what is left: what becomes of a set is worked out once for all prefixes that have it. False, and nothing done, if it didn't have
+  // just one that counted.
+  bool Lose(const Prefix& prefix, uint32_t session);
+
   // What a session may announce from now on, by its index in what was given (SessionView::allowed): counts for what is Set later.
   void SetAllowed(uint32_t session, std::shared_ptr<const PrefixTable<std::monostate>> allowed) {
     gate_->SetAllowed(session, std::move(allowed));
@@ -147,6 +152,10 @@ class LadderBook {
   void DropIfBare(const Prefix& prefix);
   uint32_t InternSet(const RouteSet& set);
   void ReleaseSet(uint32_t number);
+  // The set without the session's only route, taken once more; nothing if it hasn't just one.
+  std::optional<uint32_t> TakeWithout(uint32_t set, uint32_t session);
+  // The prefix's routes are this set, which has been taken for it.
+  void Refer(const Prefix& prefix, uint32_t leaf, uint32_t set, bool is_new);
   const RankedRoutes& RankedOf(uint32_t set, bool with_transit);
   uint32_t TailFor(const ClientPlace& place);
   uint64_t InternHead(const std::vector<Rung>& rungs);
@@ -193,6 +202,14 @@ class LadderBook {
   absl::flat_hash_map<uint64_t, absl::InlinedVector<uint64_t, 1>> words_;  // and these by the hash of the rungs.
   std::deque<Retired> retired_;
   std::vector<Memory> retiring_;
+
+  // By the serial of a set and a session: what TakeWithout made of it last, with its serial, for it may have gone since.
+  struct Rest {
+    uint32_t set = 0;
+    uint64_t serial = 0;
+  };
+  static constexpr size_t kMostRests = size_t{1} << 18;
+  absl::flat_hash_map<std::pair<uint64_t, uint32_t>, Rest> rests_;
 
   std::vector<Prefix> dirty_;
   std::vector<Prefix> emptied_;  // Without routes, when last seen: their numbers may go.

@@ -47,6 +47,9 @@ class SessionGate {
     return entry.list != kClosed && Covers(lists_[entry.list]) ? entry.place : kShut;
   }
 
+  // Its place, whatever it may announce; kShut if there is no such session.
+  uint32_t PlaceOf(uint32_t session) const { return session < entries_.size() ? entries_[session].place : kShut; }
+
  private:
   static constexpr uint32_t kClosed = 0xffffffff;
   static constexpr uint32_t kOpen = 0xfffffffe;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <variant>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -22,6 +24,8 @@ namespace iv1 = ingest::v1;
 constexpr absl::string_view kRoute = "route/";
 // How many prefixes are visited under one lock.
 constexpr size_t kPrefixesAtOnce = 1'000;
+// Of a change so many entries are read before the store is locked: some 10 MB. Snapshots have tens of millions.
+constexpr size_t kMostReadAhead = 65'536;
 
 // The key is what a removal will name, so it must be the one that the content says.
 absl::Status CheckKey(const std::string& key, absl::string_view kind, const std::string& id) {
@@ -96,6 +100,17 @@ absl::StatusOr<SessionReport> ReadSession(const std::string& key, const iv1::Ses
 
 }  // namespace
 
+struct CellStore::Said {
+  struct Gone {};
+  using State = std::pair<ApplianceId, BoxReport>;
+  using Held = std::pair<ApplianceId, BoxHoldings>;
+
+  const std::string* key = nullptr;       // The entry's.
+  std::optional<ReportedRouteKey> route;  // Of one that is gone.
+  absl::Status unreadable;                // Not OK: it is gone, for that reason.
+  std::variant<Gone, State, Held, ReadRoute, SessionReport> what;
+};
+
 absl::StatusOr<FileSet> DecodeHoldings(absl::string_view bitmap) {
   const std::unique_ptr<roaring_bitmap_t, decltype(&roaring_bitmap_free)> read(
       roaring_bitmap_portable_deserialize_safe(bitmap.data(), bitmap.size()), &roaring_bitmap_free);
@@ -152,7 +167,13 @@ void CellStore::ForgetBulk() {
   Restore({}, std::move(near));
 }
 
+// Whoever makes ladders waits for the lock, and to read what a change says takes about as long as to take it in: so that is done before.
 void CellStore::Index(bool whole, const std::vector<Entry>& entries) {
+  std::vector<Said> ahead;
+  if (!whole) {
+    ahead.reserve(std::min(entries.size(), kMostReadAhead));
+    for (size_t i = 0; i < ahead.capacity() && i < entries.size(); ++i) ahead.push_back(Read(entries[i]));
+  }
   absl::MutexLock lock(&mu_);
   if (whole) {
     reports_.clear();
@@ -163,32 +184,72 @@ void CellStore::Index(bool whole, const std::vector<Entry>& entries) {
     routes_.Clear();
     ++generations_.reports, ++generations_.holdings, ++generations_.routes;
   }
-  for (const Entry& entry : entries) {
-    if (IsRemoval(entry)) {
-      Erase(entry.key());
-      continue;
-    }
-    const absl::Status put = Put(entry);
-    if (put.ok()) continue;
-    Erase(entry.key());  // What it said before isn't true any more either.
+  for (Said& said : ahead) Take(std::move(said));
+  for (size_t i = ahead.size(); i < entries.size(); ++i) Take(Read(entries[i]));
+}
+
+CellStore::Said CellStore::Read(const Entry& entry) {
+  Said said;
+  said.key = &entry.key();
+  const auto read = [&](auto parsed) {
+    said.unreadable = parsed.status();
+    if (parsed.ok()) said.what = *std::move(parsed);
+  };
+  switch (entry.value_case()) {
+    case Entry::kState:
+      read(ReadState(entry.key(), entry.state()));
+      break;
+    case Entry::kHoldings:
+      read(ReadHoldings(entry.key(), entry.holdings()));
+      break;
+    case Entry::kRoute:
+      read(ReadRouteEntry(entry.key(), entry.route()));
+      break;
+    case Entry::kSession:
+      read(ReadSession(entry.key(), entry.session()));
+      break;
+    case Entry::VALUE_NOT_SET:
+      break;
+  }
+  if (!std::holds_alternative<Said::Gone>(said.what) || !absl::StartsWith(entry.key(), kRoute)) return said;
+  if (absl::StatusOr<ReportedRouteKey> route = ParseRouteKey(entry.key()); route.ok()) said.route = *std::move(route);
+  return said;
+}
+
+void CellStore::Take(Said said) {
+  if (!said.unreadable.ok()) {
     ++unreadable_;
-    LogWarning("unreadable fleet entry left out", {{"key", Quoted(entry.key())}, {"why", put}});
+    LogWarning("unreadable fleet entry left out", {{"key", Quoted(*said.key)}, {"why", said.unreadable}});
+  }
+  if (auto* state = std::get_if<Said::State>(&said.what); state != nullptr) {
+    reports_[state->first] = state->second;
+    ++generations_.reports;
+    if (ageless_sessions_ > 0) ++session_generation_;
+  } else if (auto* held = std::get_if<Said::Held>(&said.what); held != nullptr) {
+    holdings_[held->first] = std::move(held->second);
+    ++generations_.holdings;
+  } else if (auto* route = std::get_if<ReadRoute>(&said.what); route != nullptr) {
+    if (routes_.Put(route->key, route->appliance, route->attributes)) ++generations_.routes;
+  } else if (auto* session = std::get_if<SessionReport>(&said.what); session != nullptr) {
+    PutSession(*said.key, std::move(*session));
+  } else {
+    Erase(said);  // Of one that can't be read, what it said before isn't true any more either.
   }
 }
 
-void CellStore::Erase(const std::string& key) {
-  absl::string_view id = key;
-  if (absl::ConsumePrefix(&id, "state/")) {
+void CellStore::Erase(const Said& said) {
+  absl::string_view id = *said.key;
+  if (said.route.has_value()) {
+    if (routes_.Erase(*said.route)) ++generations_.routes;
+  } else if (absl::ConsumePrefix(&id, "state/")) {
     reports_.erase(ApplianceId(std::string(id)));
     ++generations_.reports;
     if (ageless_sessions_ > 0) ++session_generation_;
   } else if (absl::ConsumePrefix(&id, "holdings/")) {
     holdings_.erase(ApplianceId(std::string(id)));
     ++generations_.holdings;
-  } else if (absl::StartsWith(key, "session/")) {
-    EraseSession(key);
-  } else if (const absl::StatusOr<ReportedRouteKey> route = ParseRouteKey(key); route.ok() && routes_.Erase(*route)) {
-    ++generations_.routes;
+  } else if (absl::StartsWith(id, "session/")) {
+    EraseSession(*said.key);
   }
 }
 
@@ -213,37 +274,6 @@ void CellStore::EraseSession(const std::string& key) {
   if (held->second.age == ReportAge()) --ageless_sessions_;
   sessions_.erase(held);
   ++generations_.routes, ++generations_.reports, ++session_generation_;
-}
-
-absl::Status CellStore::Put(const Entry& entry) {
-  switch (entry.value_case()) {
-    case Entry::kState: {
-      ASSIGN_OR_RETURN(auto state, ReadState(entry.key(), entry.state()));
-      reports_[state.first] = state.second;
-      ++generations_.reports;
-      if (ageless_sessions_ > 0) ++session_generation_;
-      return absl::OkStatus();
-    }
-    case Entry::kHoldings: {
-      ASSIGN_OR_RETURN(auto holdings, ReadHoldings(entry.key(), entry.holdings()));
-      holdings_[holdings.first] = std::move(holdings.second);
-      ++generations_.holdings;
-      return absl::OkStatus();
-    }
-    case Entry::kRoute: {
-      ASSIGN_OR_RETURN(const ReadRoute route, ReadRouteEntry(entry.key(), entry.route()));
-      if (routes_.Put(route.key, route.appliance, route.attributes)) ++generations_.routes;
-      return absl::OkStatus();
-    }
-    case Entry::kSession: {
-      ASSIGN_OR_RETURN(SessionReport session, ReadSession(entry.key(), entry.session()));
-      PutSession(entry.key(), std::move(session));
-      return absl::OkStatus();
-    }
-    case Entry::VALUE_NOT_SET:
-      break;
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace fairlead

@@ -174,9 +174,11 @@ class CellStore {
 
  private:
   static constexpr char kHoldings[] = "holdings/";
+  struct Said;  // What an entry says, read.
   void Index(bool whole, const std::vector<Entry>& entries) ABSL_LOCKS_EXCLUDED(mu_);
-  void Erase(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status Put(const Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  static Said Read(const Entry& entry);
+  void Take(Said said) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Erase(const Said& said) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void PutSession(const std::string& key, SessionReport session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EraseSession(const std::string& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ReportAge AgeOf(const ApplianceId& appliance) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

@@ -15,11 +15,6 @@ std::shared_ptr<const Fleet> FleetOf(const ConfigViews& config, const Fleet* slo
   return Fleet::Build(config.sites, config.appliances, config.links, slots_of);
 }
 
-void SortUnique(std::vector<Prefix>& prefixes) {
-  std::sort(prefixes.begin(), prefixes.end());
-  prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
-}
-
 // Many sessions share a list: each pair is compared once.
 class AllowListComparison {
  public:
@@ -53,7 +48,7 @@ void LadderKeeper::Step(const Cells& cells, const Config& newest, const std::fun
     FollowConfig(newest, touched);
   }
   newest_ = newest;
-  const std::vector<Prefix> fresh = TakeChanges(before, touched);
+  const Changes fresh = TakeChanges(before, touched);
   // The same ladders again, by which others see that nothing changed. (The merges follow before they are asked next.)
   if (!first && fresh.empty() && touched.empty() && !busy()) return;
   TakeOver(fresh);
@@ -116,7 +111,7 @@ void LadderKeeper::Begin(Edition& edition, const Config& config, std::shared_ptr
   edition.book = std::make_unique<LadderBook>(fleet, config->sessions, nullptr, config->policy, now_.book.get());
   edition.fleet = std::move(fleet);
   if (&edition == &now_) return;
-  edition.line = OthersKnownTo(now_);
+  edition.line = Anything(OthersKnownTo(now_));
   edition.walks = true;
   edition.to_walk = edition.book->numbered();
 }
@@ -150,33 +145,73 @@ void LadderKeeper::FreeSome(const std::function<bool()>& out_of_time) {
 
 std::vector<Prefix> LadderKeeper::OthersKnownTo(const Edition& edition) {
   std::vector<Prefix> others = edition.book->PrefixesLeftOut();
-  others.insert(others.end(), edition.line.begin() + static_cast<ptrdiff_t>(edition.at), edition.line.end());
+  for (size_t i = edition.at; i < edition.line.size(); ++i) others.push_back(edition.line[i].prefix);
   for (const auto& [prefix, count] : edition.foreign_of) others.push_back(prefix);
-  SortUnique(others);
+  std::sort(others.begin(), others.end());
+  others.erase(std::unique(others.begin(), others.end()), others.end());
   return others;
 }
 
+LadderKeeper::Changes LadderKeeper::Anything(const std::vector<Prefix>& prefixes) {
+  Changes changes;
+  changes.reserve(prefixes.size());
+  for (const Prefix& prefix : prefixes) changes.push_back({.prefix = prefix});
+  return changes;
+}
+
+// What is told of a prefix twice isn't one loss and nothing else.
+void LadderKeeper::SortUnique(Changes& changes) {
+  std::sort(changes.begin(), changes.end(), InOrder);
+  auto end = changes.begin();
+  for (auto at = changes.begin(); at != changes.end(); ++at) {
+    if (end != changes.begin() && std::prev(end)->prefix == at->prefix) {
+      std::prev(end)->lost = RouteChanges::kAnything;
+    } else {
+      *end++ = *at;
+    }
+  }
+  changes.erase(end, changes.end());
+}
+
+uint32_t LadderKeeper::NumberOfLost(const CellStore& cell, const BgpSessionId& session) {
+  const auto owner = owners_.find(session);
+  if (owner == owners_.end() || cells_[owner->second].get() != &cell) return RouteChanges::kAnything;
+  const auto [at, is_new] = lost_numbers_.try_emplace(session, static_cast<uint32_t>(lost_sessions_.size()));
+  if (is_new) lost_sessions_.push_back(session);
+  return at->second;
+}
+
 // The prefixes whose routes may be others than in the last step.
-std::vector<Prefix> LadderKeeper::TakeChanges(const Cells& before, const Sessions& touched) {
+LadderKeeper::Changes LadderKeeper::TakeChanges(const Cells& before, const Sessions& touched) {
+  if (now_.at == now_.line.size() && next_.at == next_.line.size()) {
+    lost_sessions_.clear();
+    lost_numbers_.clear();
+  }
   Cells either = cells_;
   std::copy_if(before.begin(), before.end(), std::back_inserter(either),
                [this](const auto& cell) { return std::find(cells_.begin(), cells_.end(), cell) == cells_.end(); });
-  std::vector<Prefix> fresh;
+  Changes fresh;
   bool all = false;
   for (const auto& cell : either) {
     if (!touched.empty()) cell->TouchRoutesOf(touched);
     const RouteChanges changes = cell->TakeRouteChanges();
     all |= changes.all;
-    fresh.insert(fresh.end(), changes.prefixes.begin(), changes.prefixes.end());
+    std::vector<uint32_t> numbers;
+    for (const BgpSessionId& session : changes.sessions) numbers.push_back(NumberOfLost(*cell, session));
+    for (size_t i = 0; i < changes.prefixes.size(); ++i) {
+      const uint32_t lost = changes.lost[i];
+      fresh.push_back({.prefix = changes.prefixes[i], .lost = lost == RouteChanges::kAnything ? lost : numbers[lost]});
+    }
   }
   if (all) {
-    fresh = OthersKnownTo(now_);
+    std::vector<Prefix> any = OthersKnownTo(now_);
     const std::vector<Prefix> numbered = now_.book->PrefixesAfter(nullptr, now_.book->numbered());
-    fresh.insert(fresh.end(), numbered.begin(), numbered.end());
+    any.insert(any.end(), numbered.begin(), numbered.end());
     for (const auto& cell : cells_) {
       const std::vector<Prefix> routed = cell->RoutedPrefixes();
-      fresh.insert(fresh.end(), routed.begin(), routed.end());
+      any.insert(any.end(), routed.begin(), routed.end());
     }
+    fresh = Anything(any);
   }
   SortUnique(fresh);
   return fresh;
@@ -193,7 +228,20 @@ void LadderKeeper::Take(Edition& edition, const Prefix& prefix, const RouteMerge
   edition.foreign += merged.foreign;
 }
 
-void LadderKeeper::TakeOver(const std::vector<Prefix>& fresh) {
+// With what was left out of its others as it was: the route that went counted.
+bool LadderKeeper::Lose(Edition& edition, const Change& change) const {
+  if (change.lost == RouteChanges::kAnything) return false;
+  const auto session = edition.config->session_index.find(lost_sessions_[change.lost]);
+  return session != edition.config->session_index.end() && edition.book->Lose(change.prefix, session->second.index);
+}
+
+void LadderKeeper::TakeAsRead(Edition& edition, const std::vector<Prefix>& prefixes) {
+  if (prefixes.empty()) return;
+  edition.merge.RoutesOf(prefixes, of_late_);
+  for (size_t i = 0; i < prefixes.size(); ++i) Take(edition, prefixes[i], of_late_[i]);
+}
+
+void LadderKeeper::TakeOver(const Changes& fresh) {
   for (Edition* edition : {&now_, &next_}) {
     if (edition->book == nullptr) continue;
     if (std::exchange(edition->merged_by, &edition->config->session_index) != &edition->config->session_index) {
@@ -205,24 +253,42 @@ void LadderKeeper::TakeOver(const std::vector<Prefix>& fresh) {
 
 bool LadderKeeper::Edition::WillCome(const Prefix& prefix) const {
   if (walks && (!walked.has_value() || *walked < prefix) && book->HasNumber(prefix)) return true;
-  return std::binary_search(line.begin() + static_cast<ptrdiff_t>(at), line.end(), prefix);
+  return std::binary_search(line.begin() + static_cast<ptrdiff_t>(at), line.end(), Change{.prefix = prefix}, InOrder);
 }
 
-void LadderKeeper::TakeOver(Edition& edition, std::vector<Prefix> fresh) {
+// A loss that waits is of a route that may have come back by the time it has its turn.
+void LadderKeeper::Edition::Outdate(const Prefix& prefix) {
+  const auto waits = std::lower_bound(line.begin() + static_cast<ptrdiff_t>(at), line.end(), Change{.prefix = prefix}, InOrder);
+  if (waits != line.end() && waits->prefix == prefix) waits->lost = RouteChanges::kAnything;
+}
+
+void LadderKeeper::TakeOver(Edition& edition, Changes fresh) {
   // Nobody waits for ladders that are being made: what they come to anyway isn't taken over twice.
-  if (&edition == &next_) std::erase_if(fresh, [&](const Prefix& prefix) { return edition.WillCome(prefix); });
+  if (&edition == &next_) {
+    for (const Change& change : fresh) edition.Outdate(change.prefix);
+    std::erase_if(fresh, [&](const Change& change) { return edition.WillCome(change.prefix); });
+  }
   if (fresh.size() <= limits_.at_once) {
-    edition.merge.RoutesOf(fresh, merged_);
-    for (size_t i = 0; i < fresh.size(); ++i) Take(edition, fresh[i], merged_[i]);
-    return;
+    to_read_.clear();
+    for (const Change& change : fresh) {
+      edition.Outdate(change.prefix);
+      if (!Lose(edition, change)) to_read_.push_back(change.prefix);
+    }
+    return TakeAsRead(edition, to_read_);
   }
   // Where much waits already, what came since is mostly the same prefixes again. Two pieces of memory take turns: to be given new ones each
   // tick would take the system longer than it takes to merge.
-  const auto waiting = edition.line.begin() + static_cast<ptrdiff_t>(edition.at);
+  auto waiting = edition.line.begin() + static_cast<ptrdiff_t>(edition.at);
   const size_t most = edition.line.size() - edition.at + fresh.size();
   spare_.clear();
   if (spare_.capacity() < most) spare_.reserve(2 * most);
-  std::set_union(waiting, edition.line.end(), fresh.begin(), fresh.end(), std::back_inserter(spare_));
+  for (const Change& change : fresh) {
+    while (waiting != edition.line.end() && InOrder(*waiting, change)) spare_.push_back(*waiting++);
+    const bool waits = waiting != edition.line.end() && waiting->prefix == change.prefix;
+    spare_.push_back(waits ? Change{.prefix = change.prefix} : change);
+    if (waits) ++waiting;
+  }
+  spare_.insert(spare_.end(), waiting, edition.line.end());
   edition.line.swap(spare_);
   edition.at = 0;
 }
@@ -232,20 +298,33 @@ bool LadderKeeper::Refill(Edition& edition) const {
   edition.line.clear();
   edition.at = 0;
   if (!edition.walks) return false;
-  edition.line = edition.book->PrefixesAfter(edition.walked.has_value() ? &*edition.walked : nullptr, limits_.piece);
+  edition.line = Anything(edition.book->PrefixesAfter(edition.walked.has_value() ? &*edition.walked : nullptr, limits_.piece));
   edition.walks = !edition.line.empty();
-  if (edition.walks) edition.walked = edition.line.back();
+  if (edition.walks) edition.walked = edition.line.back().prefix;
   edition.to_walk = edition.walks ? edition.to_walk - std::min(edition.to_walk, edition.line.size()) : 0;
   return edition.walks;
 }
 
 bool LadderKeeper::WorkOffLine(Edition& edition, const std::function<bool()>& out_of_time) {
   while (Refill(edition)) {
-    const absl::Span<const Prefix> some = absl::MakeConstSpan(edition.line).subspan(edition.at, limits_.ahead);
-    edition.merge.RoutesOf(some, merged_);
+    const absl::Span<const Change> some = absl::MakeConstSpan(edition.line).subspan(edition.at, limits_.ahead);
+    to_read_.clear();
+    for (const Change& change : some) {
+      if (change.lost == RouteChanges::kAnything) to_read_.push_back(change.prefix);
+    }
+    edition.merge.RoutesOf(to_read_, merged_);
+    size_t read = 0;
     for (size_t i = 0; i < some.size();) {
+      late_.clear();
       const size_t end = std::min(some.size(), i + limits_.batch);
-      for (; i < end; ++i, ++edition.at) Take(edition, some[i], merged_[i]);
+      for (; i < end; ++i, ++edition.at) {
+        if (some[i].lost == RouteChanges::kAnything) {
+          Take(edition, some[i].prefix, merged_[read++]);
+        } else if (!Lose(edition, some[i])) {
+          late_.push_back(some[i].prefix);
+        }
+      }
+      TakeAsRead(edition, late_);
       edition.book->Settle();
       // What was read and not taken is read again: it may have changed by then.
       if (out_of_time()) return !edition.has_more();

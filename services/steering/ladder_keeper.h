@@ -80,6 +80,13 @@ class LadderKeeper {
   uint64_t rebuilds() const { return rebuilds_; }
 
  private:
+  // A prefix whose routes may be others than before.
+  struct Change {
+    Prefix prefix;
+    uint32_t lost = RouteChanges::kAnything;  // As there, with the session's number in lost_sessions_.
+  };
+  using Changes = std::vector<Change>;
+  static bool InOrder(const Change& a, const Change& b) { return a.prefix < b.prefix; }
   // Ladders of one topology and one set of rules.
   struct Edition {
     Config config;     // That the book was made for.
@@ -90,7 +97,7 @@ class LadderKeeper {
     const ConfiguredSessions* merged_by = nullptr;  // What `merge` follows, with the owners of the moment; null: nothing yet.
     // To be taken over: a line of its own, in order, from `at` on; and behind it, if it follows other ladders, all that has a number, of
     // which a piece at a time is put in line.
-    std::vector<Prefix> line;
+    Changes line;
     size_t at = 0;
     bool walks = false;
     std::optional<Prefix> walked;  // So far.
@@ -101,6 +108,8 @@ class LadderKeeper {
     bool has_more() const { return at < line.size() || walks; }
     size_t waiting() const { return line.size() - at + to_walk; }
     bool WillCome(const Prefix& prefix) const;
+    // More has become of it than what stands in line.
+    void Outdate(const Prefix& prefix);
   };
   // What nobody is served from any more, and its last table, which requests may still have; null: none was published.
   struct Leaving {
@@ -113,7 +122,11 @@ class LadderKeeper {
 
   void FollowConfig(const Config& newest, Sessions& touched);
   void FollowOwners(const Cells& before, Sessions& touched);
-  std::vector<Prefix> TakeChanges(const Cells& before, const Sessions& touched);
+  Changes TakeChanges(const Cells& before, const Sessions& touched);
+  // Of a session that the cell says has lost a route: kAnything where the cell's word isn't what counts for it.
+  uint32_t NumberOfLost(const CellStore& cell, const BgpSessionId& session);
+  static Changes Anything(const std::vector<Prefix>& prefixes);
+  static void SortUnique(Changes& changes);
   void Begin(Edition& edition, const Config& config, std::shared_ptr<const Fleet> fleet);
   void Retire(Edition edition, std::shared_ptr<const LadderTable> last);
   // Brings what is served with the edition's ladders to what `newest` allows; adds the sessions of which routes may have to go.
@@ -121,8 +134,12 @@ class LadderKeeper {
   // What may have routes in `edition` or in one of other rules, and has no number: sorted.
   static std::vector<Prefix> OthersKnownTo(const Edition& edition);
   static void Take(Edition& edition, const Prefix& prefix, const RouteMerge::Merged& merged);
-  void TakeOver(const std::vector<Prefix>& fresh);
-  void TakeOver(Edition& edition, std::vector<Prefix> fresh);
+  // False if what is left of its routes must be read.
+  bool Lose(Edition& edition, const Change& change) const;
+  // Reads their routes as they are now and takes them.
+  void TakeAsRead(Edition& edition, const std::vector<Prefix>& prefixes);
+  void TakeOver(const Changes& fresh);
+  void TakeOver(Edition& edition, Changes fresh);
   // False if there is nothing to put in line.
   bool Refill(Edition& edition) const;
   // True if nothing waits any more.
@@ -140,7 +157,12 @@ class LadderKeeper {
   std::deque<Leaving> leaving_;
   std::shared_ptr<const LadderTable> ladders_;
   std::vector<RouteMerge::Merged> merged_;
-  std::vector<Prefix> spare_;  // Memory for a line, while there is one.
+  std::vector<Prefix> to_read_;
+  std::vector<Prefix> late_;                 // That turned out to have to be read.
+  std::vector<RouteMerge::Merged> of_late_;  // Their routes.
+  Changes spare_;                            // Memory for a line, while there is one.
+  std::vector<BgpSessionId> lost_sessions_;  // That changes in line speak of.
+  absl::flat_hash_map<BgpSessionId, uint32_t> lost_numbers_;
   uint64_t rebuilds_ = 0;
 };
 

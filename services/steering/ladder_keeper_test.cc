@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "libs/steering/spread.h"
@@ -155,6 +156,30 @@ class LadderKeeperTest : public ::testing::TestWithParam<int> {
     Give(cell, {entry});
   }
 
+  // A router that loses all its routes at once; then, bit by bit, some of them come back.
+  void LoseSession(Cell& cell) {
+    const std::string of_it = absl::StrCat("route/x", random_.Below(kSessions), "/");
+    std::vector<Entry> gone;
+    for (auto at = cell.routes.begin(); at != cell.routes.end();) {
+      if (!absl::StartsWith(at->first, of_it)) {
+        ++at;
+        continue;
+      }
+      lost_.push_back(at->second);
+      gone.emplace_back().set_key(at->first);
+      at = cell.routes.erase(at);
+    }
+    Give(cell, std::move(gone));
+  }
+  void BringBack(Cell& cell) {
+    for (uint64_t i = 1 + random_.Below(3); i > 0 && !lost_.empty(); --i) {
+      std::swap(lost_[random_.Below(lost_.size())], lost_.back());
+      cell.routes[lost_.back().key()] = lost_.back();
+      Give(cell, {lost_.back()});
+      lost_.pop_back();
+    }
+  }
+
   // A session's table is whole in this cell from now on, or is known by the age of its box's report, or it is forgotten here.
   void ChangeSession(Cell& cell) {
     const size_t session = random_.Below(kSessions);
@@ -229,7 +254,9 @@ class LadderKeeperTest : public ::testing::TestWithParam<int> {
   void ChangeSomething() {
     Cell& cell = cells_[random_.Below(cells_.size())];
     const uint64_t draw = random_.Below(100);
-    if (draw < 70) return ChangeRoute(cell);
+    if (draw < 60) return ChangeRoute(cell);
+    if (draw < 63) return LoseSession(cell);
+    if (draw < 70) return BringBack(cell);
     if (draw < 80) return ChangeSession(cell);
     if (draw < 88) return ChangeState(cell);
     if (draw < 91) return Resnapshot(cell);
@@ -332,6 +359,7 @@ class LadderKeeperTest : public ::testing::TestWithParam<int> {
   FeedPosition position_ = {1, 0};
   uint64_t age_ = 0;
   std::vector<Cell> cells_;
+  std::vector<Entry> lost_;
   Plan plan_;
   std::shared_ptr<const ConfigViews> config_;
   std::unique_ptr<LadderKeeper> keeper_;
@@ -395,6 +423,43 @@ TEST_P(LadderKeeperTest, LaddersOfAnotherTopologyBeginBehindTheSecondStep) {
   EXPECT_NE(keeper_->fleet(), before);
   EXPECT_FALSE(keeper_->busy());
   EXPECT_EQ(keeper_->rebuilds(), 1u);
+}
+// What waits is what was said first; what came since has been taken over already.
+TEST_P(LadderKeeperTest, ALossThatWaitsIsNoMoreWhereItsRouteCameBack) {
+  keeper_ = std::make_unique<LadderKeeper>(LadderKeeper::Limits{.at_once = 3, .batch = 2, .ahead = 5, .piece = 5});
+  Cell& cell = cells_[0];
+  Entry session;
+  session.set_key("session/x0");
+  session.mutable_session()->set_session("bgpSessions/x0");
+  session.mutable_session()->set_appliance(Hearer(0).name());
+  session.mutable_session()->set_incarnation(1);
+  Put(cell, session);
+  std::vector<Entry> routes;
+  std::vector<Entry> removals;
+  for (uint32_t i = 0; i < 10; ++i) {
+    const Prefix prefix = Prefix::Of(IpAddress::V4(0x50000000 + i * 256), 24);
+    Entry& entry = routes.emplace_back();
+    entry.set_key(RouteKeyText({BgpSessionId("x0"), prefix, 0}));
+    entry.mutable_route()->set_session("bgpSessions/x0");
+    entry.mutable_route()->set_appliance(Hearer(0).name());
+    entry.mutable_route()->mutable_prefix()->set_address(prefix.address().ToBytes());
+    entry.mutable_route()->mutable_prefix()->set_length(24);
+    cell.routes[entry.key()] = entry;
+    removals.emplace_back().set_key(entry.key());
+  }
+  const auto step = [&](bool in_time) { keeper_->Step(Stores(), config_, [=] { return !in_time; }); };
+  Give(cell, routes);
+  step(true);
+  ASSERT_EQ(keeper_->ladders()->prefixes(), 10u);
+  for (const Entry& entry : removals) cell.routes.erase(entry.key());
+  Give(cell, removals);
+  step(false);
+  ASSERT_TRUE(keeper_->busy());
+  cell.routes[routes.back().key()] = routes.back();
+  Give(cell, {routes.back()});
+  while (keeper_->busy()) step(false);
+  ExpectAsMadeOfEverything();
+  EXPECT_EQ(keeper_->ladders()->RoutesCovering(IpAddress::V4(0x50000000 + 9 * 256)).size(), 1u);
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, LadderKeeperTest, ::testing::Range(0, 8));
 

@@ -1,6 +1,7 @@
 #include "services/steering/route_store.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "absl/strings/numbers.h"
@@ -38,17 +39,38 @@ std::pair<RouteStore::Routes::iterator, bool> RouteStore::Find(Routes& routes, c
   return {at, found};
 }
 
-void UnseenPrefixes::Note(const Prefix& prefix) {
+void UnseenPrefixes::Note(const Prefix& prefix, uint32_t lost) {
   if (all_) return;
-  prefixes_.insert(prefix);
+  const auto [at, is_new] = prefixes_.try_emplace(prefix, lost);
+  if (!is_new) at->second = RouteChanges::kAnything;
   if (prefixes_.size() <= most_) return;
   all_ = true;
   prefixes_ = {};
 }
 
+void UnseenPrefixes::NoteLost(const Prefix& prefix, const BgpSessionId& session) {
+  if (all_) return;
+  const bool again = !sessions_.empty() && sessions_.back() == session;  // Mostly many of one session.
+  uint32_t number = static_cast<uint32_t>(sessions_.size()) - 1;
+  if (!again) {
+    const auto [at, is_new] = numbers_.try_emplace(session, static_cast<uint32_t>(sessions_.size()));
+    if (is_new) sessions_.push_back(session);
+    number = at->second;
+  }
+  Note(prefix, number);
+}
+
 RouteChanges UnseenPrefixes::Take() {
-  RouteChanges changes = {.all = std::exchange(all_, false), .prefixes = {prefixes_.begin(), prefixes_.end()}};
+  RouteChanges changes = {.all = std::exchange(all_, false), .prefixes = {}, .lost = {}, .sessions = std::move(sessions_)};
+  changes.prefixes.reserve(prefixes_.size());
+  changes.lost.reserve(prefixes_.size());
+  for (const auto& [prefix, lost] : prefixes_) {
+    changes.prefixes.push_back(prefix);
+    changes.lost.push_back(lost);
+  }
   prefixes_ = {};
+  sessions_ = {};
+  numbers_ = {};
   return changes;
 }
 
@@ -85,13 +107,23 @@ bool RouteStore::Erase(const ReportedRouteKey& key) {
   Routes& routes = at->second;
   const auto [held, found] = Find(routes, key);
   if (!found) return false;
+  const bool was_alone = !HasOtherOf(routes, held);
   speakers_.Drop(held->speaker);
   attributes_.Drop(held->attributes);
   routes.erase(held);
   if (routes.empty()) routes_.erase(at);
   --size_;
-  Note(key.prefix);
+  unsaved_.Note(key.prefix);
+  was_alone ? changed_.NoteLost(key.prefix, key.session) : changed_.Note(key.prefix);
   return true;
+}
+
+// Those of one session stand beside each other.
+bool RouteStore::HasOtherOf(const Routes& routes, Routes::const_iterator at) const {
+  const auto same = [&](Routes::const_iterator other) {
+    return other->speaker == at->speaker || speakers_[other->speaker].session == speakers_[at->speaker].session;
+  };
+  return (at != routes.begin() && same(std::prev(at))) || (std::next(at) != routes.end() && same(std::next(at)));
 }
 
 void RouteStore::Clear() {

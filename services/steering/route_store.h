@@ -73,8 +73,14 @@ struct StoredRoute {
 
 // The prefixes whose routes may be others than before.
 struct RouteChanges {
+  static constexpr uint32_t kAnything = 0xffffffff;
+
   bool all = false;  // Too many to remember one by one: any prefix may, also one that has no routes any more.
   std::vector<Prefix> prefixes;
+  // Of each: the number in `sessions` of the one whose only route it has lost, with nothing else changed; or kAnything. So that a router's
+  // million routes can be taken away without reading all others.
+  std::vector<uint32_t> lost;
+  std::vector<BgpSessionId> sessions;
 };
 
 // What one reader hasn't seen yet.
@@ -82,13 +88,19 @@ class UnseenPrefixes {
  public:
   // All of them are unseen at first, if so.
   UnseenPrefixes(size_t most, bool all) : most_(most), all_(all) {}
-  void Note(const Prefix& prefix);
+  void Note(const Prefix& prefix) { Note(prefix, RouteChanges::kAnything); }
+  // It had one route of the session, and has none any more.
+  void NoteLost(const Prefix& prefix, const BgpSessionId& session);
   RouteChanges Take();
 
  private:
+  void Note(const Prefix& prefix, uint32_t lost);
+
   const size_t most_;
   bool all_;
-  absl::flat_hash_set<Prefix> prefixes_;
+  absl::flat_hash_map<Prefix, uint32_t> prefixes_;  // As RouteChanges::lost.
+  std::vector<BgpSessionId> sessions_;
+  absl::flat_hash_map<BgpSessionId, uint32_t> numbers_;
 };
 
 // Values by number, each held once and as long as somebody has it.
@@ -137,7 +149,7 @@ class Interned {
 
 class RouteStore {
  public:
-  // As many changed prefixes are remembered one by one: 32 MB.
+  // As many changed prefixes are remembered one by one: 50 MB.
   static constexpr size_t kMostChanges = size_t{1} << 20;
 
   explicit RouteStore(size_t most_changes = kMostChanges) : changed_(most_changes, false), unsaved_(most_changes, true) {}
@@ -198,6 +210,8 @@ class RouteStore {
   // The first that isn't before this key, and whether it has it.
   std::pair<Routes::iterator, bool> Find(Routes& routes, const ReportedRouteKey& key) const;
   void Note(const Prefix& prefix);
+  // Whether a route beside `at` is of its session.
+  bool HasOtherOf(const Routes& routes, Routes::const_iterator at) const;
 
   absl::flat_hash_map<Prefix, Routes> routes_;
   Interned<RouteSpeaker> speakers_;
