@@ -35,7 +35,8 @@ namespace fairlead {
 namespace {
 
 using Goal = BenchRow::Goal;
-constexpr int kTimes = 7;  // Medians of so many.
+constexpr int kTimes = 7;     // Medians of so many.
+constexpr size_t kTurn = 16;  // Decisions that the decider takes each step of together.
 
 double Gigabytes(size_t bytes) {
   return static_cast<double>(bytes) / 1e9;
@@ -117,7 +118,7 @@ class Bench {
     rows_.Add({absl::StrCat("  without the match, ", who), bulk - lookup, "ns", floor - lookup, Goal::kRatioAtMost, 1.5});
     rows_.Add({absl::StrCat("  the match, ", who), lookup, "ns"});
     PrintLines(who, lines, choices);
-    Breakdown(who, queries, choices, bulk - lookup);
+    Breakdown(who, queries, decider, scratch, choices);
     OneAtATime(who, queries, choices, decider, scratch);
     bulk_[zipf ? 1 : 0][family == AddressFamily::kIpv6 ? 1 : 0] = {.whole = bulk, .without_match = bulk - lookup};
   }
@@ -258,7 +259,7 @@ class Bench {
     std::set<uintptr_t> rows;
     std::set<uintptr_t> boxes;
     const auto line = [](const void* at) { return reinterpret_cast<uintptr_t>(at) / 64; };
-    for (size_t i = 0; i < queries.size(); i += 16) {
+    for (size_t i = 0; i < queries.size(); i += kTurn) {
       rungs.clear();
       rows.clear();
       boxes.clear();
@@ -280,7 +281,7 @@ class Bench {
       lines.row += static_cast<double>(rows.size());
       lines.boxes += static_cast<double>(boxes.size());
     }
-    const double counted = static_cast<double>((queries.size() + 15) / 16);
+    const double counted = static_cast<double>((queries.size() + kTurn - 1) / kTurn);
     for (double* sum : {&lines.leaf, &lines.rungs, &lines.word, &lines.row, &lines.boxes}) *sum /= counted;
     return lines;
   }
@@ -320,47 +321,23 @@ class Bench {
 
   // ---- Where it goes ----
 
-  // Each part by itself, in the same order and with the same prefetches; the rest is judging, hashing and choosing.
-  void Breakdown(const std::string& who, const std::vector<DecisionQuery>& queries, const std::vector<FileChoice>& choices, double whole) {
-    const double count = static_cast<double>(queries.size());
-    std::vector<uint32_t> last(queries.size());
-    for (size_t i = 0; i < queries.size(); ++i) last[i] = LastRank(*table_->fleet, choices[i]);
-    constexpr size_t kTurn = 16;
-    uint64_t sum = 0;
-    const auto leaves = [&](size_t i) {
-      for (size_t j = i; j < i + kTurn; ++j) __builtin_prefetch(table_->ladders->AddressOfLeaf(choices[j].leaf));
-      for (size_t j = i; j < i + kTurn; ++j) __builtin_prefetch(table_->ladders->LadderOf(choices[j].leaf).head);
+  // The decision's own code, in its own turns: what a turn takes when it has just been decided on, so that all it reads is near, and how
+  // much longer it takes at first.
+  void Breakdown(const std::string& who, const std::vector<DecisionQuery>& queries, const Decider& decider, DecisionScratch& scratch,
+                 std::vector<FileChoice>& choices) {
+    const auto decide = [&](int times) {
+      return 1e9 / static_cast<double>(queries.size()) * MedianCpu(kTimes, [&] {
+               for (size_t i = 0; i < queries.size(); i += kTurn) {
+                 for (int time = 0; time < times; ++time) {
+                   decider.DecideManyOnLeaves(absl::MakeConstSpan(queries).subspan(i, kTurn), scratch, &choices[i]);
+                 }
+               }
+             });
     };
-    const auto walk_one = [&](size_t i, auto&& visit) {
-      LadderWalk walk(table_->ladders->LadderOf(choices[i].leaf));
-      for (Rung rung; walk.Next(rung) && rung.rank <= last[i];) visit(rung);
-    };
-    const double rungs = 1e9 / count * MedianCpu(kTimes, [&] {
-                           for (size_t i = 0; i < queries.size(); i += kTurn) {
-                             leaves(i);
-                             for (size_t j = i; j < i + kTurn; ++j) walk_one(j, [&](const Rung& rung) { sum += rung.hears; });
-                           }
-                         });
-    size_t judged = 0;
-    const double masks = 1e9 / count * MedianCpu(kTimes, [&] {
-                           judged = 0;
-                           for (size_t i = 0; i < queries.size(); i += kTurn) {
-                             for (size_t j = i; j < i + kTurn; ++j) __builtin_prefetch(table_->holdings->AddressOf(queries[j].file));
-                             leaves(i);
-                             for (size_t j = i; j < i + kTurn; ++j) holder_rows::PrefetchRow(table_->holdings->RowOf(queries[j].file));
-                             for (size_t j = i; j < i + kTurn; ++j) {
-                               const Holdings::Row row = table_->holdings->RowOf(queries[j].file);
-                               walk_one(j, [&](const Rung& rung) {
-                                 judged += static_cast<size_t>(__builtin_popcount(Holdings::MaskFrom(row, rung.first_slot) & rung.hears));
-                               });
-                             }
-                           }
-                         });
-    benchmark::DoNotOptimize(sum);
-    rows_.Add({absl::StrCat("  of it leaf and rungs, ", who), rungs, "ns"});
-    rows_.Add({"    presence: word and row", masks - rungs, "ns"});
-    rows_.Add({"    judging, hashing, choosing", whole - masks, "ns"});
-    rows_.Add({"    boxes judged", static_cast<double>(judged) / count, ""});
+    const double once = decide(1);
+    const double again = decide(2) - once;
+    rows_.Add({absl::StrCat("  of it waiting for memory, ", who), once - again, "ns"});
+    rows_.Add({"    the same decisions, with all they read near", again, "ns"});
   }
 
   void OneAtATime(const std::string& who, const std::vector<DecisionQuery>& queries, const std::vector<FileChoice>& choices,
