@@ -169,11 +169,10 @@ void CellStore::ForgetBulk() {
 
 // Whoever makes ladders waits for the lock, and to read what a change says takes about as long as to take it in: so that is done before.
 void CellStore::Index(bool whole, const std::vector<Entry>& entries) {
+  const size_t read_ahead = whole ? 0 : std::min(entries.size(), kMostReadAhead);
   std::vector<Said> ahead;
-  if (!whole) {
-    ahead.reserve(std::min(entries.size(), kMostReadAhead));
-    for (size_t i = 0; i < ahead.capacity() && i < entries.size(); ++i) ahead.push_back(Read(entries[i]));
-  }
+  ahead.reserve(read_ahead);
+  for (size_t i = 0; i < read_ahead; ++i) ahead.push_back(Read(entries[i]));
   absl::MutexLock lock(&mu_);
   if (whole) {
     reports_.clear();
@@ -185,7 +184,7 @@ void CellStore::Index(bool whole, const std::vector<Entry>& entries) {
     ++generations_.reports, ++generations_.holdings, ++generations_.routes;
   }
   for (Said& said : ahead) Take(std::move(said));
-  for (size_t i = ahead.size(); i < entries.size(); ++i) Take(Read(entries[i]));
+  for (size_t i = read_ahead; i < entries.size(); ++i) Take(Read(entries[i]));
 }
 
 CellStore::Said CellStore::Read(const Entry& entry) {
