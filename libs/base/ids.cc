@@ -1,6 +1,8 @@
 #include "libs/base/ids.h"
 
-#include "absl/strings/ascii.h"
+#include <array>
+#include <cstddef>
+
 #include "absl/strings/strip.h"
 #include "libs/base/errors.h"
 
@@ -9,12 +11,19 @@ namespace {
 
 constexpr size_t kMaxIdLength = 63;
 
+// By a table: ids are checked in every request.
+constexpr std::array<bool, 256> kIdLetters = [] {
+  std::array<bool, 256> letters = {};
+  for (const unsigned char c : absl::string_view("abcdefghijklmnopqrstuvwxyz0123456789-")) letters[c] = true;
+  return letters;
+}();
+
 }  // namespace
 
 absl::Status ValidateId(absl::string_view text, absl::string_view field) {
   if (text.empty()) return InvalidField(field, text, "must not be empty");
   bool valid = text.size() <= kMaxIdLength;
-  for (const char c : text) valid = valid && (absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-');
+  for (const unsigned char c : text) valid &= kIdLetters[c];
   if (valid) return absl::OkStatus();
   return InvalidField(field, text, "must match [a-z0-9-]{1,63}");
 }

@@ -60,7 +60,9 @@ IpAddress Prefix::last() const {
 
 void Prefix::AppendTo(std::string& out) const {
   address_.AppendTo(out);
-  absl::StrAppend(&out, "/", length_);
+  const absl::AlphaNum digits(length_);
+  out.push_back('/');
+  out.append(digits.data(), digits.size());
 }
 
 std::string Prefix::ToString() const {

@@ -22,7 +22,7 @@ namespace {
 constexpr uint32_t kAsked = 1;        // Since CLOCK last passed.
 constexpr uint32_t kSignedAhead = 2;  // Its successor was made, or can't be.
 
-constexpr size_t kUsualLines = 5;  // Of a slot: its head and a text of 264 bytes.
+constexpr size_t kUsualLines = 7;  // Of a slot: its head and a text of 400 bytes.
 
 constexpr uint64_t kOdd = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio.
 

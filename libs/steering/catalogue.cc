@@ -5,9 +5,9 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_split.h"
 #include "libs/steering/catalogue_in_image.h"
-#include "libs/steering/spread.h"
 
 namespace fairlead {
 
@@ -91,7 +91,7 @@ size_t Catalogue::title_count() const {
 }
 
 uint32_t Catalogue::KeyOf(absl::string_view id) {
-  return static_cast<uint32_t>(HashBytes(id));
+  return static_cast<uint32_t>(absl::HashOf(id));
 }
 
 void Catalogue::FetchPlaceOfTitle(const TitleId& id) const {

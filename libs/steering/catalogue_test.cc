@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "libs/steering/spread.h"
 
 namespace fairlead {
 namespace {
@@ -49,7 +49,7 @@ TEST(Catalogue, FindsTitlesWhoseKeysAreTheSame) {
   std::set<uint32_t> keys;
   for (int i = 0; i < kMany; ++i) {
     const std::string id = absl::StrCat("t", i);
-    keys.insert(static_cast<uint32_t>(HashBytes(id)));
+    keys.insert(static_cast<uint32_t>(absl::HashOf(absl::string_view(id))));
     ASSERT_EQ(catalogue->FindTitle(TitleId(id)), titles[static_cast<size_t>(i)].get()) << id;
   }
   EXPECT_LT(keys.size(), static_cast<size_t>(kMany));

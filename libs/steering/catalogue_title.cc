@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "libs/steering/spread.h"
 
 namespace fairlead {
 namespace {
@@ -218,7 +218,7 @@ void CatalogueVersion::FetchRenditions() const {
 }
 
 uint16_t CatalogueVersion::RenditionWord(absl::string_view rendition) {
-  return static_cast<uint16_t>(HashBytes(rendition) | 1);
+  return static_cast<uint16_t>(absl::HashOf(rendition) | 1);
 }
 
 CatalogueTitle::Owned CatalogueTitle::Pack(const TitleView& view) {

@@ -11,6 +11,11 @@
 #ifndef FAIRLEAD_LIBS_STEERING_CATALOGUE_TITLE_H_
 #define FAIRLEAD_LIBS_STEERING_CATALOGUE_TITLE_H_
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -154,9 +159,9 @@ class CatalogueVersion {
     const uint16_t wanted = RenditionWord(rendition);
     const absl::Span<const uint16_t> words = words_.get();
     for (size_t begin = 0; begin < words.size(); begin += kWordsALine) {
-      if (!IsInLine(words, begin, wanted)) continue;
-      for (size_t i = begin; i < begin + kWordsALine; ++i) {
-        if (words[i] == wanted && files()[i].rendition() == rendition) visit(i);
+      for (uint32_t alike = AlikeInLine(words, begin, wanted); alike != 0; alike &= alike - 1) {
+        const size_t i = begin + static_cast<size_t>(std::countr_zero(alike));
+        if (files()[i].rendition() == rendition) visit(i);
       }
     }
   }
@@ -164,25 +169,38 @@ class CatalogueVersion {
   const CatalogueFile* GuessFile(absl::string_view rendition) const {
     const uint16_t wanted = RenditionWord(rendition);
     const absl::Span<const uint16_t> words = words_.get();
-    size_t begin = 0;
-    while (begin < words.size() && !IsInLine(words, begin, wanted)) begin += kWordsALine;
-    if (begin == words.size()) return nullptr;
-    while (words[begin] != wanted) ++begin;
-    return &files()[begin];
+    for (size_t begin = 0; begin < words.size(); begin += kWordsALine) {
+      const uint32_t alike = AlikeInLine(words, begin, wanted);
+      if (alike != 0) return &files()[begin + static_cast<size_t>(std::countr_zero(alike))];
+    }
+    return nullptr;
   }
 
  private:
   friend class TitlePacker;
   static constexpr size_t kWordsALine = 32;
   static uint16_t RenditionWord(absl::string_view rendition);  // Never 0.
-  // By a plain pointer: a check of each place would keep the compiler from comparing eight at a time.
-  static bool IsInLine(absl::Span<const uint16_t> words, size_t begin, uint16_t wanted) {
+  // The places in a line where the word stands, as bits.
+  static uint32_t AlikeInLine(absl::Span<const uint16_t> words, size_t begin, uint16_t wanted) {
     const uint16_t* const line = words.subspan(begin, kWordsALine).data();
-    uint16_t found = 0;
-    for (size_t i = 0; i < kWordsALine; ++i) found |= line[i] == wanted ? 0xffff : 0;
-    return found != 0;
+    uint32_t alike = 0;
+#if defined(__SSE2__)
+    const __m128i sought = _mm_set1_epi16(static_cast<int16_t>(wanted));
+    const auto half_alike = [&](size_t from) {
+      const auto eight_alike = [&](size_t at) {
+        return _mm_cmpeq_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(line + at)), sought);
+      };
+      return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(eight_alike(from), eight_alike(from + 8))));
+    };
+    alike = half_alike(0) | half_alike(16) << 16;
+#else
+    for (size_t i = 0; i < kWordsALine; ++i) alike |= uint32_t{line[i] == wanted} << i;
+#endif
+    return alike;
   }
-  size_t IndexOf(const CatalogueFile& file) const { return static_cast<size_t>(&file - files().data()); }
+  size_t IndexOf(const CatalogueFile& file) const {
+    return static_cast<size_t>(&file - files().data());
+  }
 
   PackedText version_;
   PackedSpan<uint16_t> words_;  // Of the rendition of each file, and zeros up to the end of a line.

@@ -23,6 +23,15 @@ TokenLabel LabelOf(const FileChoice& choice, uint32_t position) {
   return {.rank = std::min<uint32_t>(url.rank, TokenClaims::kMaxRank), .position = position, .cause = choice.CauseOf(url)};
 }
 
+// What a file's URLs have in common is put together once, and copied from there.
+absl::string_view WriteParts(const PathParts& path, WireWriter& out) {
+  const char* const begin = out.at();
+  out.Bytes(path.folder);
+  out.Bytes(path.rest);
+  out.Bytes(path.name);
+  return {begin, path.size()};
+}
+
 }  // namespace
 
 // Files that follow each other are mostly of one title.
@@ -140,22 +149,24 @@ absl::StatusOr<size_t> AnswerWriter::Measure(const SteeringRequest& request, con
   return size;
 }
 
-void AnswerWriter::WriteUrl(const File& file, const Url& url, uint32_t position, WireWriter& out) const {
-  const absl::string_view token = TokenText(url);
+void AnswerWriter::WriteUrl(const File& file, const Url& url, uint32_t position, absl::string_view path, absl::string_view& playlist,
+                            WireWriter& out) const {
   out.Block(FileField::kUrlsFieldNumber, url.size);
   out.Block(UrlField::kUrlFieldNumber, url.url_size);
-  const auto begin_with = [&](const PathParts& path) {
-    out.Bytes(url.lead);
-    out.Bytes(token);
-    out.Bytes("/");
-    out.Bytes(path.folder);
-    out.Bytes(path.rest);
-    out.Bytes(path.name);
-  };
-  begin_with(file.path);
+  const char* const begin = out.at();
+  out.Bytes(url.lead);
+  out.Bytes(TokenText(url));
+  out.Bytes("/");
+  const absl::string_view front(begin, static_cast<size_t>(out.at() - begin));
+  out.Bytes(path);
   if (url.playlist_size > 0) {
     out.Block(UrlField::kPlaylistUrlFieldNumber, url.playlist_size);
-    begin_with(file.playlist);
+    out.Bytes(front);
+    if (playlist.empty()) {
+      playlist = WriteParts(file.playlist, out);
+    } else {
+      out.Bytes(playlist);
+    }
   }
   out.Bytes(url.names);
   out.Number(UrlField::kFamilyFieldNumber, static_cast<uint64_t>(url.choice->family));
@@ -171,12 +182,14 @@ void AnswerWriter::WriteFile(const File& file, WireWriter& out) const {
   out.Block(ResponseField::kFilesFieldNumber, file.size);
   out.Number(FileField::kFileNumberFieldNumber, of.number());
   out.Block(FileField::kPathFieldNumber, file.path.size());
-  out.Bytes(file.path.folder);
-  out.Bytes(file.path.rest);
+  const absl::string_view path = WriteParts(file.path, out);
   out.String(FileField::kRenditionFieldNumber, of.rendition());
   out.Number(FileField::kSizeBytesFieldNumber, of.size_bytes());
   out.Number(FileField::kBandwidthBpsFieldNumber, of.bitrate_bps());
-  for (uint32_t position = 0; position < file.urls; ++position) WriteUrl(file, urls_[file.first_url + position], position, out);
+  absl::string_view playlist;
+  for (uint32_t position = 0; position < file.urls; ++position) {
+    WriteUrl(file, urls_[file.first_url + position], position, path, playlist, out);
+  }
 }
 
 void AnswerWriter::Write(char* to) const {

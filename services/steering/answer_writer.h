@@ -84,7 +84,9 @@ class AnswerWriter {
   absl::Status ReadTokens(const RenderContext& context);
   void MeasureFile(File& file);
   void WriteFile(const File& file, WireWriter& out) const;
-  void WriteUrl(const File& file, const Url& url, uint32_t position, WireWriter& out) const;
+  // `path` stands in the answer already; `playlist` does from the first URL on.
+  void WriteUrl(const File& file, const Url& url, uint32_t position, absl::string_view path, absl::string_view& playlist,
+                WireWriter& out) const;
   void LookUpVerdict(const SteeringRequest& request, const RequestChoice& choice, const SteeringTable& table);
   absl::string_view TokenText(const Url& url) const {
     const size_t begin = url.token == 0 ? 0 : ends_[url.token - 1];
