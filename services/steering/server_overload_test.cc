@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <string>
 #include <thread>
@@ -10,6 +11,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 #include "fairlead/common/v1/error_details.pb.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/completion_queue.h"
@@ -263,13 +266,21 @@ TEST_F(SteeringServerTest, BadKnobsAreNamed) {
 
 class Noted final : public WorkItem {
  public:
-  Noted(std::string name, std::vector<std::string>& log) : name_(std::move(name)), log_(log) {}
+  // Of no kind: one of its own.
+  Noted(std::string name, std::vector<std::string>& log, const void* kind = nullptr)
+      : name_(std::move(name)), log_(log), kind_(kind == nullptr ? this : kind) {}
   void Proceed(bool) override {}
-  void Work(const absl::Status& refusal) override { log_.push_back(absl::StrCat(name_, refusal.ok() ? "" : " refused")); }
+  void Work(absl::Span<WorkItem* const> turn, const absl::Status& refusal) override {
+    std::vector<std::string> names;
+    for (WorkItem* const item : turn) names.push_back(static_cast<Noted*>(item)->name_);
+    log_.push_back(absl::StrCat(absl::StrJoin(names, " + "), refusal.ok() ? "" : " refused"));
+  }
+  const void* kind() const override { return kind_; }
 
  private:
   const std::string name_;
   std::vector<std::string>& log_;
+  const void* const kind_;
 };
 
 TEST(WorkQueueTest, TheMostUrgentIsWorkedOnFirstAndWhatFindsNoRoomIsRefused) {
@@ -288,6 +299,31 @@ TEST(WorkQueueTest, TheMostUrgentIsWorkedOnFirstAndWhatFindsNoRoomIsRefused) {
   queue.Shutdown();
   work.Drain(queue);
   EXPECT_THAT(log, ElementsAre("late prefetch refused", "prefetch refused", "first", "second", "background"));
+}
+
+TEST(WorkQueueTest, SingleRequestsOfOneKindThatFollowEachOtherAreWorkedOnTogether) {
+  Metrics registry;
+  SteeringMetrics metrics(registry);
+  OverloadGate gate({}, 1, metrics);
+  WorkQueue work(gate, 0);
+  std::vector<std::string> log;
+  const int kind = 0, other = 0;
+  std::deque<Noted> items;
+  const auto offer = [&](const std::string& name, const void* of_kind, RequestClass request_class, size_t requests) {
+    work.Offer(&items.emplace_back(name, log, of_kind), {.request_class = request_class, .requests = requests});
+  };
+  offer("low", &kind, RequestClass::kPrefetch, 1);
+  offer("a", &kind, RequestClass::kPlaybackStart, 1);
+  offer("b", &kind, RequestClass::kPlaybackStart, 1);
+  offer("many", &kind, RequestClass::kPlaybackStart, 2);
+  offer("c", &kind, RequestClass::kPlaybackStart, 1);
+  offer("x", &other, RequestClass::kPlaybackStart, 1);
+  offer("y", &other, RequestClass::kBackground, 1);
+  for (int i = 0; i < 10; ++i) offer(absl::StrCat(i), &kind, RequestClass::kBackground, 1);
+  grpc::CompletionQueue queue;
+  queue.Shutdown();
+  work.Drain(queue);
+  EXPECT_THAT(log, ElementsAre("a + b", "many", "c", "x + y", "0 + 1 + 2 + 3 + 4 + 5 + 6 + 7", "8 + 9 + low"));
 }
 
 // What a flood came to.
@@ -310,7 +346,13 @@ class Coming final : public WorkItem {
     flood_.most_waiting = std::max(flood_.most_waiting, ++flood_.waiting);
     work_.Offer(this, {.request_class = class_, .admitted = work_.Admit(class_, 0)});
   }
-  void Work(const absl::Status& refusal) override {
+  const void* kind() const override { return &flood_; }
+  void Work(absl::Span<WorkItem* const> turn, const absl::Status& refusal) override {
+    for (WorkItem* const item : turn) static_cast<Coming*>(item)->WorkAlone(refusal);
+  }
+
+ private:
+  void WorkAlone(const absl::Status& refusal) {
     --flood_.waiting;
     ++(refusal.ok() ? flood_.answered : flood_.refused)[static_cast<size_t>(class_)];
     const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
@@ -318,7 +360,6 @@ class Coming final : public WorkItem {
     }
   }
 
- private:
   WorkQueue& work_;
   const RequestClass class_;
   Flood& flood_;

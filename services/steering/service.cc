@@ -4,10 +4,13 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
+#include "absl/types/span.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "libs/rpc/principal.h"
 #include "libs/rpc/status.h"
@@ -31,9 +34,8 @@ constexpr int kArmedStreams = 16;
 constexpr size_t kUsualAnswer = SliceChain::kBlock;  // Bytes of an answer, mostly less.
 
 // What `arrive` read.
-template <typename Message>
-struct Read {
-  Message message;
+struct ReadRequest {
+  sv1::SteerRequest message;
   bool readable = false;
 };
 // A stream's caller stays the same.
@@ -44,6 +46,12 @@ struct StreamState {
   std::optional<Caller> caller;
 };
 struct Nothing {};
+
+using SteerCall = UnaryCall<grpc::ByteBuffer, grpc::ByteBuffer, ReadRequest>;
+using StreamCall = PingPongCall<grpc::ByteBuffer, grpc::ByteBuffer, StreamState>;
+template <typename T>
+using OfTurn = absl::InlinedVector<T, WorkQueue::kMostInTurn>;
+static_assert(WorkQueue::kMostInTurn <= AnswerScratch::kInTurn);
 
 // The n-th core that the process may use. Where that can't be had, the thread floats as before.
 void Pin(size_t thread) {
@@ -93,16 +101,87 @@ Arrival ArrivalOf(const BatchRequest& batch, WorkQueue& work, std::vector<uint8_
 
 }  // namespace
 
-// A queue, and what its thread keeps.
+// A queue, and what its thread keeps and does.
 class SteeringGrpc::Worker {
  public:
-  Worker(std::unique_ptr<grpc::ServerCompletionQueue> q, OverloadGate& gate, size_t index, SteeringMetrics& metrics)
-      : queue(std::move(q)), work(gate, index), scratch(metrics) {}
+  Worker(std::unique_ptr<grpc::ServerCompletionQueue> q, const Steerer& steerer, OverloadGate& gate, size_t index, SteeringMetrics& metrics)
+      : queue(std::move(q)), work(gate, index), steerer_(steerer), scratch_(metrics) {}
+
+  void Answer(const absl::Status& refusal, absl::Span<SteerCall::Asked> turn);
+  // Streams whose messages hold one request each are answered together; others wait for nobody but themselves.
+  void Answer(const absl::Status& refusal, absl::Span<StreamCall::Asked> turn);
 
   std::unique_ptr<grpc::ServerCompletionQueue> queue;
   WorkQueue work;
-  AnswerScratch scratch;
+
+ private:
+  void AnswerBatch(const absl::Status& refusal, StreamCall::Asked& asked);
+  void AnswerSingles(absl::Span<StreamCall::Asked* const> turn);
+
+  const Steerer& steerer_;
+  AnswerScratch scratch_;
 };
+
+void SteeringGrpc::Worker::Answer(const absl::Status& refusal, absl::Span<SteerCall::Asked> turn) {
+  OfTurn<SteerCall::Asked*> answered;
+  OfTurn<Caller> callers;
+  OfTurn<SingleCall> calls;
+  for (SteerCall::Asked& asked : turn) {
+    const absl::Status status = !refusal.ok() || asked.state.readable ? refusal : Unreadable();
+    asked.status = ToGrpcStatus(status);
+    if (!status.ok()) continue;
+    answered.push_back(&asked);
+    callers.push_back(CallerFor(asked.context));
+  }
+  for (size_t i = 0; i < answered.size(); ++i) calls.push_back({callers[i], answered[i]->state.message});
+  if (calls.empty()) return;
+  steerer_.SteerTurn(calls, scratch_, [&](size_t i, const Answering& one) {
+    answered[i]->status = ToGrpcStatus(one.status);
+    if (!one.status.ok()) return;
+    SliceChain answer(/*piece=*/0);
+    one.writer.Write(answer.Room(one.size));
+    answered[i]->response = answer.Take();
+  });
+}
+
+void SteeringGrpc::Worker::Answer(const absl::Status& refusal, absl::Span<StreamCall::Asked> turn) {
+  OfTurn<StreamCall::Asked*> singles;
+  for (StreamCall::Asked& asked : turn) {
+    StreamState& state = asked.state;
+    if (!state.readable) {
+      asked.status = ToGrpcStatus(Unreadable());
+      continue;
+    }
+    if (!state.caller.has_value()) state.caller = CallerFor(asked.context);
+    if (refusal.ok() && state.batch.requests().size() == 1) {
+      singles.push_back(&asked);
+    } else {
+      AnswerBatch(refusal, asked);
+    }
+  }
+  if (!singles.empty()) AnswerSingles(singles);
+}
+
+void SteeringGrpc::Worker::AnswerBatch(const absl::Status& refusal, StreamCall::Asked& asked) {
+  StreamState& state = asked.state;
+  SliceChain answer(std::min(SliceChain::kPiece, state.batch.requests().size() * kUsualAnswer));
+  const absl::Status status =
+      steerer_.SteerBatch(*state.caller, state.batch, {.whole = refusal, .some = state.refused, .retry_after = work.retry_after()},
+                          scratch_, [&](size_t size) { return answer.Room(size); });
+  if (status.ok()) asked.response = answer.Take();
+  asked.status = ToGrpcStatus(status);
+}
+
+void SteeringGrpc::Worker::AnswerSingles(absl::Span<StreamCall::Asked* const> turn) {
+  OfTurn<SingleBatch> batches;
+  std::array<std::optional<SliceChain>, WorkQueue::kMostInTurn> answers;
+  for (size_t i = 0; i < turn.size(); ++i) {
+    batches.push_back({*turn[i]->state.caller, turn[i]->state.batch});
+    answers[i].emplace(kUsualAnswer);
+  }
+  steerer_.SteerSingles(batches, scratch_, [&](size_t i, size_t size) { return answers[i]->Room(size); });
+  for (size_t i = 0; i < turn.size(); ++i) turn[i]->response = answers[i]->Take();
+}
 
 SteeringGrpc::SteeringGrpc(const Steerer& steerer, OverloadGate& gate, SteeringMetrics& metrics, SteeringGrpcOptions options)
     : steerer_(steerer), gate_(gate), metrics_(metrics), options_(options) {}
@@ -113,34 +192,22 @@ SteeringGrpc::~SteeringGrpc() {
 
 void SteeringGrpc::AddQueues(grpc::ServerBuilder& builder) {
   for (int i = 0; i < std::max(1, options_.threads); ++i) {
-    workers_.push_back(std::make_unique<Worker>(builder.AddCompletionQueue(), gate_, workers_.size(), metrics_));
+    workers_.push_back(std::make_unique<Worker>(builder.AddCompletionQueue(), steerer_, gate_, workers_.size(), metrics_));
   }
 }
 
 void SteeringGrpc::ArmSteer(Worker& worker) {
-  using State = Read<sv1::SteerRequest>;
-  using Call = UnaryCall<grpc::ByteBuffer, grpc::ByteBuffer, State>;
-  const auto method = std::make_shared<const Call::Method>(Call::Method{
+  const auto method = std::make_shared<const SteerCall::Method>(SteerCall::Method{
       .queue = &worker.work,
       .request = [this, queue = worker.queue.get()](auto* context, auto* request, auto* writer,
                                                     void* tag) { service_.RequestSteer(context, request, writer, queue, queue, tag); },
       .arrive =
-          [&worker](const grpc::ByteBuffer& bytes, State& read) {
+          [&worker](const grpc::ByteBuffer& bytes, ReadRequest& read) {
             read.readable = ReadMessage(bytes, read.message);
             return ArrivalOf(ClassOf(read.message), Steerer::SpreadOf(read.message), worker.work);
           },
-      .work =
-          [this, &worker](const grpc::ServerContext& context, const absl::Status& refusal, const grpc::ByteBuffer&, State& read,
-                          grpc::ByteBuffer& response) {
-            if (!refusal.ok()) return ToGrpcStatus(refusal);
-            if (!read.readable) return ToGrpcStatus(Unreadable());
-            SliceChain answer(/*piece=*/0);
-            const absl::Status status =
-                steerer_.Steer(CallerFor(context), read.message, worker.scratch, [&](size_t size) { return answer.Room(size); });
-            if (status.ok()) response = answer.Take();
-            return ToGrpcStatus(status);
-          }});
-  for (int i = 0; i < kArmedSteer; ++i) Call::Arm(method);
+      .work = [&worker](const absl::Status& refusal, absl::Span<SteerCall::Asked> turn) { worker.Answer(refusal, turn); }});
+  for (int i = 0; i < kArmedSteer; ++i) SteerCall::Arm(method);
 }
 
 void SteeringGrpc::ArmExplain(Worker& worker) {
@@ -152,40 +219,29 @@ void SteeringGrpc::ArmExplain(Worker& worker) {
       .arrive = [&worker](const sv1::ExplainRequest& request,
                           Nothing&) { return ArrivalOf(RequestClass::kBackground, Steerer::SpreadOf(request.request()), worker.work); },
       .work =
-          [this](const grpc::ServerContext& context, const absl::Status& refusal, const sv1::ExplainRequest& request, Nothing&,
-                 sv1::ExplainResponse& response) {
-            return ToGrpcStatus(refusal.ok() ? steerer_.Explain(CallerOf(context), request, response) : refusal);
+          [this](const absl::Status& refusal, absl::Span<Call::Asked> turn) {
+            for (Call::Asked& asked : turn) {
+              asked.status =
+                  ToGrpcStatus(refusal.ok() ? steerer_.Explain(CallerOf(asked.context), asked.request, asked.response) : refusal);
+            }
           }});
   for (int i = 0; i < kArmedExplain; ++i) Call::Arm(method);
 }
 
 void SteeringGrpc::ArmStream(Worker& worker, const std::shared_ptr<std::atomic<int>>& open) {
-  using Call = PingPongCall<grpc::ByteBuffer, grpc::ByteBuffer, StreamState>;
-  const auto method = std::make_shared<const Call::Method>(Call::Method{
+  const auto method = std::make_shared<const StreamCall::Method>(StreamCall::Method{
       .queue = &worker.work,
-      .request = [this, queue = worker.queue.get()](grpc::ServerContext* context, Call::Stream* stream,
+      .request = [this, queue = worker.queue.get()](grpc::ServerContext* context, StreamCall::Stream* stream,
                                                     void* tag) { service_.RequestSteerStream(context, stream, queue, queue, tag); },
       .arrive =
           [&worker](const grpc::ByteBuffer& bytes, StreamState& state) {
             state.readable = state.batch.Read(bytes);
             return ArrivalOf(state.batch, worker.work, state.refused);
           },
-      .work =
-          [this, &worker](const grpc::ServerContext& context, const absl::Status& refusal, const grpc::ByteBuffer&, StreamState& state,
-                          grpc::ByteBuffer& response) {
-            if (!state.readable) return ToGrpcStatus(Unreadable());
-            if (!state.caller.has_value()) state.caller = CallerFor(context);
-            const size_t count = state.batch.requests().size();
-            SliceChain answer(std::min(SliceChain::kPiece, count * kUsualAnswer));
-            const absl::Status status = steerer_.SteerBatch(
-                *state.caller, state.batch, {.whole = refusal, .some = state.refused, .retry_after = worker.work.retry_after()},
-                worker.scratch, [&](size_t size) { return answer.Room(size); });
-            if (status.ok()) response = answer.Take();
-            return ToGrpcStatus(status);
-          },
+      .work = [&worker](const absl::Status& refusal, absl::Span<StreamCall::Asked> turn) { worker.Answer(refusal, turn); },
       .most_streams = kMaxStreams,
       .open = open});
-  for (int i = 0; i < kArmedStreams; ++i) Call::Arm(method);
+  for (int i = 0; i < kArmedStreams; ++i) StreamCall::Arm(method);
 }
 
 void SteeringGrpc::Run() {

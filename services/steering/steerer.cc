@@ -101,6 +101,10 @@ class Refusals {
   std::array<size_t, kRequestClasses> more_{};  // Than the one that the gate has counted.
 };
 
+void WriteId(const BatchRequest& batch, WireRoom room) {
+  WireWriter(room(NumberSize(batch.id()))).Number(sv1::SteerStreamResponse::kIdFieldNumber, batch.id());
+}
+
 size_t WriteResult(const Answering& one, WireRoom room) {
   const size_t size = BlockSize(BlockSize(one.size));
   WireWriter out(room(size));
@@ -225,21 +229,40 @@ void Steerer::Prepare(const Moment& moment, absl::Span<Answering> turn, AnswerSc
   MeasureTurn(moment, turn);
 }
 
-absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& request, AnswerScratch& scratch, WireRoom room) const {
+void Steerer::Turn(const Moment& moment, size_t count, AnswerScratch& scratch,
+                   absl::FunctionRef<absl::Status(size_t, Answering&)> understand,
+                   absl::FunctionRef<void(size_t, const Answering&)> answer) const {
   const auto start = SteadyClock::now();
+  const absl::Span<Answering> turn = absl::MakeSpan(scratch.turn).first(count);
+  for (size_t i = 0; i < count; ++i) turn[i].status = understand(i, turn[i]);
+  Prepare(moment, turn, scratch);
+  for (size_t i = 0; i < count; ++i) {
+    Count(turn[i], scratch.tally);
+    answer(i, turn[i]);
+  }
+  scratch.tally.Took(SecondsOf(SteadyClock::now() - start), count);
+}
+
+void Steerer::SteerTurn(absl::Span<const SingleCall> calls, AnswerScratch& scratch,
+                        absl::FunctionRef<void(size_t, const Answering&)> answer) const {
   const std::shared_ptr<const ServingState> state = serving_.Get();
   const Moment moment = NowWith(*state);
-  Answering& one = scratch.turn.front();
-  one.status = TakeBudget(caller, 1, moment.monotonic);
-  if (one.status.ok()) {
-    one.status = Understand(moment, caller, request, one);
-    Prepare(moment, {&one, 1}, scratch);
-    Count(one, scratch.tally);
-    if (one.status.ok()) one.writer.Write(room(one.size));
-  }
-  metrics_.decision_seconds.Observe(SecondsOf(SteadyClock::now() - start));
+  const auto understand = [&](size_t i, Answering& one) {
+    RETURN_IF_ERROR(TakeBudget(calls[i].caller, 1, moment.monotonic));
+    return Understand(moment, calls[i].caller, calls[i].request, one);
+  };
+  Turn(moment, calls.size(), scratch, understand, answer);
   scratch.tally.Flush();
-  return one.status;
+}
+
+absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& request, AnswerScratch& scratch, WireRoom room) const {
+  const SingleCall call = {caller, request};
+  absl::Status status;
+  SteerTurn({&call, 1}, scratch, [&](size_t, const Answering& one) {
+    status = one.status;
+    if (one.status.ok()) one.writer.Write(room(one.size));
+  });
+  return status;
 }
 
 absl::Status Steerer::Steer(const Caller& caller, const sv1::SteerRequest& request, sv1::SteerResponse& response) const {
@@ -267,7 +290,7 @@ absl::Status Steerer::SteerBatch(const Caller& caller, const BatchRequest& batch
   const auto admitted = static_cast<uint32_t>(
       refusal.some.empty() ? count : static_cast<size_t>(std::count(refusal.some.begin(), refusal.some.end(), BatchRefusal::kAdmitted)));
   if (refusal.whole.ok() && admitted > 0) refusal.whole = TakeBudget(caller, admitted, moment.monotonic);
-  WireWriter(room(NumberSize(batch.id()))).Number(sv1::SteerStreamResponse::kIdFieldNumber, batch.id());
+  WriteId(batch, room);
   ErrorWriter errors;
   Refusals refusals(gate_, metrics_, refusal.retry_after);
   size_t bytes = 0;
@@ -300,6 +323,25 @@ absl::Status Steerer::SteerBatch(const Caller& caller, const BatchRequest& batch
   }
   scratch.tally.Flush();
   return absl::OkStatus();
+}
+
+void Steerer::SteerSingles(absl::Span<const SingleBatch> batches, AnswerScratch& scratch,
+                           absl::FunctionRef<char*(size_t, size_t)> room) const {
+  const std::shared_ptr<const ServingState> state = serving_.Get();
+  const Moment moment = NowWith(*state);
+  ErrorWriter errors;
+  const auto understand = [&](size_t i, Answering& one) {
+    RETURN_IF_ERROR(TakeBudget(batches[i].caller, 1, moment.monotonic));
+    return UnderstandBytes(moment, batches[i].caller, batches[i].batch.requests().front(), one);
+  };
+  const auto answer = [&](size_t i, const Answering& one) {
+    metrics_.stream_messages.Increment();
+    const auto room_of_it = [&](size_t size) { return room(i, size); };
+    WriteId(batches[i].batch, room_of_it);
+    one.status.ok() ? WriteResult(one, room_of_it) : errors.Write(one.status, room_of_it);
+  };
+  Turn(moment, batches.size(), scratch, understand, answer);
+  scratch.tally.Flush();
 }
 
 absl::Status Steerer::Explain(const Caller& caller, const sv1::ExplainRequest& request, sv1::ExplainResponse& response) const {

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -64,6 +65,16 @@ struct AnswerScratch {
   SteeringTally tally;
 };
 
+// One call of those whose turn has come.
+struct SingleCall {
+  const Caller& caller;
+  const steering::v1::SteerRequest& request;
+};
+struct SingleBatch {
+  const Caller& caller;
+  const BatchRequest& batch;
+};
+
 // What overload control says of a batch: refused whole, or some of its requests.
 struct BatchRefusal {
   static constexpr uint8_t kAdmitted = 0xff;
@@ -83,6 +94,10 @@ class Steerer {
           SteeringMetrics& metrics)
       : serving_(serving), tokens_(tokens), addresses_(std::move(addresses)), clock_(clock), gate_(gate), metrics_(metrics) {}
 
+  // answer(i, one) for each call: its status is the call's, and if it is OK `one.writer` writes the SteerResponse, of `one.size` bytes. At
+  // most AnswerScratch::kInTurn calls.
+  void SteerTurn(absl::Span<const SingleCall> calls, AnswerScratch& scratch,
+                 absl::FunctionRef<void(size_t, const Answering&)> answer) const;
   // The bytes of the SteerResponse, in one room.
   absl::Status Steer(const Caller& caller, const steering::v1::SteerRequest& request, AnswerScratch& scratch, WireRoom room) const;
   // For callers without a queue of their own: also refused by the level that the queues admit.
@@ -91,6 +106,8 @@ class Steerer {
   // table. INVALID_ARGUMENT if there are more than kMaxBatch.
   absl::Status SteerBatch(const Caller& caller, const BatchRequest& batch, BatchRefusal refusal, AnswerScratch& scratch,
                           WireRoom room) const;
+  // The same for batches of one request each, none of them refused, with write(i, size) the room of the i-th.
+  void SteerSingles(absl::Span<const SingleBatch> batches, AnswerScratch& scratch, absl::FunctionRef<char*(size_t, size_t)> room) const;
   absl::Status Explain(const Caller& caller, const steering::v1::ExplainRequest& request, steering::v1::ExplainResponse& response) const;
 
   // OK if requests can be answered.
@@ -109,6 +126,9 @@ class Steerer {
   Moment NowWith(const ServingState& state) const { return {state, clock_.Now(), clock_.Monotonic()}; }
 
   RenderContext ContextOf(const Moment& moment, const Answering& one) const;
+  // understand(i, one) for each of so many, then all other steps for all of them, then answer(i, one).
+  void Turn(const Moment& moment, size_t count, AnswerScratch& scratch, absl::FunctionRef<absl::Status(size_t, Answering&)> understand,
+            absl::FunctionRef<void(size_t, const Answering&)> answer) const;
   absl::Status UnderstandBytes(const Moment& moment, const Caller& caller, absl::string_view request, Answering& one) const;
   absl::Status Understand(const Moment& moment, const Caller& caller, const steering::v1::SteerRequest& request, Answering& one) const;
   // Of those whose status is OK: looks up what each asks for and chooses; then what each one's writer will write.

@@ -25,10 +25,10 @@ void WorkQueue::Drain(grpc::CompletionQueue& queue) {
       static_cast<AsyncEvent*>(tag)->Proceed(ok);
     }
     if (now_ - looked_at_ >= kLookEvery && !Look(queue)) {
-      while (waiting_ > 0) WorkOne();
+      while (waiting_ > 0) WorkTurn();
       return;
     }
-    if (waiting_ > 0) WorkOne();
+    if (waiting_ > 0) WorkTurn();
   }
 }
 
@@ -69,7 +69,9 @@ size_t WorkQueue::MayTake() {
 void WorkQueue::RefuseOutdated() {
   if (!gate_.options().shed) return;
   for (std::deque<Waiting>& line : lines_) {
-    while (!line.empty() && now_ - line.front().since > admission_.patience()) Do(line);
+    while (!line.empty() && now_ - line.front().since > admission_.patience()) {
+      if (MayStart(line)) Answer(TakeFirst(line).item, absl::OkStatus());
+    }
   }
 }
 
@@ -82,13 +84,13 @@ void WorkQueue::Offer(WorkItem* item, const Arrival& arrival) {
   const RequestClass request_class = arrival.request_class;
   if (!arrival.admitted) {
     TellLevel();
-    return item->Work(gate_.Refuse(ShedReason::kOverload, request_class, admission_.retry_after()));
+    return Answer(item, gate_.Refuse(ShedReason::kOverload, request_class, admission_.retry_after()));
   }
   if (waiting_ >= gate_.options().max_backlog) {
     size_t lowest = kRequestClasses - 1;
     while (lowest > static_cast<size_t>(request_class) && lines_[lowest].empty()) --lowest;
     if (lowest == static_cast<size_t>(request_class)) {
-      return item->Work(gate_.Refuse(ShedReason::kBacklog, request_class, admission_.retry_after()));
+      return Answer(item, gate_.Refuse(ShedReason::kBacklog, request_class, admission_.retry_after()));
     }
     Refuse(lines_[lowest], ShedReason::kBacklog);
   }
@@ -97,22 +99,36 @@ void WorkQueue::Offer(WorkItem* item, const Arrival& arrival) {
   waiting_requests_ += arrival.requests;
 }
 
-void WorkQueue::WorkOne() {
+// The first of the most urgent line, and those behind it as far as they can be worked on together.
+void WorkQueue::WorkTurn() {
+  turn_.clear();
   for (std::deque<Waiting>& line : lines_) {
-    if (line.empty()) continue;
-    Do(line);
-    now_ = MonotonicNow();
-    return;
+    while (!line.empty() && Joins(line.front())) {
+      if (!MayStart(line)) continue;
+      const Waiting next = TakeFirst(line);
+      turn_of_singles_ = next.requests == 1;
+      turn_.push_back(next.item);
+    }
+    if (!line.empty()) break;
   }
+  if (!turn_.empty()) turn_.front()->Work(turn_, absl::OkStatus());
+  now_ = MonotonicNow();
 }
 
-void WorkQueue::Do(std::deque<Waiting>& line) {
+bool WorkQueue::Joins(const Waiting& next) const {
+  if (turn_.empty()) return true;
+  return turn_.size() < kMostInTurn && turn_of_singles_ && next.requests == 1 && next.item->kind() == turn_.front()->kind();
+}
+
+bool WorkQueue::MayStart(std::deque<Waiting>& line) {
   const bool late = gate_.options().shed && !admission_.Start(line.front().request_class, now_ - line.front().since, now_);
   TellLevel();
-  if (late) return Refuse(line, ShedReason::kLate);
-  WorkItem* const item = TakeFirst(line).item;
+  if (late) {
+    Refuse(line, ShedReason::kLate);
+    return false;
+  }
   ahead_ = std::min(ahead_ + kAhead, kMostAhead);
-  item->Work(absl::OkStatus());
+  return true;
 }
 
 WorkQueue::Waiting WorkQueue::TakeFirst(std::deque<Waiting>& line) {
@@ -125,7 +141,7 @@ WorkQueue::Waiting WorkQueue::TakeFirst(std::deque<Waiting>& line) {
 
 void WorkQueue::Refuse(std::deque<Waiting>& line, ShedReason reason) {
   const Waiting first = TakeFirst(line);
-  first.item->Work(gate_.Refuse(reason, first.request_class, admission_.retry_after()));
+  Answer(first.item, gate_.Refuse(reason, first.request_class, admission_.retry_after()));
 }
 
 void WorkQueue::TellLevel() {

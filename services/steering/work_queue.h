@@ -19,9 +19,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "grpcpp/completion_queue.h"
 #include "libs/overload/admission.h"
 #include "libs/overload/request_class.h"
@@ -33,8 +35,11 @@ namespace fairlead {
 // A call that may wait for its turn.
 class WorkItem : public AsyncEvent {
  public:
-  // Its turn has come, after WorkQueue::Offer took it; not OK: the refusal that it must answer with. May delete the object.
-  virtual void Work(const absl::Status& refusal) = 0;
+  // Their turn has come, after WorkQueue::Offer took them: of this one, which is the first, and others of its kind. Not OK: the refusal
+  // that they must answer with. May delete the objects.
+  virtual void Work(absl::Span<WorkItem* const> turn, const absl::Status& refusal) = 0;
+  // Those of one kind can be worked on together.
+  virtual const void* kind() const = 0;
 };
 
 // What has come.
@@ -47,7 +52,8 @@ struct Arrival {
 class WorkQueue {
  public:
   static constexpr absl::Duration kLookEvery = absl::Microseconds(200);
-  static constexpr int kMostEvents = 256;  // Taken at a look.
+  static constexpr int kMostEvents = 256;   // Taken at a look.
+  static constexpr size_t kMostInTurn = 8;  // Single requests that are worked on together: so each waits for less memory and code.
   // gRPC says that it has nothing where it has read a piece of a message only, or of one connection of many. While batches wait (so many
   // requests a call) it is asked again, so often at most, and no longer than this share of the time since the last look: then what stands
   // in the sockets is known and its waiting counted. Not where calls are single requests: to refuse one of these costs what answering it
@@ -81,11 +87,14 @@ class WorkQueue {
   bool Look(grpc::CompletionQueue& queue);
   // How many requests may be taken at a look.
   size_t MayTake();
-  void WorkOne();
+  void WorkTurn();
+  // Whether it may be worked on together with those of the turn.
+  bool Joins(const Waiting& next) const;
   bool BatchesWait() const { return waiting_ > 0 && waiting_requests_ >= kBatch * waiting_; }
   Waiting TakeFirst(std::deque<Waiting>& line);
-  // Takes the first of the line out of it and does it, or refuses it if it waited too long.
-  void Do(std::deque<Waiting>& line);
+  // Whether the first of the line may be worked on. If it waited too long it is taken out of it and refused.
+  bool MayStart(std::deque<Waiting>& line);
+  static void Answer(WorkItem* item, const absl::Status& refusal) { item->Work({&item, 1}, refusal); }
   void Refuse(std::deque<Waiting>& line, ShedReason reason);
   // Refuses what waited too long, of all classes: lower ones would stand in the way for as long as higher ones come.
   void RefuseOutdated();
@@ -95,6 +104,8 @@ class WorkQueue {
   const size_t index_;
   Admission admission_;
   std::array<std::deque<Waiting>, kRequestClasses> lines_;
+  std::vector<WorkItem*> turn_;
+  bool turn_of_singles_ = false;
   size_t waiting_ = 0;
   size_t waiting_requests_ = 0;
   uint64_t offered_ = 0;  // So far.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "fairlead/steering/v1/steering_service.pb.h"
 #include "gtest/gtest.h"
 #include "libs/base/published.h"
@@ -119,9 +121,10 @@ class ExplainSteerer : public testing::TestWithParam<uint32_t> {
     steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), ClientAddressPolicy(), clock_, gate_, metrics_);
   }
 
-  absl::StatusOr<std::string> Steer(const sv1::SteerRequest& request) {
+  absl::StatusOr<std::string> Steer(const sv1::SteerRequest& request) { return Steer(caller_, request); }
+  absl::StatusOr<std::string> Steer(const Caller& caller, const sv1::SteerRequest& request) {
     std::string bytes;
-    const absl::Status status = steerer_->Steer(caller_, request, scratch_, [&](size_t size) {
+    const absl::Status status = steerer_->Steer(caller, request, scratch_, [&](size_t size) {
       bytes.resize(size);
       return bytes.data();
     });
@@ -142,11 +145,47 @@ class ExplainSteerer : public testing::TestWithParam<uint32_t> {
                     .ok());
     sv1::SteerStreamResponse response;
     EXPECT_TRUE(response.ParseFromArray(bytes.data(), static_cast<int>(used)));
+    return ResultsOf(response);
+  }
+
+  static std::vector<std::string> ResultsOf(const sv1::SteerStreamResponse& response) {
     std::vector<std::string> results;
     for (const sv1::SteerResult& result : response.results()) {
       results.push_back(result.has_error() ? result.error().message() : result.response().SerializeAsString());
     }
     return results;
+  }
+
+  // Of calls whose turn comes together: unary ones, and messages of streams with one request each.
+  std::vector<std::string> SteerTogether(const std::vector<SingleCall>& calls) {
+    std::vector<std::string> answers(calls.size());
+    steerer_->SteerTurn(calls, scratch_, [&](size_t i, const Answering& one) {
+      answers[i] = one.status.ok() ? std::string(one.size, '\0') : std::string(one.status.message());
+      if (one.status.ok()) one.writer.Write(answers[i].data());
+    });
+    return answers;
+  }
+  std::vector<std::string> SteerStreams(const std::vector<SingleCall>& calls) {
+    std::deque<BatchRequest> messages;
+    std::vector<SingleBatch> batches;
+    for (size_t i = 0; i < calls.size(); ++i) {
+      sv1::SteerStreamRequest message;
+      message.set_id(100 + i);
+      *message.add_requests() = calls[i].request;
+      EXPECT_TRUE(messages.emplace_back().Read(MakeByteBuffer(message.SerializeAsString())));
+      batches.push_back({calls[i].caller, messages.back()});
+    }
+    std::vector<std::deque<std::string>> pieces(calls.size());
+    steerer_->SteerSingles(batches, scratch_, [&](size_t i, size_t size) { return pieces[i].emplace_back(size, '\0').data(); });
+    std::vector<std::string> answers;
+    for (size_t i = 0; i < calls.size(); ++i) {
+      sv1::SteerStreamResponse response;
+      EXPECT_TRUE(response.ParseFromString(absl::StrJoin(pieces[i], "")));
+      EXPECT_EQ(response.id(), 100 + i);
+      EXPECT_EQ(response.results_size(), 1);
+      answers.push_back(ResultsOf(response).front());
+    }
+    return answers;
   }
 
   TroubledEvening evening_;
@@ -207,6 +246,30 @@ TEST_P(ExplainSteerer, AnswersOfABatchAreThoseOfSteerByteForByte) {
     }
   }
   EXPECT_GT(answered, 3'000u);
+}
+
+// A viewer that names its own address or another's, and one that acts for viewers, in one turn.
+TEST_P(ExplainSteerer, CallsAnsweredTogetherAreAnsweredAsAloneByteForByte) {
+  const Caller viewer = {.principal = {}, .peer = IpAddress::V4(0x7f000001), .forwarded_for = ""};
+  size_t answered = 0;
+  size_t forbidden = 0;
+  for (int round = 0; round < 1'000; ++round) {
+    std::deque<sv1::SteerRequest> requests;
+    std::vector<SingleCall> calls;
+    std::vector<std::string> wanted;
+    for (int i = 0; i < 1 + round % AnswerScratch::kInTurn; ++i) {
+      const bool own = (round + i) % 3 == 0;
+      calls.push_back({own ? viewer : caller_, requests.emplace_back(MessageOf(evening_.Next()))});
+      const absl::StatusOr<std::string> bytes = Steer(calls.back().caller, requests.back());
+      wanted.push_back(bytes.ok() ? *bytes : std::string(bytes.status().message()));
+      answered += bytes.ok() ? 1 : 0;
+      forbidden += absl::IsPermissionDenied(bytes.status()) ? 1 : 0;
+    }
+    ASSERT_EQ(SteerTogether(calls), wanted) << "round " << round;
+    ASSERT_EQ(SteerStreams(calls), wanted) << "round " << round;
+  }
+  EXPECT_GT(answered, 2'000u);
+  EXPECT_GT(forbidden, 1'000u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Evenings, ExplainSteerer, testing::Range(0u, kEvenings));

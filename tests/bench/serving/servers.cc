@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "fairlead/steering/v1/steering_service.grpc.pb.h"
 #include "libs/clock/system_clock.h"
 #include "libs/metrics/metrics.h"
@@ -98,9 +99,8 @@ class Echo {
         .request = [this](auto* c, auto* r, auto* w, void* tag) { service_.RequestSteer(c, r, w, queue_.get(), queue_.get(), tag); },
         .arrive = [](const grpc::ByteBuffer&, Nothing&) { return Arrival{}; },
         .work =
-            [this](const grpc::ServerContext&, const absl::Status&, const grpc::ByteBuffer&, Nothing&, grpc::ByteBuffer& answer) {
-              answer = answers_[0];
-              return grpc::Status::OK;
+            [this](const absl::Status&, absl::Span<Unary::Asked> turn) {
+              for (Unary::Asked& asked : turn) asked.response = answers_[0];
             }});
     for (int i = 0; i < 128; ++i) Unary::Arm(steer);
     using Stream = PingPongCall<grpc::ByteBuffer, grpc::ByteBuffer, Nothing>;
@@ -109,9 +109,8 @@ class Echo {
         .request = [this](auto* c, auto* s, void* tag) { service_.RequestSteerStream(c, s, queue_.get(), queue_.get(), tag); },
         .arrive = [](const grpc::ByteBuffer&, Nothing&) { return Arrival{}; },
         .work =
-            [this](const grpc::ServerContext&, const absl::Status&, const grpc::ByteBuffer& request, Nothing&, grpc::ByteBuffer& answer) {
-              answer = answers_[request.Length() < 1'000 ? 1 : 2];
-              return grpc::Status::OK;
+            [this](const absl::Status&, absl::Span<Stream::Asked> turn) {
+              for (Stream::Asked& asked : turn) asked.response = answers_[asked.request.Length() < 1'000 ? 1 : 2];
             },
         .most_streams = 4096});
     for (int i = 0; i < 16; ++i) Stream::Arm(stream);
