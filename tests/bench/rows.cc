@@ -34,7 +34,9 @@ bool AtLeast(const BenchRow& row) {
 std::string Verdict(const BenchRow& row) {
   if (row.kind == Goal::kNone) return "";
   const double measured = OfRatio(row) ? Ratio(row) : row.value;
-  return (AtLeast(row) ? measured >= row.goal : measured <= row.goal) ? "met" : "NOT met";
+  const bool reached = AtLeast(row) ? measured >= row.goal : measured <= row.goal;
+  if (reached && row.easier) return "not judged";
+  return reached ? "met" : "NOT met";
 }
 
 std::string Number(double value) {
@@ -74,9 +76,9 @@ bool Rows::WriteJson(const std::string& path) const {
                R"(  {"benchmark": "%s", "name": "%s", "value": %s, "unit": "%s", "baseline": %s, "ratio": %s, "goal": "%s", "met": %s})",
                program_invocation_short_name, row.name, number(row.value), row.unit, number(row.baseline), number(Ratio(row)),
                GoalText(row),
-               verdict.empty()    ? "null"
-               : verdict == "met" ? "true"
-                                  : "false");
+               verdict == "met"       ? "true"
+               : verdict == "NOT met" ? "false"
+                                      : "null");
   }
   out << "\n]\n";
   if (!out.good()) std::fprintf(stderr, "%s can't be written\n", path.c_str());

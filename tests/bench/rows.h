@@ -31,6 +31,7 @@ struct BenchRow {
   Goal kind = Goal::kNone;
   double goal = kNothing;
   double watched = kNothing;  // With a value of nothing: it didn't happen while it was watched for so long; a goal is then not met.
+  bool easier = false;        // This machine makes the goal easier than it is meant: it can be missed here, but not met.
 };
 
 class Rows {
