@@ -121,6 +121,7 @@ struct UnaryLoad::Call {
   std::unique_ptr<grpc::ClientAsyncResponseReader<grpc::ByteBuffer>> reader;
   absl::Time sent;
   size_t kind = 0;
+  grpc::StatusCode expected = grpc::StatusCode::OK;
   uint64_t run = 0;
 };
 
@@ -136,9 +137,10 @@ UnaryLoad::~UnaryLoad() {
 void UnaryLoad::Send(const LoadRequest& request) {
   auto* call = new Call;
   call->kind = request.kind;
+  call->expected = request.expected;
   call->run = run_;
   call->sent = absl::Now();
-  SetPrincipal(call->context, "service/playback");
+  if (!request.principal.empty()) SetPrincipal(call->context, request.principal);
   SetTimeout(call->context, options_.timeout);
   call->reader = NextStub().PrepareUnaryCall(&call->context, kSteer, request.message, &queue_);
   call->reader->StartCall();
@@ -151,7 +153,7 @@ void UnaryLoad::Take(void* tag, bool) {
   const std::unique_ptr<Call> call(static_cast<Call*>(tag));
   --under_way_;
   if (figures_ == nullptr || call->run != run_) return;
-  if (call->status.ok()) {
+  if (call->status.error_code() == call->expected) {
     ++figures_->ok[call->kind];
     figures_->latency_us.push_back(MicrosSince(call->sent));
   } else if (call->status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {

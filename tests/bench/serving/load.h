@@ -21,6 +21,7 @@
 #include "grpcpp/completion_queue.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/status_code_enum.h"
 
 namespace fairlead {
 
@@ -31,13 +32,16 @@ struct LoadRequest {
   grpc::ByteBuffer message;
   size_t kind = 0;                           // Of a single request.
   std::vector<uint8_t> kinds_of_batch = {};  // By place in a batch; empty: its answers aren't looked at, and each message counts as one.
+  // Of a unary call.
+  grpc::StatusCode expected = grpc::StatusCode::OK;  // Which answer counts as ok.
+  std::string principal = "service/playback";        // Empty: says nothing of who it is.
 };
 
 struct LoadFigures {
   double seconds = 0;
   std::array<uint64_t, kLoadKinds> sent{};  // Requests; those of a batch one by one.
   std::array<uint64_t, kLoadKinds> ok{};
-  std::array<uint64_t, kLoadKinds> refused{};  // RESOURCE_EXHAUSTED.
+  std::array<uint64_t, kLoadKinds> refused{};  // RESOURCE_EXHAUSTED, where that isn't expected.
   std::array<uint64_t, kLoadKinds> failed{};   // Anything else; deadlines mostly.
   uint64_t held_back = 0;                      // Messages not sent: too many were under way.
   std::vector<float> latency_us;               // Of messages of which something is ok.

@@ -146,6 +146,73 @@ void AddBatches(const ServerProcess& echo, const ServerProcess& steerd, ServingW
   }
 }
 
+// Calls that are refused, beside good ones, few at a time: what a caller's mistakes cost others is how long the server is at them.
+class Refusals {
+ public:
+  Refusals(const ServerProcess& steerd, const ServerProcess& echo, ServingWorld& world) : world_(world), target_(steerd.target()) {
+    const std::string huge(size_t{1} << 20, 'x');
+    Add("good", grpc::StatusCode::OK, [](sv1::SteerRequest&) {});
+    Add("unknown title", grpc::StatusCode::NOT_FOUND, [](sv1::SteerRequest& r) { r.set_title("titles/no-such-title"); });
+    Add("no such rendition", grpc::StatusCode::NOT_FOUND, [](sv1::SteerRequest& r) { r.set_renditions(0, "no-such"); });
+    Add("bad address", grpc::StatusCode::INVALID_ARGUMENT, [](sv1::SteerRequest& r) { r.set_client_address("1.2.3.4.5"); });
+    Add("a thousand renditions", grpc::StatusCode::INVALID_ARGUMENT, [](sv1::SteerRequest& r) {
+      while (r.renditions_size() < 1'000) r.add_renditions(r.renditions(0));
+    });
+    Add(
+        "an address that the caller may not set", grpc::StatusCode::PERMISSION_DENIED, [](sv1::SteerRequest&) {}, "");
+    const auto with_huge_title = [&](sv1::SteerRequest& r) { r.set_title(huge); };
+    Add("a megabyte of title", grpc::StatusCode::INVALID_ARGUMENT, with_huge_title);
+    // What a megabyte costs by itself.
+    target_ = echo.target();
+    Add("a megabyte to the echo", grpc::StatusCode::OK, with_huge_title);
+  }
+
+  // A round of each in turn; the first is for warming up.
+  void Measure(Rows& rows) {
+    for (int round = 0; round <= kRounds; ++round) {
+      for (Kind& kind : kinds_) {
+        const LoadFigures figures = kind.load->Run(kRound / 2);
+        kind.as_expected &= figures.failed[0] + figures.refused[0] == 0 && figures.ok[0] > 0;
+        if (round > 0) kind.p99.push_back(Quantile(figures.latency_us, 0.99));
+      }
+    }
+    // A kind with other answers than these has no figure.
+    const auto p99 = [](const Kind& kind) { return kind.as_expected ? Median(kind.p99) : kNothing; };
+    rows.Add({"a good call, 4 at a time: p99", p99(kinds_.front()), "us"});
+    for (size_t i = 1; i + 1 < kinds_.size(); ++i) {
+      rows.Add({absl::StrCat("refused, ", kinds_[i].name, ": p99"), p99(kinds_[i]), "us", p99(kinds_.front()), Goal::kRatioAtMost, 1});
+    }
+    rows.Add({absl::StrCat("  ", kinds_.back().name, ": p99"), p99(kinds_.back()), "us"});
+  }
+
+ private:
+  struct Kind {
+    std::string name;
+    std::unique_ptr<UnaryLoad> load;
+    bool as_expected = true;
+    std::vector<double> p99 = {};
+  };
+
+  void Add(const std::string& name, grpc::StatusCode expected, const std::function<void(sv1::SteerRequest&)>& spoil,
+           const std::string& principal = "service/playback") {
+    std::vector<LoadRequest> requests(64);
+    for (LoadRequest& request : requests) {
+      sv1::SteerRequest message = world_.NextRequest();
+      spoil(message);
+      request.message = MakeByteBuffer(message.SerializeAsString());
+      request.expected = expected;
+      request.principal = principal;
+    }
+    kinds_.push_back({.name = name,
+                      .load = std::make_unique<UnaryLoad>(
+                          LoadOptions{.target = target_, .requests = std::move(requests), .connections = 4, .outstanding = 4})});
+  }
+
+  ServingWorld& world_;
+  std::string target_;
+  std::vector<Kind> kinds_;
+};
+
 void AddTokens(Rows& rows) {
   std::string folder = "/tmp/fairlead-serving-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) return;
@@ -222,6 +289,7 @@ int Main(int argc, char** argv) {
                            }),
                 0.88, 0, rows);
   AddBatches(echo, steerd, world, rows);
+  Refusals(steerd, echo, world).Measure(rows);
   AddTokens(rows);
   return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 }
