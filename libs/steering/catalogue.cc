@@ -1,6 +1,7 @@
 #include "libs/steering/catalogue.h"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <tuple>
 #include <utility>
@@ -17,14 +18,7 @@ Catalogue::~Catalogue() = default;
 std::shared_ptr<const Catalogue> Catalogue::Of(std::vector<std::shared_ptr<const CatalogueTitle>> titles) {
   const std::shared_ptr<Catalogue> catalogue(new Catalogue());
   catalogue->titles_ = std::move(titles);
-  catalogue->by_key_.reserve(catalogue->titles_.size());
-  for (const auto& title : catalogue->titles_) {
-    uint32_t key = KeyOf(title->id());
-    for (auto at = catalogue->by_key_.find(key); at != catalogue->by_key_.end() && at->second->id() != title->id();) {
-      at = catalogue->by_key_.find(++key);
-    }
-    catalogue->by_key_[key] = title.get();
-  }
+  catalogue->IndexIds();
   catalogue->IndexNumbers();
   return catalogue;
 }
@@ -34,6 +28,18 @@ std::shared_ptr<const Catalogue> Catalogue::Build(const std::vector<TitleView>& 
   shared.reserve(titles.size());
   for (const TitleView& title : titles) shared.push_back(CatalogueTitle::Pack(title));
   return Of(std::move(shared));
+}
+
+void Catalogue::IndexIds() {
+  places_.resize(std::bit_ceil(2 * titles_.size() + 1));
+  for (const auto& title : titles_) places_[PlaceOf(title->id(), KeyOf(title->id()))] = title.get();
+}
+
+size_t Catalogue::PlaceOf(absl::string_view id, uint32_t key) const {
+  const size_t mask = places_.size() - 1;
+  size_t place = key & mask;
+  while (places_[place] != nullptr && places_[place]->id() != id) place = (place + 1) & mask;
+  return place;
 }
 
 // Numbers are given once, so titles' runs don't overlap, and a few hundred thousand of them are put in order; where they do, each number
@@ -96,23 +102,20 @@ uint32_t Catalogue::KeyOf(absl::string_view id) {
 
 void Catalogue::FetchPlaceOfTitle(const TitleId& id) const {
   const uint32_t key = KeyOf(id.value());
-  in_image_ == nullptr ? by_key_.prefetch(key) : in_image_->FetchPlaceOfTitle(key);
+  if (in_image_ != nullptr) return in_image_->FetchPlaceOfTitle(key);
+  __builtin_prefetch(&places_[key & (places_.size() - 1)]);
 }
 
 void Catalogue::FetchTitle(const TitleId& id) const {
   const uint32_t key = KeyOf(id.value());
   if (in_image_ != nullptr) return in_image_->FetchTitle(key);
-  const auto at = by_key_.find(key);
-  if (at != by_key_.end()) at->second->FetchFront();
+  const CatalogueTitle* const title = places_[key & (places_.size() - 1)];
+  if (title != nullptr) title->FetchFront();
 }
 
 const CatalogueTitle* Catalogue::FindTitle(const TitleId& id) const {
   if (in_image_ != nullptr) return in_image_->FindTitle(id.value());
-  for (uint32_t key = KeyOf(id.value());; ++key) {
-    const auto at = by_key_.find(key);
-    if (at == by_key_.end()) return nullptr;
-    if (at->second->id() == id.value()) return at->second;
-  }
+  return places_[PlaceOf(id.value(), KeyOf(id.value()))];
 }
 
 Catalogue::FileRef Catalogue::FindPath(absl::string_view path) const {

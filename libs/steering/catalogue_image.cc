@@ -68,7 +68,9 @@ void ImageParts::WriteCatalogue(const Catalogue& catalogue, ImageSink& sink) {
       if (const CatalogueTitle* title = catalogue.in_image_->TitleAt(i); title != nullptr) titles.push_back(title);
     }
   } else {
-    for (const auto& [key, title] : catalogue.by_key_) titles.push_back(title);
+    for (const CatalogueTitle* const title : catalogue.places_) {
+      if (title != nullptr) titles.push_back(title);
+    }
     std::sort(titles.begin(), titles.end(), [](const CatalogueTitle* a, const CatalogueTitle* b) { return a->id() < b->id(); });
   }
   std::vector<uint64_t> starts = {0};
