@@ -1,6 +1,6 @@
 // How soon a change is in the answers: from the moment a publisher has accepted it to the first decision that shows it. Real feeds over
 // loopback gRPC into steerd's Sources and TableBuilder, a reader that decides; 5,000 changes of routes a second, with health reports and
-// drains among them; a router that loses 1,000,000 routes; a topology that changes.
+// drains among them; a router that loses 1,000,000 routes, alone and among such changes; a topology that changes.
 //
 //   ./run bench publication                  # As much of the whole world as one process holds (see kMostByFeed), some minutes.
 //   ./run bench publication --scale 0.01     # A quick look.
@@ -59,7 +59,7 @@ double Seconds(SteadyClock::duration duration) {
 }
 
 // What is being measured: figures are kept apart.
-enum Phase : int { kStarting, kQuiet, kChanges, kLoss, kRebuild, kPhases };
+enum Phase : int { kStarting, kQuiet, kChanges, kLoss, kLossAmongChanges, kRebuild, kPhases };
 
 enum class Kind { kRoute, kHealth, kDrain };
 constexpr int kKinds = 3;
@@ -166,6 +166,7 @@ class Bench {
     Change(kChanges, std::chrono::seconds(15));
     Report(kChanges, "under 5,000 changes/s");
     Lose();
+    LoseAmongChanges();
     Rebuild();
     SaveToDisk();
     rusage usage;
@@ -270,12 +271,17 @@ class Bench {
     }
     // Those whose box isn't the first now (its uplink is full) say nothing.
     for (Probe& probe : probes_) probe.pending = !Shows(*steerd_->table(), probe, true);
+    useless_ = Pending();
     Add({"probes", static_cast<double>(Count(true)), ""});
   }
 
   size_t Count(bool on) const {
     const auto table = steerd_->table();
     return static_cast<size_t>(std::count_if(probes_.begin(), probes_.end(), [&](const Probe& probe) { return Shows(*table, probe, on); }));
+  }
+
+  size_t Pending() const {
+    return static_cast<size_t>(std::count_if(probes_.begin(), probes_.end(), [](const Probe& probe) { return probe.pending.load(); }));
   }
 
   bool Shows(const SteeringTable& table, const Probe& probe, bool on) const {
@@ -419,36 +425,73 @@ class Bench {
     Add({absl::StrCat("empty answers, ", when), static_cast<double>(empty_[phase]), "", kNothing, Goal::kValueAtMost, 0});
   }
 
-  // The router's session has no routes any more in any table that readers get.
-  bool Gone() {
+  // The router's session has no routes any more in any table that readers get; or routes of it cover all that it lost.
+  bool Gone() { return All(false); }
+  bool All(bool there) {
     const auto table = steerd_->table();
-    for (; gone_ < std::min(most_lost_, world_.prefixes().size()); gone_ += 101) {
-      for (const RouteView& route : table->ladders->RoutesCovering(world_.prefixes()[gone_].address())) {
-        if (table->ladders->sessions()[route.session].id.value() == PublicationWorld::kLostSession) return false;
-      }
+    const auto of_router = [&](const RouteView& route) {
+      return table->ladders->sessions()[route.session].id.value() == PublicationWorld::kLostSession;
+    };
+    for (; looked_ < Lost(); looked_ += 101) {
+      const auto routes = table->ladders->RoutesCovering(world_.prefixes()[looked_].address());
+      if (std::any_of(routes.begin(), routes.end(), of_router) != there) return false;
     }
     return true;
   }
 
+  size_t Lost() const { return std::min(most_lost_, world_.prefixes().size()); }
+  // The next piece of the router's routes from `from` on goes or comes; returns where it ends.
+  size_t GivePiece(size_t from, bool goes) {
+    FleetEntries piece;
+    size_t at = from;
+    for (; at < Lost() && piece.size() < kAPiece; ++at) {
+      piece.push_back(told_.LostRoute(world_.prefixes()[at]));
+      if (goes) piece.back() = PublicationWorld::Removal(piece.back());
+    }
+    if (!piece.empty()) Give(std::move(piece));
+    return at;
+  }
+
   void Lose() {
     WaitIdle();
-    const size_t lost = std::min(most_lost_, world_.prefixes().size());
+    const std::string name = absl::StrCat("a router loses ", Lost(), " routes");
     phase_ = kLoss;
     steerd_->TakeTicks();
+    looked_ = 0;
     const Time start = SteadyClock::now();
-    FleetEntries piece;
-    for (size_t i = 0; i < lost; ++i) {
-      piece.push_back(PublicationWorld::Removal(told_.LostRoute(world_.prefixes()[i])));
-      if (piece.size() < kAPiece && i + 1 < lost) continue;
-      Give(std::exchange(piece, {}));
-    }
-    Add({absl::StrCat("a router loses ", lost, " routes: told"), Seconds(SteadyClock::now() - start), "s"});
+    for (size_t at = 0; at < Lost();) at = GivePiece(at, true);
+    Add({name + ": told", Seconds(SteadyClock::now() - start), "s"});
     while (!Gone()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    Add({absl::StrCat("a router loses ", lost, " routes: applied"), Seconds(SteadyClock::now() - start), "s", kNothing, Goal::kValueAtMost,
-         5});
+    Add({name + ": applied", Seconds(SteadyClock::now() - start), "s", kNothing, Goal::kValueAtMost, 5});
     EndPhase();
     AddTicks(steerd_->TakeTicks(), "while they go");
     ReportDecisions(kLoss, "while they go");
+  }
+
+  // The same once more, with other changes among it: a piece a beat. What is pending when the last route is gone counts, too.
+  void LoseAmongChanges() {
+    for (size_t at = 0; at < Lost();) at = GivePiece(at, false);
+    looked_ = 0;
+    while (!All(true)) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    WaitIdle();
+    const std::string when = "while they go under 5,000 changes/s";
+    phase_ = kLossAmongChanges;
+    steerd_->TakeTicks();
+    looked_ = 0;
+    const Time start = SteadyClock::now();
+    size_t at = 0;
+    ChangeUntil([&] {
+      at = GivePiece(at, true);
+      return at == Lost() && Gone();
+    });
+    Add({absl::StrCat("a router loses ", Lost(), " routes under 5,000 changes/s: applied"), Seconds(SteadyClock::now() - start), "s",
+         kNothing, Goal::kValueAtMost, 5});
+    ticks_ = steerd_->TakeTicks();
+    const Time give_up = SteadyClock::now() + std::chrono::seconds(30);
+    while (Pending() > useless_ && SteadyClock::now() < give_up) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    Add({absl::StrCat("changes never seen, ", when), static_cast<double>(Pending() - useless_), "", kNothing, Goal::kValueAtMost, 0});
+    EndPhase();
+    Report(kLossAmongChanges, when);
   }
 
   void Rebuild() {
@@ -527,7 +570,8 @@ class Bench {
   size_t sent_ = 0;
   double sent_for_ = 1;
   Steerd::Ticks ticks_;
-  size_t gone_ = 0;
+  size_t looked_ = 0;   // At which of the router's routes All is.
+  size_t useless_ = 0;  // Probes that never show anything.
 
   std::thread reader_;
   std::atomic<bool> stop_ = false;
