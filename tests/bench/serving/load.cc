@@ -4,8 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <limits>
 #include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "fairlead/steering/v1/steering_service.pb.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -72,6 +78,16 @@ double CpuSecondsOf(int pid) {
   timespec used = {};
   if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
+}
+
+double PeakBytesOf(int pid) {
+  std::ifstream status(absl::StrCat("/proc/", pid, "/status"));
+  double kilobytes = 0;
+  for (std::string line; std::getline(status, line);) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    if (words.size() > 1 && words[0] == "VmHWM:" && absl::SimpleAtod(words[1], &kilobytes)) return 1'024 * kilobytes;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
 }
 
 Load::Load(LoadOptions options) : options_(std::move(options)), stubs_(Connect(options_)) {}

@@ -120,6 +120,8 @@ class StreamLoad final : public Load {
 
 // CPU seconds that a process has used so far.
 double CpuSecondsOf(int pid);
+// Bytes that it has held in memory at most, files that it maps included; NaN if it can't be told.
+double PeakBytesOf(int pid);
 
 }  // namespace fairlead
 

@@ -1,5 +1,5 @@
-// What steerd's gRPC costs beside an empty echo on the same machinery with messages of the same sizes, A and B in turn; and what tokens
-// cost.
+// What steerd's gRPC costs beside an empty echo on the same machinery with messages of the same sizes, A and B in turn; what refused calls
+// cost, what memory steerd takes, and what tokens cost.
 //
 //   ./run bench serving [--json FILE] [--scale SHARE]      # Full scale: 9 GB of memory while the world is made.
 #include <stdlib.h>
@@ -290,6 +290,7 @@ int Main(int argc, char** argv) {
                 0.88, 0, rows);
   AddBatches(echo, steerd, world, rows);
   Refusals(steerd, echo, world).Measure(rows);
+  rows.Add({"memory: steerd, at its peak", PeakBytesOf(steerd.pid()) / 1e9, "GB", kNothing, Goal::kValueAtMost, 6});
   AddTokens(rows);
   return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 }
