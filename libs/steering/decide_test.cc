@@ -1,14 +1,17 @@
 #include "libs/steering/decide.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
 #include "absl/container/btree_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "libs/steering/decider.h"
 
 namespace fairlead {
 namespace {
@@ -297,6 +300,59 @@ TEST_F(DecideTest, SessionsSpreadByWeightAndEachStaysWhereItIs) {
     first += answer.files[0].candidates[0].appliance == ApplianceId("emb-1") ? 1 : 0;
   }
   EXPECT_NEAR(first / 5'000.0, 0.2, 0.02);
+}
+
+// Which of the boxes "box-0", "box-1", … of the only site a million sessions are sent to, by the decision that answers are made by.
+std::vector<uint8_t> FirstBoxes(const SteeringTable& table, const DecisionEngine& engine) {
+  constexpr size_t kSessions = 1'000'000;
+  const Decider decider(table, engine);
+  std::vector<uint8_t> numbers;
+  for (const Fleet::Box& box : table.fleet->boxes()) {
+    numbers.push_back(static_cast<uint8_t>(std::stoi(std::string(absl::StripPrefix(box.view.id.value(), "box-")))));
+  }
+  DecisionScratch scratch;
+  std::vector<DecisionQuery> queries(1'000, {.client = IpAddress::V4(0x09090909), .file = 1, .max_urls = 1});
+  std::vector<FileChoice> choices(queries.size());
+  std::vector<uint8_t> boxes;
+  while (boxes.size() < kSessions) {
+    for (size_t i = 0; i < queries.size(); ++i) queries[i].spread_key = SpreadKey(absl::StrCat("session-", boxes.size() + i), "t1");
+    decider.DecideMany(queries, scratch, choices.data());
+    for (const FileChoice& choice : choices) boxes.push_back(choice.count == 0 ? 0xff : numbers[choice.urls[0].box]);
+  }
+  return boxes;
+}
+
+TEST_F(DecideTest, AMillionSessionsShareEqualBoxesAndWhenOneGoesOnlyItsShareMoves) {
+  constexpr size_t kBoxes = 16;
+  constexpr size_t kGone = 5;
+  in_.appliances.clear();
+  in_.holdings.clear();
+  in_.sessions.clear();
+  in_.routes.clear();
+  for (size_t i = 0; i < kBoxes; ++i) AddBox(absl::StrCat("box-", i), "lon");
+  const auto all = BuildSteeringTable(in_).value();
+  in_.appliances.erase(in_.appliances.begin() + kGone);
+  in_.holdings.erase(in_.holdings.begin() + kGone);
+  const auto fewer = BuildSteeringTable(in_).value();
+  std::vector<const DecisionEngine*> engines = {&kPortableEngine};
+  if (HasAvx2ForDecisions()) engines.push_back(&kAvx2Engine);
+  if (HasAvx512ForDecisions()) engines.push_back(&kAvx512Engine);
+  for (const DecisionEngine* engine : engines) {
+    const std::vector<uint8_t> before = FirstBoxes(*all, *engine);
+    const std::vector<uint8_t> after = FirstBoxes(*fewer, *engine);
+    const double share = static_cast<double>(before.size()) / kBoxes;
+    std::array<size_t, kBoxes> load = {};
+    size_t moved = 0;
+    for (size_t i = 0; i < before.size(); ++i) {
+      ++load.at(before[i]);
+      ASSERT_LT(after[i], kBoxes);
+      ASSERT_NE(after[i], kGone);
+      moved += before[i] == after[i] ? 0 : 1;
+    }
+    EXPECT_LE(static_cast<double>(*std::max_element(load.begin(), load.end())), 1.02 * share);
+    EXPECT_GE(static_cast<double>(*std::min_element(load.begin(), load.end())), 0.98 * share);
+    EXPECT_LE(static_cast<double>(moved), 1.05 * share);
+  }
 }
 
 TEST_F(DecideTest, APathwayIsASiteThatHasEveryFile) {
