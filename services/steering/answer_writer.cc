@@ -12,10 +12,11 @@ namespace {
 
 namespace sv1 = steering::v1;
 
-// Field numbers of RankedUrl, FileAnswer and SteerResponse.
+// Field numbers of RankedUrl, FileAnswer, SteerResponse and SourceAge.
 using UrlField = sv1::RankedUrl;
 using FileField = sv1::FileAnswer;
 using ResponseField = sv1::SteerResponse;
+using SourceField = sv1::SourceAge;
 
 // A choice has at most so many URLs, of files without number: a token each at worst.
 TokenLabel LabelOf(const FileChoice& choice, uint32_t position) {
@@ -216,10 +217,37 @@ void AnswerWriter::LookUpSources(const RenderContext& context) {
   if (same) return;
   sources_at_ = at;
   sources_of_.clear();
-  sv1::SteerResponse response;
-  RenderSources(context, *response.mutable_sources());
-  for (const SourceStatus& status : sources) sources_of_.push_back(of(status));
-  sources_ = response.SerializeAsString();
+  sources_.clear();
+  for (const SourceStatus& status : sources) {
+    AppendSource(status, context.monotonic);
+    sources_of_.push_back(of(status));
+  }
+}
+
+// As RenderSources, but without messages: each would be made and thrown away once a millisecond.
+void AnswerWriter::AppendSource(const SourceStatus& status, absl::Duration now) {
+  const FeedPosition& at = status.position;
+  const auto age = static_cast<uint64_t>(absl::ToInt64Nanoseconds(std::max(absl::ZeroDuration(), now - status.heard_at)));
+  const uint64_t seconds = age / 1'000'000'000;
+  const uint64_t nanos = age % 1'000'000'000;
+  const size_t position_size = NumberSize(at.epoch) + NumberSize(at.version);
+  const size_t age_size = NumberSize(seconds) + NumberSize(nanos);
+  const size_t heard_size = at.nothing() ? 0 : BlockSize(position_size) + BlockSize(age_size);
+  const size_t size = StringSize(status.source) + heard_size + NumberSize(status.from_disk ? 1 : 0);
+  const size_t before = sources_.size();
+  sources_.resize(before + BlockSize(size));
+  WireWriter out(sources_.data() + before);
+  out.Block(ResponseField::kSourcesFieldNumber, size);
+  out.String(SourceField::kSourceFieldNumber, status.source);
+  if (!at.nothing()) {
+    out.Block(SourceField::kPositionFieldNumber, position_size);
+    out.Number(common::v1::FeedPosition::kEpochFieldNumber, at.epoch);
+    out.Number(common::v1::FeedPosition::kVersionFieldNumber, at.version);
+    out.Block(SourceField::kAgeFieldNumber, age_size);
+    out.Number(google::protobuf::Duration::kSecondsFieldNumber, seconds);
+    out.Number(google::protobuf::Duration::kNanosFieldNumber, nanos);
+  }
+  out.Number(SourceField::kFromDiskFieldNumber, status.from_disk ? 1 : 0);
 }
 
 }  // namespace fairlead

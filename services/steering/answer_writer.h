@@ -94,6 +94,7 @@ class AnswerWriter {
   }
   // SteerResponse.sources, as bytes.
   void LookUpSources(const RenderContext& context);
+  void AppendSource(const SourceStatus& status, absl::Duration now);
 
   // Of the answer that is being written.
   std::vector<File> files_;

@@ -214,6 +214,13 @@ TEST_F(SteeringServerTest, ExplainAnswersExactlyAsSteerDoes) {
     sv1::ExplainResponse explained;
     ASSERT_TRUE(Explain(request, explained).ok());
     ASSERT_TRUE(differencer.Compare(steered, explained.answer())) << request.ShortDebugString();
+    // Of one moment, once written as bytes and once by messages.
+    ASSERT_GT(explained.sources_size(), 0);
+    ASSERT_EQ(explained.answer().sources_size(), explained.sources_size());
+    for (int source = 0; source < explained.sources_size(); ++source) {
+      ASSERT_TRUE(google::protobuf::util::MessageDifferencer::Equals(explained.answer().sources(source), explained.sources(source)))
+          << explained.sources(source).ShortDebugString();
+    }
   }
 }
 
