@@ -1,6 +1,9 @@
 // What an answer costs by itself, in the world of the decision's benchmark with all its titles: steerd's way from a request to the bytes
 // that tell the answer, three signed URLs and all (Steerer), by one thread, without gRPC and sockets; one at a time, and in batches.
 //
+// Rows beside a "default cache" are of what steerd starts with: 200,000 tokens, of which those that nobody has asked for are signed by
+// TailSigner and the others by SignAhead before the bucket begins in which they are measured. All others find every token signed.
+//
 //   ./run bench answers                  # Full scale: minutes to build, 9 GB of memory.
 //   ./run bench answers --scale 0.01
 #include <stdlib.h>
@@ -20,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "benchmark/benchmark.h"
 #include "fairlead/steering/v1/steering_service.pb.h"
+#include "libs/base/clock.h"
 #include "libs/base/published.h"
 #include "libs/clock/system_clock.h"
 #include "libs/metrics/metrics.h"
@@ -33,6 +37,7 @@
 #include "services/steering/overload_gate.h"
 #include "services/steering/serving_state.h"
 #include "services/steering/steerer.h"
+#include "services/steering/tail_signer.h"
 #include "tests/bench/rows.h"
 #include "tests/generator/demand.h"
 #include "tests/generator/world.h"
@@ -79,10 +84,23 @@ using Goal = BenchRow::Goal;
 constexpr size_t kAnswers = size_t{1} << 16;  // Of one kind of clients.
 constexpr size_t kCold = 4'000;
 constexpr int kBatch = 256;
-constexpr int kTimes = 7;  // Medians of so many.
+constexpr int kTimes = 7;                                         // Medians of so many.
+constexpr absl::Duration kSignerRests = absl::Milliseconds(100);  // As in SteeringServer.
 
 // As many as are used here, and none is pushed out by another.
 constexpr TokenCacheOptions kRoomForAll = {.max_entries = 1'000'000};
+
+// The product's keeps from bucket to bucket; a shift leads into the next one.
+class ShiftedClock final : public Clock {
+ public:
+  absl::Time Now() const override { return clock_.Now() + shift_; }
+  absl::Duration Monotonic() const override { return clock_.Monotonic() + shift_; }
+  void Shift(absl::Duration by) { shift_ += by; }
+
+ private:
+  const SystemClock clock_;
+  absl::Duration shift_ = absl::ZeroDuration();
+};
 
 double NanosSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
@@ -100,6 +118,10 @@ class Bench {
     state_.table = table_;
     state_.key_id = "k-1";
     state_.texts = AnswerTexts::Make(*table_->fleet);
+    // Whose ages stand in each answer.
+    for (const char* source : {"registry", "catalog", "fill", "cells/ams"}) {
+      state_.sources.push_back({.source = source, .position = {1, 1'000'000}, .heard_at = clock_.Monotonic(), .connected = true});
+    }
     serving_.Set(std::make_shared<const ServingState>(state_));
     tokens_ = std::make_unique<TokenCache>(*signer_, kRoomForAll);
     steerer_ = std::make_unique<Steerer>(serving_, tokens_.get(), ClientAddressPolicy(), clock_, gate_, metrics_);
@@ -107,22 +129,49 @@ class Bench {
 
   void OneAtATime(AddressFamily family, bool zipf) {
     const std::string who = absl::StrCat(family == AddressFamily::kIpv4 ? "v4" : "v6", zipf ? " Zipf" : " in-prefix");
-    std::vector<sv1::SteerRequest> requests(kAnswers);
-    for (sv1::SteerRequest& request : requests) {
-      Ask(zipf ? demand_.ZipfClient(family) : demand_.ClientInPrefix(family), demand_.File(), request);
-    }
+    const std::vector<sv1::SteerRequest> requests = Requests(family, zipf);
     for (const sv1::SteerRequest& request : requests) Answer(request);  // Signs what isn't.
     const TokenCacheStats before = tokens_->stats();
-    const size_t allocations_before = allocations;
     const std::vector<double> took = Times(requests);
-    const size_t allocated = allocations - allocations_before - 1;  // The list of times.
     const TokenCacheStats after = tokens_->stats();
     const double hits = static_cast<double>(after.hits - before.hits);
     rows_.Add({absl::StrCat("an answer, p50, ", who), Quantile(took, 0.5), "ns", kNothing, Goal::kValueAtMost, 2'000});
     rows_.Add({absl::StrCat("an answer, p99, ", who), Quantile(took, 0.99), "ns", kNothing, Goal::kValueAtMost, 5'000});
     rows_.Add({"  tokens an answer", hits / kAnswers, ""});
     rows_.Add({"  tokens found signed", 100 * hits / (hits + static_cast<double>(after.misses - before.misses)), "%"});
-    rows_.Add({"  allocations", static_cast<double>(allocated) / kAnswers, "", kNothing, Goal::kValueAtMost, 0});
+    CountAllocations(requests);
+  }
+
+  // What a viewer finds who comes after a bucket of others, in the cache that steerd has by default.
+  void DefaultCache(AddressFamily family) {
+    const std::string who = absl::StrCat("default cache, ", family == AddressFamily::kIpv4 ? "v4" : "v6", " Zipf");
+    ShiftedClock clock;
+    TokenCache tokens(*signer_);
+    const Steerer steerer(serving_, &tokens, ClientAddressPolicy(), clock, gate_, metrics_);
+    TailSigner tail(tokens);
+    // A second behind the beginning of a bucket, and with all steps that steerd takes in it, ten a second.
+    const absl::Duration bucket = TokenCacheOptions().bucket;
+    const absl::Duration window = SignAheadStep().window;
+    const absl::Duration since = clock.Now() - absl::UnixEpoch();
+    clock.Shift(absl::Ceil(since, bucket) - since + absl::Seconds(1));
+    for (int step = 0; step < (bucket - window) / kSignerRests; ++step) tail.Step(state_, clock.Now());
+    for (const sv1::SteerRequest& request : Requests(family, true)) Answered(request, steerer);
+    clock.Shift(bucket - window);
+    for (int step = 0; step < window / kSignerRests; ++step) {
+      tokens.SignAhead(clock.Now());
+      tail.Step(state_, clock.Now());
+    }
+    clock.Shift(window);
+    const TokenCacheStats before = tokens.stats();
+    const std::vector<double> took = Times(Requests(family, true), steerer);
+    const TokenCacheStats after = tokens.stats();
+    const double hits = static_cast<double>(after.hits - before.hits);
+    rows_.Add({absl::StrCat(who, ": an answer, p50"), Quantile(took, 0.5), "ns", kNothing, Goal::kValueAtMost, 2'000});
+    rows_.Add({absl::StrCat(who, ": an answer, p99"), Quantile(took, 0.99), "ns", kNothing, Goal::kValueAtMost, 5'000});
+    rows_.Add({"  tokens found signed", 100 * hits / (hits + static_cast<double>(after.misses - before.misses)), "%"});
+    rows_.Add({"  tokens signed ahead", static_cast<double>(before.ahead), ""});
+    rows_.Add({"  evictions meanwhile", static_cast<double>(after.evictions - before.evictions), ""});
+    rows_.Add({"  evictions before", static_cast<double>(before.evictions), ""});
   }
 
   // What is refused, or can't be served, beside an answer to the same client: the error, too, is made and named.
@@ -222,15 +271,48 @@ class Bench {
     request.set_max_urls(3);
   }
 
+  std::vector<sv1::SteerRequest> Requests(AddressFamily family, bool zipf) {
+    std::vector<sv1::SteerRequest> requests(kAnswers);
+    for (sv1::SteerRequest& request : requests) {
+      Ask(zipf ? demand_.ZipfClient(family) : demand_.ClientInPrefix(family), demand_.File(), request);
+    }
+    return requests;
+  }
+
+  // Of requests whose answers have been made before, so that all memory that is kept from answer to answer is there. Why nobody can serve a
+  // file is told in words, which are made each time: those answers are counted apart.
+  void CountAllocations(const std::vector<sv1::SteerRequest>& requests) {
+    size_t served = 0;
+    size_t allocated = 0;
+    size_t allocated_for_others = 0;
+    sv1::SteerResponse response;
+    for (const sv1::SteerRequest& request : requests) {
+      const size_t before = allocations;
+      Answer(request);
+      const size_t made = allocations - before;
+      if (!response.ParseFromArray(room_.data(), static_cast<int>(used_))) std::abort();
+      const bool ok = response.verdict() == sv1::SteerResponse::VERDICT_OK;
+      served += ok ? 1 : 0;
+      (ok ? allocated : allocated_for_others) += made;
+    }
+    const size_t others = requests.size() - served;
+    rows_.Add({"  allocations, an answer that is served", static_cast<double>(allocated) / static_cast<double>(served), "", kNothing,
+               Goal::kValueAtMost, 0});
+    rows_.Add({"  answers that nobody can serve", static_cast<double>(others), ""});
+    if (others > 0)
+      rows_.Add({"    allocations of such a one", static_cast<double>(allocated_for_others) / static_cast<double>(others), ""});
+  }
+
   char* Room(size_t size) {
     if (used_ + size > room_.size()) std::abort();
     char* const at = room_.data() + used_;
     used_ += size;
     return at;
   }
-  bool Answered(const sv1::SteerRequest& request) {
+  bool Answered(const sv1::SteerRequest& request) { return Answered(request, *steerer_); }
+  bool Answered(const sv1::SteerRequest& request, const Steerer& steerer) {
     used_ = 0;
-    const absl::Status status = steerer_->Steer(caller_, request, scratch_, [this](size_t size) { return Room(size); });
+    const absl::Status status = steerer.Steer(caller_, request, scratch_, [this](size_t size) { return Room(size); });
     benchmark::DoNotOptimize(room_.data());
     return status.ok();
   }
@@ -238,12 +320,13 @@ class Bench {
     if (!Answered(request)) std::abort();
   }
   // Nanoseconds of each.
-  std::vector<double> Times(const std::vector<sv1::SteerRequest>& requests) {
+  std::vector<double> Times(const std::vector<sv1::SteerRequest>& requests) { return Times(requests, *steerer_); }
+  std::vector<double> Times(const std::vector<sv1::SteerRequest>& requests, const Steerer& steerer) {
     std::vector<double> took;
     took.reserve(requests.size());
     for (const sv1::SteerRequest& request : requests) {
       const auto start = std::chrono::steady_clock::now();
-      Answered(request);
+      Answered(request, steerer);
       took.push_back(NanosSince(start));
     }
     return took;
@@ -286,6 +369,7 @@ int Main(int argc, char** argv) {
   bench.Batches();
   bench.BadOnes();
   bench.Cold();
+  for (const AddressFamily family : {AddressFamily::kIpv4, AddressFamily::kIpv6}) bench.DefaultCache(family);
   return rows.WriteJson(JsonFileOf(argc, argv)) ? 0 : 1;
 }
 

@@ -299,6 +299,7 @@ TitleView World::Title(uint32_t title) const {
                              .bitrate_bps = 250'000 * (1 + Hash(8, file) % 64)});
   }
   view.versions = {std::move(version)};
+  view.popularity = 1 / (static_cast<double>(RankOfTitle(title)) + 1);
   return view;
 }
 
