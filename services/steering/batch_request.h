@@ -26,7 +26,8 @@ class BatchRequest {
   BatchRequest(const BatchRequest&) = delete;
   BatchRequest& operator=(const BatchRequest&) = delete;
 
-  // False if the bytes are no such message; it is empty then. Whether its requests are messages shows when they are parsed.
+  // False if the bytes are no such message; it is empty then. Whether its requests are messages shows when they are parsed. What protobuf
+  // reads as a whole is read here too, the same; a tag or size in more bytes than it can need, which protobuf refuses, is read as well.
   bool Read(const grpc::ByteBuffer& bytes);
 
   uint64_t id() const { return id_; }

@@ -1,9 +1,12 @@
 // Requests as strangers send them: JSON bodies, query strings and protobuf bytes → the API's message → the value that steering decides on.
-// Nothing crashes, every refusal names a field, and what passes is within the documented bounds, whichever way it came.
+// Nothing crashes, every refusal names a field, and what passes is within the documented bounds, whichever way it came. A batch that
+// protobuf reads is read the same piece by piece.
 //
 // The first byte says what the rest is.
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -11,13 +14,18 @@
 #include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/slice.h"
 #include "libs/base/errors.h"
 #include "libs/base/ids.h"
 #include "libs/base/utf8.h"
 #include "libs/http/error.h"
 #include "libs/http/message.h"
+#include "services/steering/batch_request.h"
+#include "services/steering/codec.h"
 #include "services/steering/http_request.h"
 #include "services/steering/steer_request.h"
+#include "tests/fuzz/byte_reader.h"
 #include "tests/fuzz/require.h"
 
 namespace fairlead {
@@ -93,10 +101,64 @@ void CheckWire(const std::string& bytes) {
   CheckRoundTrip(request);
 }
 
+// Cut at `cuts`, which are in order and none behind the end.
+grpc::ByteBuffer InSlices(absl::string_view bytes, const std::vector<size_t>& cuts) {
+  std::vector<grpc::Slice> slices;
+  size_t begin = 0;
+  for (const size_t cut : cuts) {
+    slices.emplace_back(bytes.data() + begin, cut - begin);
+    begin = cut;
+  }
+  slices.emplace_back(bytes.data() + begin, bytes.size() - begin);
+  return grpc::ByteBuffer(slices.data(), slices.size());
+}
+
+// `bytes` stand for a request of a batch, and are one or not.
+void CheckGlance(absl::string_view bytes) {
+  const Glance glance = GlanceAt(bytes);
+  for (const absl::string_view field : {glance.client_address, glance.session_id}) {
+    FUZZ_REQUIRE(field.empty() || (field.begin() >= bytes.begin() && field.end() <= bytes.end()), "a field that isn't of the request");
+  }
+  sv1::SteerRequest request;
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return;
+  CheckRequest(request);
+  FUZZ_REQUIRE(glance.request_class == ClassOf(request), request.ShortDebugString());
+  FUZZ_REQUIRE(glance.client_address == request.client_address(), request.ShortDebugString());
+  FUZZ_REQUIRE(glance.session_id == request.session_id(), request.ShortDebugString());
+}
+
+void CheckBatch(const std::string& bytes, const std::vector<size_t>& cuts) {
+  BatchRequest batch;
+  const bool read = batch.Read(InSlices(bytes, cuts));
+  FUZZ_REQUIRE(read || batch.requests().empty(), batch.requests().size(), " requests of what was refused");
+  for (const absl::string_view request : batch.requests()) CheckGlance(request);
+  sv1::SteerStreamRequest message;
+  if (!message.ParseFromString(bytes)) return;
+  FUZZ_REQUIRE(read, "refused in ", cuts.size() + 1, " slices: ", message.ShortDebugString());
+  FUZZ_REQUIRE(batch.id() == message.id(), batch.id(), " instead of ", message.id());
+  FUZZ_REQUIRE(batch.requests().size() == static_cast<size_t>(message.requests_size()), batch.requests().size(), " requests");
+  for (int i = 0; i < message.requests_size(); ++i) {
+    const absl::string_view one = batch.requests()[static_cast<size_t>(i)];
+    sv1::SteerRequest request;
+    FUZZ_REQUIRE(request.ParseFromArray(one.data(), static_cast<int>(one.size())), "request ", i);
+    FUZZ_REQUIRE(request.SerializeAsString() == message.requests(i).SerializeAsString(), message.requests(i).ShortDebugString());
+  }
+}
+
+// In one slice and in two.
 void CheckBatch(const std::string& bytes) {
-  sv1::SteerStreamRequest batch;
-  if (!batch.ParseFromString(bytes)) return;
-  for (const sv1::SteerRequest& request : batch.requests()) CheckRequest(request);
+  CheckBatch(bytes, {});
+  CheckBatch(bytes, {bytes.size() / 2});
+}
+
+// Its first byte says how many cuts there are; two bytes say where each is.
+void CheckCutBatch(ByteReader reader) {
+  std::vector<size_t> cuts(reader.Byte() % 8);
+  for (size_t& cut : cuts) cut = reader.Word();
+  const std::string bytes(reader.Rest());
+  for (size_t& cut : cuts) cut %= bytes.size() + 1;
+  std::sort(cuts.begin(), cuts.end());
+  CheckBatch(bytes, cuts);
 }
 
 }  // namespace
@@ -123,6 +185,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 'b':
       fairlead::CheckBatch(rest);
+      break;
+    case 's':
+      fairlead::CheckCutBatch(fairlead::ByteReader(data + 1, size - 1));
       break;
     default:
       break;
