@@ -6,7 +6,8 @@
 // missing transitivity (RFC 4451 §3) can't show: a set of routes has one ladder, byte for byte, whatever order they arrived in.
 //
 // Once TRANSPORT_CLASS has been taken, the routes that are still tied are of one class, and the policy's class_steps may put other steps in
-// place of those behind it, for the class or for the class and partner.
+// place of those behind it, for the class or for the class and partner. Which of them is asked anew at each rank: where the routes of
+// others have been taken out, those of one partner that are left come under its own steps.
 //
 // Before the steps: transit counts only where no undemoted embedded or peering route matches (unless more_specific_scope is kAll), and
 // demoted routes come behind all others. Behind the routed entries come the IX sites that are open to unrouted clients, by distance.

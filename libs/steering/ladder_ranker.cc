@@ -133,6 +133,19 @@ LadderRanker::Steps LadderRanker::Behind(Steps steps, absl::Span<const uint32_t>
   return best == nullptr ? steps.subspan(1) : Steps(best->steps);
 }
 
+// Whether taking some of `tied` away may change the steps of the others: they are of one class and of several partners, and a rule is for
+// one of these alone.
+bool LadderRanker::MayPassToPartner(Steps steps, absl::Span<const uint32_t> tied) const {
+  if (steps.front() != ProximityStep::kClass || policy_.class_steps.empty() || tied.size() < 2) return false;
+  const Contender& first = all_[tied.front()];
+  if (std::all_of(tied.begin(), tied.end(), [&](uint32_t i) { return all_[i].partner_hash == first.partner_hash; })) return false;
+  return std::any_of(policy_.class_steps.begin(), policy_.class_steps.end(), [&](const ClassSteps& rule) {
+    if (rule.transport != first.transport || !rule.partner.has_value()) return false;
+    const uint64_t hash = HashBytes(rule.partner->value());
+    return std::any_of(tied.begin(), tied.end(), [&](uint32_t i) { return all_[i].partner_hash == hash; });
+  });
+}
+
 // The steps at the head of `steps` whose keys one number holds: each compared among all, none behind which others may take over.
 LadderRanker::Steps LadderRanker::Run(Steps steps) const {
   int bits = 0;
@@ -172,10 +185,20 @@ bool LadderRanker::RankTied(absl::Span<uint32_t> tied, Steps steps, Emit emit) {
   size_t begin = 0;
   for (const uint32_t end : ends) {
     const absl::Span<uint32_t> part = tied.subspan(begin, end - begin);
-    if (!RankTied(part, Behind(last, part), emit)) return false;
+    if (!RankParted(part, last, emit)) return false;
     begin = end;
   }
   return true;
+}
+
+// What `steps.front()` left tied. A rank at a time while those who stay may come under other steps by it.
+bool LadderRanker::RankParted(absl::Span<uint32_t> tied, Steps steps, Emit emit) {
+  while (MayPassToPartner(steps, tied)) {
+    const size_t taken = EliminateAll(tied, Behind(steps, tied));
+    if (!emit(tied.subspan(0, taken))) return false;
+    tied = tied.subspan(taken);
+  }
+  return tied.empty() || RankTied(tied, Behind(steps, tied), emit);
 }
 
 size_t LadderRanker::EliminateAll(absl::Span<uint32_t> tied, Steps steps) {
@@ -287,7 +310,11 @@ void LadderRanker::RankTiedAhead(absl::Span<uint32_t> tied, Steps steps, EmitTie
   size_t begin = 0;
   for (const uint32_t end : ends) {
     const absl::Span<uint32_t> part = tied.subspan(begin, end - begin);
-    RankTiedAhead(part, Behind(last, part), emit);
+    if (MayPassToPartner(last, part)) {
+      emit(part, last);
+    } else {
+      RankTiedAhead(part, Behind(last, part), emit);
+    }
     begin = end;
   }
 }

@@ -75,7 +75,7 @@ class LadderRanker {
 
   // The same, in two parts, for routes of one prefix: what can be told of the demoted or the others before anybody knows where the client
   // is and what else covers it, and the rest. `emit` is called, the best first, for each lot that stays tied, with the steps that are left:
-  // those from a distance on, or from one that parts the lot by groups.
+  // those from a distance on, from one that parts the lot by groups, or from the class if it may come under a partner's own ones.
   using Steps = absl::Span<const ProximityStep>;
   using EmitTied = absl::FunctionRef<void(absl::Span<uint32_t> tied, Steps left)>;
   void RankAhead(absl::Span<Contender> all, bool demoted, bool with_transit, EmitTied emit);
@@ -90,6 +90,7 @@ class LadderRanker {
   // Puts into order_ who counts, of the demoted or of the others.
   void Admit(bool demoted);
   bool RankTied(absl::Span<uint32_t> tied, Steps steps, Emit emit);
+  bool RankParted(absl::Span<uint32_t> tied, Steps steps, Emit emit);
   bool RankGrouped(absl::Span<uint32_t> tied, Steps steps, Emit emit);
   void RankTiedAhead(absl::Span<uint32_t> tied, Steps steps, EmitTied emit);
   // Puts those first that `steps`, one after the other, leave as the best; returns how many they are.
@@ -97,6 +98,7 @@ class LadderRanker {
   size_t Eliminate(absl::Span<uint32_t> tied, ProximityStep step);
   size_t EliminateByGroup(absl::Span<uint32_t> tied, ProximityStep step);
   Steps Behind(Steps steps, absl::Span<const uint32_t> tied) const;
+  bool MayPassToPartner(Steps steps, absl::Span<const uint32_t> tied) const;
   uint32_t KeyOf(Contender& c, ProximityStep step) const;
   uint32_t GroupOf(const Contender& c, ProximityStep step) const;
   bool IsGrouped(ProximityStep step) const;

@@ -276,6 +276,16 @@ TEST_F(LadderTest, AClassMayHaveStepsOfItsOwnAndAPartnerWithinIt) {
   EXPECT_EQ(Text(), "0:nyc[nyc-1] 1:ams[ams-1] 2:lon[lon-1] 3:par[par-1]");
 }
 
+TEST_F(LadderTest, WhereOthersAreTakenOutAPartnersOwnStepsRankWhatIsLeftOfItsRoutes) {
+  AddSite("ams", SiteKind::kIx, 52.4, 4.9, false);
+  AddBox("ams-1", "ams");
+  Route("80.0.0.0/16", Session(TransportClass::kPublicPeering, "nyc", "", "", "other"), 1);
+  Route("80.0.0.0/16", Session(TransportClass::kPublicPeering, "ams", "", "", "p"), 2);
+  Route("80.0.0.0/16", Session(TransportClass::kPublicPeering, "lon", "", "", "p"), 3);
+  policy_.class_steps = {{.transport = TransportClass::kPublicPeering, .partner = PartnerId("p"), .steps = {}}};
+  EXPECT_EQ(Text(), "0:nyc[nyc-1] 1:ams[ams-1] 1:lon[lon-1] 2:par[par-1]~");
+}
+
 TEST(PolicyTest, StepsOfAClassAreCheckedAgainstThoseBeforeIt) {
   const auto why = [](std::vector<ClassSteps> rules, std::vector<ProximityStep> steps = SteeringPolicy().steps) {
     SteeringPolicy policy;

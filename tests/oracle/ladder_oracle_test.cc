@@ -69,6 +69,9 @@ class NaiveLadder {
     for (const auto& [step, rung] : open) rungs_.push_back(rung);
     return rungs_;
   }
+  // How many ranks a rule of class_steps gave: of a class alone, and of a class and partner.
+  size_t by_class() const { return by_class_; }
+  size_t by_partner() const { return by_partner_; }
 
  private:
   const SiteView* Site(const SiteId& id) const {
@@ -115,15 +118,40 @@ class NaiveLadder {
     return false;
   }
 
+  // What the policy has for routes that TRANSPORT_CLASS left tied: a rule of their class and of the one partner that all are of goes
+  // before one of their class alone. Null: neither is there.
+  const ClassSteps* RuleFor(const std::vector<Heard>& tied) const {
+    const ClassSteps* of_class = nullptr;
+    for (const ClassSteps& rule : in_.policy.class_steps) {
+      if (rule.transport != tied.front().session->transport) continue;
+      if (!rule.partner.has_value()) of_class = &rule;
+      const auto of_partner = [&](const Heard& heard) { return heard.session->partner == rule.partner; };
+      if (rule.partner.has_value() && std::all_of(tied.begin(), tied.end(), of_partner)) return &rule;
+    }
+    return of_class;
+  }
+
   void AddAll(std::vector<Heard> left) {
     while (!left.empty()) {
       std::vector<bool> in(left.size(), true);
-      for (const ProximityStep step : in_.policy.steps) {
+      std::vector<ProximityStep> steps = in_.policy.steps;
+      for (size_t next = 0; next < steps.size(); ++next) {
+        const ProximityStep step = steps[next];
         const std::vector<bool> before = in;
         for (size_t a = 0; a < left.size(); ++a) {
           for (size_t b = 0; b < left.size(); ++b) {
             if (before[a] && before[b] && Beats(left[b], left[a], step)) in[a] = false;
           }
+        }
+        if (step != ProximityStep::kClass) continue;
+        std::vector<Heard> tied;
+        for (size_t i = 0; i < left.size(); ++i) {
+          if (in[i]) tied.push_back(left[i]);
+        }
+        if (const ClassSteps* rule = RuleFor(tied); rule != nullptr) {
+          steps.resize(next + 1);
+          steps.insert(steps.end(), rule->steps.begin(), rule->steps.end());
+          ++(rule->partner.has_value() ? by_partner_ : by_class_);
         }
       }
       std::vector<Heard> best;
@@ -156,6 +184,8 @@ class NaiveLadder {
   const ClientPlace& place_;
   std::set<std::string> placed_;
   Rungs rungs_;
+  size_t by_class_ = 0;
+  size_t by_partner_ = 0;
 };
 
 Rungs ToRungs(const Fleet& fleet, const Ladder& ladder) {
@@ -186,17 +216,23 @@ std::string Bytes(const Ladder& ladder) {
 TEST(LadderOracle, EveryLadderIsWhatTheRulesSayAndTheSameInEveryOrderOfArrival) {
   SeededRandom random(1);
   size_t rungs_seen = 0;
+  size_t by_class = 0;
+  size_t by_partner = 0;
   for (int round = 0; round < 4'000; ++round) {
     SteeringInputs in = RandomFleet(random, 2 + random.Below(8), 1 + random.Below(40));
     in.policy = RandomPolicy(random);
+    ASSERT_TRUE(ValidatePolicy(in.policy).ok()) << ValidatePolicy(in.policy);
     ClientPlace place;
     if (!random.OneIn(4)) place = {.at = Coordinates::FromDegrees(44, 6), .country = "FR", .source = PlaceSource::kMmdb};
     const auto fleet = Fleet::Build(in.sites, in.appliances, in.links);
     const std::vector<LadderSession> sessions = ResolveSessions(*fleet, in.sessions);
     const Ladder ladder = BuildLadder(*fleet, sessions, in.routes, place, in.policy);
-    const Rungs expected = NaiveLadder(in, place).Build(in.routes);
+    NaiveLadder naive(in, place);
+    const Rungs expected = naive.Build(in.routes);
     ASSERT_EQ(ToRungs(*fleet, ladder), expected) << "round " << round;
     rungs_seen += expected.size();
+    by_class += naive.by_class();
+    by_partner += naive.by_partner();
     for (int shuffle = 0; shuffle < 5; ++shuffle) {
       Shuffle(in.routes, random);
       std::vector<LadderFigures> figures;
@@ -206,6 +242,8 @@ TEST(LadderOracle, EveryLadderIsWhatTheRulesSayAndTheSameInEveryOrderOfArrival) 
     }
   }
   EXPECT_GT(rungs_seen, 8'000u) << "the worlds must not be trivial";
+  EXPECT_GT(by_class, 1'000u) << "steps of classes must have ranked";
+  EXPECT_GT(by_partner, 1'000u) << "and steps of partners";
 }
 
 TEST(LadderOracle, TheTableGivesEachClientTheLadderOfItsCoveringRoutes) {
@@ -419,8 +457,13 @@ SteeringPolicy AnyPolicy(SeededRandom& random) {
   std::erase(policy.steps, ProximityStep::kPrefixLength);
   policy.steps.insert(policy.steps.begin(), ProximityStep::kPrefixLength);
   policy.more_specific_scope = MoreSpecificScope::kPeering;
+  policy.class_steps.clear();  // They may name a step that stands up to TRANSPORT_CLASS now.
   const auto parting = std::find(policy.steps.begin(), policy.steps.end(), ProximityStep::kClass);
   if (parting == policy.steps.end() || random.OneIn(2)) return policy;
+  if (random.OneIn(2)) {
+    policy.class_steps = RandomClassSteps(random, policy.steps);
+    return policy;
+  }
   std::vector<ProximityStep> behind(parting + 1, policy.steps.end());
   Shuffle(behind, random);
   policy.class_steps.push_back({.transport = TransportClass::kPublicPeering, .steps = behind});

@@ -1,6 +1,9 @@
 #include "tests/oracle/random_fleet.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -117,6 +120,30 @@ SteeringInputs RandomFleet(SeededRandom& random, size_t sites, size_t routes) {
   return in;
 }
 
+std::vector<ClassSteps> RandomClassSteps(SeededRandom& random, const std::vector<ProximityStep>& steps) {
+  const auto parting = std::find(steps.begin(), steps.end(), ProximityStep::kClass);
+  if (parting == steps.end()) return {};
+  // Those that parting the classes has not used up, whether the policy has them or not.
+  std::vector<ProximityStep> left;
+  for (const ProximityStep step : SteeringPolicy().steps) {
+    if (std::find(steps.begin(), parting + 1, step) == parting + 1) left.push_back(step);
+  }
+  std::vector<ClassSteps> rules;
+  const auto add = [&](TransportClass transport, std::optional<PartnerId> partner) {
+    if (!random.OneIn(3)) return;
+    Shuffle(left, random);
+    const auto most = static_cast<ptrdiff_t>(random.Below(left.size() + 1));
+    rules.push_back({.transport = transport, .partner = std::move(partner), .steps = {left.begin(), left.begin() + most}});
+  };
+  for (const TransportClass transport :
+       {TransportClass::kEmbedded, TransportClass::kPrivatePeering, TransportClass::kPublicPeering, TransportClass::kTransit}) {
+    add(transport, std::nullopt);
+    for (const char* partner : {"p0", "p1", "p2", "nobody"}) add(transport, PartnerId(partner));
+  }
+  Shuffle(rules, random);
+  return rules;
+}
+
 SteeringPolicy RandomPolicy(SeededRandom& random) {
   SteeringPolicy policy;
   Shuffle(policy.steps, random);
@@ -125,6 +152,7 @@ SteeringPolicy RandomPolicy(SeededRandom& random) {
   policy.more_specific_scope = static_cast<MoreSpecificScope>(1 + random.Below(3));
   policy.med_scope = static_cast<MedScope>(1 + random.Below(3));
   policy.distance_step_km = random.OneIn(3) ? 600 : 150;
+  if (random.OneIn(2)) policy.class_steps = RandomClassSteps(random, policy.steps);
   return policy;
 }
 

@@ -20,8 +20,12 @@ SteeringInputs RandomFleet(SeededRandom& random, size_t sites, size_t routes);
 // The blocks of the two partners: all generated routes lie in them.
 std::vector<Prefix> PartnerBlocks();
 
-// Any steps in any order, any scopes.
+// Any steps in any order, any scopes; half of those that part the classes have steps of classes and partners.
 SteeringPolicy RandomPolicy(SeededRandom& random);
+
+// Rules that a policy of these steps may have, for some classes, of some of the partners that RandomFleet has and of all; none if it
+// doesn't part classes.
+std::vector<ClassSteps> RandomClassSteps(SeededRandom& random, const std::vector<ProximityStep>& steps);
 
 template <typename T>
 void Shuffle(std::vector<T>& items, SeededRandom& random) {
