@@ -69,6 +69,13 @@ absl::Status Broken(absl::string_view why) {
   return absl::DataLossError(absl::StrCat("not a whole file: ", why));
 }
 
+// Of a file that may be one, so that nobody maps or reads what can't be.
+absl::Status CheckSize(uint64_t size) {
+  if (size < sizeof(Head)) return Broken(absl::StrCat("it has ", size, " bytes"));
+  if (size > kMostSectionFileBytes) return Broken(absl::StrCat("it has ", size, " bytes, and may have ", kMostSectionFileBytes));
+  return absl::OkStatus();
+}
+
 absl::Status CheckHead(const Head& head, size_t file_bytes, const SectionFileKind& kind) {
   std::array<char, 24> wanted = {};
   kind.kind.copy(wanted.data(), wanted.size() - 1);
@@ -232,7 +239,7 @@ absl::StatusOr<SectionFile> MapSectionFile(const std::string& path, const Sectio
   ASSIGN_OR_RETURN(const OpenFile file, OpenFile::Open(path, O_RDONLY));
   ASSIGN_OR_RETURN(const uint64_t size, file.Size());
   const auto named = [&](const absl::Status& status) { return absl::Status(status.code(), absl::StrCat(path, ": ", status.message())); };
-  if (size < sizeof(Head) || size > kMostSectionFileBytes) return named(Broken(absl::StrCat("it has ", size, " bytes")));
+  if (const absl::Status sized = CheckSize(size); !sized.ok()) return named(sized);
   void* const memory = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd(), 0);
   if (memory == MAP_FAILED) return FileError("map", path);
   SectionFile mapped;
@@ -247,8 +254,8 @@ absl::StatusOr<std::string> ReadSection(const std::string& path, const SectionFi
   ASSIGN_OR_RETURN(const OpenFile file, OpenFile::Open(path, O_RDONLY));
   ASSIGN_OR_RETURN(const uint64_t size, file.Size());
   const auto named = [&](const absl::Status& status) { return absl::Status(status.code(), absl::StrCat(path, ": ", status.message())); };
+  if (const absl::Status sized = CheckSize(size); !sized.ok()) return named(sized);
   Head head;
-  if (size < sizeof(head)) return named(Broken(absl::StrCat("it has ", size, " bytes")));
   if (pread(file.fd(), &head, sizeof(head), 0) != static_cast<ssize_t>(sizeof(head))) return FileError("read", path);
   if (const absl::Status whole = CheckHead(head, size, kind); !whole.ok()) return named(whole);
   for (uint32_t i = 0; i < head.sections; ++i) {

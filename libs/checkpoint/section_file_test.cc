@@ -7,6 +7,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -14,6 +16,7 @@ namespace fairlead {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 const SectionFileKind kKind = {.kind = "test", .format = 3};
@@ -83,6 +86,23 @@ TEST_F(SectionFileTest, AFileThatWasNotFinishedIsRefused) {
     ASSERT_TRUE(writer.ok() && writer->Begin(1).ok() && writer->Append(std::string(10'000, 'a')).ok());
   }
   EXPECT_EQ(MapSectionFile(Path(), kKind).status().code(), absl::StatusCode::kDataLoss);
+}
+
+// A hole on the disk and an honest head: to map and check 32 GiB takes seconds, to look at the size nothing.
+TEST_F(SectionFileTest, AFileAboveTheBoundIsRefusedByItsSizeBeforeItIsRead) {
+  Write({{1, "one"}});
+  std::filesystem::resize_file(Path(), kMostSectionFileBytes + 1);
+  const absl::Time begin = absl::Now();
+  for (const absl::Status& status : {MapSectionFile(Path(), kKind).status(), ReadSection(Path(), kKind, 1).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(status.message()), HasSubstr(Path() + ": "));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("it has 34359738369 bytes, and may have 34359738368"));
+  }
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(1));
+  // One byte less isn't refused for its size, but for what it says itself.
+  std::filesystem::resize_file(Path(), kMostSectionFileBytes);
+  EXPECT_THAT(std::string(ReadSection(Path(), kKind, 1).status().message()), Not(HasSubstr("may have")));
+  EXPECT_FALSE(ReadSection(Path(), kKind, 1).ok());
 }
 
 TEST_F(SectionFileTest, AnotherKindOrFormatIsRefusedByName) {
