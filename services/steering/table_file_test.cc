@@ -9,13 +9,16 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/checkpoint/file.h"
+#include "libs/checkpoint/section_file.h"
 #include "libs/checkpoint/whole_file.h"
 #include "libs/steering/decide.h"
 
@@ -162,6 +165,77 @@ TEST_F(TableFileTest, ASharplySmallerOneIsHeldUnlessItWasBelievedWhenItWasWritte
   EXPECT_EQ(LoadedVersion(), 3u);
   Save(4, kMonday + absl::Minutes(9), 1, /*believed=*/true);
   EXPECT_EQ(LoadedVersion(), 4u);
+}
+
+// A flip, a cut, a hole, parts of itself in another order, of the other file, an older format behind right checksums, nothing at all.
+std::string Damaged(std::mt19937_64& random, const std::string& whole, const std::string& other) {
+  std::string bytes = whole;
+  const size_t blocks = whole.size() / kSectionAlignment;
+  const size_t at = random() % whole.size();
+  const size_t length = 1 + random() % std::min<size_t>(whole.size() - at, 20'000);
+  switch (random() % 7) {
+    case 0:
+      bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8));
+      return bytes;
+    case 1:
+      return whole.substr(0, at);
+    case 2:
+      return bytes.replace(at, length, length, '\0');
+    case 3: {
+      const size_t one = random() % blocks * kSectionAlignment;
+      const size_t two = random() % blocks * kSectionAlignment;
+      std::swap_ranges(bytes.begin() + static_cast<ptrdiff_t>(one), bytes.begin() + static_cast<ptrdiff_t>(one + kSectionAlignment),
+                       bytes.begin() + static_cast<ptrdiff_t>(two));
+      return bytes;
+    }
+    case 4: {
+      const size_t one = random() % blocks * kSectionAlignment;
+      return bytes.replace(one, kSectionAlignment, other.substr(one, kSectionAlignment));
+    }
+    case 5:
+      bytes[24] = static_cast<char>(random() % kTableFormat);  // Where the head has it.
+      return WithRightSums(bytes);
+    default:
+      return "";
+  }
+}
+
+TEST_F(TableFileTest, WhicheverOfTheTwoIsDamagedTheOtherIsLoadedWholeAndWithBothNothingIs) {
+  constexpr int kRounds = 400;
+  constexpr absl::Duration kLater = absl::Minutes(3);
+  Save(1, kMonday, 5);
+  Save(2, kMonday + kLater, 6);
+  const std::string names[] = {Path(), Path(PreviousName(kTableFile))};
+  const std::string whole[] = {*ReadFile(names[0], size_t{1} << 30), *ReadFile(names[1], size_t{1} << 30)};
+  std::mt19937_64 random(6);
+  const auto damaged = [&](size_t which) {
+    std::string bytes = whole[which];
+    while (bytes == whole[0] || bytes == whole[1]) bytes = Damaged(random, whole[which], whole[1 - which]);
+    return bytes;
+  };
+  for (int round = 0; round < kRounds; ++round) {
+    SCOPED_TRACE(absl::StrCat("round ", round));
+    const bool both = round % 8 == 0;
+    const size_t spoilt = random() % 2;
+    for (const size_t which : {0, 1}) {
+      std::ofstream(names[which], std::ios::binary) << (both || which == spoilt ? damaged(which) : whole[which]);
+    }
+    const LoadedTable loaded = LoadTable(folder_, 1 + random() % 2);
+    // A previous one that isn't needed isn't looked at, so it isn't complained of either.
+    ASSERT_THAT(loaded.refused, SizeIs(both ? 2 : spoilt == 0 ? 1 : 0));
+    for (size_t i = 0; i < loaded.refused.size(); ++i) {
+      ASSERT_EQ(loaded.refused[i].code(), absl::StatusCode::kDataLoss) << loaded.refused[i];
+      ASSERT_THAT(std::string(loaded.refused[i].message()), HasSubstr(names[i] + ": "));
+    }
+    ASSERT_EQ(loaded.file.has_value(), !both);
+    if (both) continue;
+    const bool newest = spoilt == 1;
+    EXPECT_EQ(loaded.file->table->version, newest ? 2u : 1u);
+    EXPECT_EQ(loaded.file->extras, Extras(newest ? kMonday + kLater : kMonday));
+    const SteeringRequest request = {.client = *IpAddress::Parse("192.0.2.1"), .title = TitleId("t"), .max_urls = 8};
+    const auto expected = newest ? Table(2, 6) : Table(1, 5);
+    EXPECT_EQ(Decide(*loaded.file->table, request).files[0].candidates, Decide(*expected, request).files[0].candidates);
+  }
 }
 
 TEST(WhySharplySmaller, CountsBoxesPrefixesAndFiles) {
