@@ -36,7 +36,15 @@ bool IsDirect(const Contender& c) {
 
 }  // namespace
 
-LadderRanker::LadderRanker(const SteeringPolicy& policy) : policy_(policy) {}
+LadderRanker::LadderRanker(const SteeringPolicy& policy) : policy_(policy) {
+  for (const ClassSteps& rule : policy.class_steps) {
+    if (rule.partner.has_value()) {
+      of_partner_.try_emplace({rule.transport, HashBytes(rule.partner->value())}, rule.steps);
+    } else {
+      of_class_.try_emplace(rule.transport, rule.steps);
+    }
+  }
+}
 
 // Less is better.
 uint32_t LadderRanker::KeyOf(Contender& c, ProximityStep step) const {
@@ -115,35 +123,25 @@ size_t LadderRanker::EliminateByGroup(absl::Span<uint32_t> tied, ProximityStep s
   return static_cast<size_t>(end - tied.begin());
 }
 
+bool LadderRanker::AreOfOnePartner(absl::Span<const uint32_t> tied) const {
+  return std::all_of(tied.begin(), tied.end(), [&](uint32_t i) { return all_[i].partner_hash == all_[tied.front()].partner_hash; });
+}
+
 // The steps to go on with behind `steps.front()`, for those that it left tied.
 LadderRanker::Steps LadderRanker::Behind(Steps steps, absl::Span<const uint32_t> tied) const {
   if (steps.front() != ProximityStep::kClass || policy_.class_steps.empty() || tied.empty()) return steps.subspan(1);
   const Contender& first = all_[tied.front()];
-  const bool one_partner = std::all_of(tied.begin(), tied.end(), [&](uint32_t i) { return all_[i].partner_hash == first.partner_hash; });
-  const ClassSteps* best = nullptr;
-  for (const ClassSteps& rule : policy_.class_steps) {
-    if (rule.transport != first.transport) continue;
-    if (!rule.partner.has_value()) {
-      if (best == nullptr) best = &rule;
-    } else if (one_partner && HashBytes(rule.partner->value()) == first.partner_hash) {
-      best = &rule;
-      break;
-    }
-  }
-  return best == nullptr ? steps.subspan(1) : Steps(best->steps);
+  const auto of_partner = of_partner_.find({first.transport, first.partner_hash});
+  if (of_partner != of_partner_.end() && AreOfOnePartner(tied)) return of_partner->second;
+  const auto of_class = of_class_.find(first.transport);
+  return of_class != of_class_.end() ? of_class->second : steps.subspan(1);
 }
 
 // Whether taking some of `tied` away may change the steps of the others: they are of one class and of several partners, and a rule is for
 // one of these alone.
 bool LadderRanker::MayPassToPartner(Steps steps, absl::Span<const uint32_t> tied) const {
-  if (steps.front() != ProximityStep::kClass || policy_.class_steps.empty() || tied.size() < 2) return false;
-  const Contender& first = all_[tied.front()];
-  if (std::all_of(tied.begin(), tied.end(), [&](uint32_t i) { return all_[i].partner_hash == first.partner_hash; })) return false;
-  return std::any_of(policy_.class_steps.begin(), policy_.class_steps.end(), [&](const ClassSteps& rule) {
-    if (rule.transport != first.transport || !rule.partner.has_value()) return false;
-    const uint64_t hash = HashBytes(rule.partner->value());
-    return std::any_of(tied.begin(), tied.end(), [&](uint32_t i) { return all_[i].partner_hash == hash; });
-  });
+  if (steps.front() != ProximityStep::kClass || of_partner_.empty() || AreOfOnePartner(tied)) return false;
+  return std::any_of(tied.begin(), tied.end(), [&](uint32_t i) { return of_partner_.contains({all_[i].transport, all_[i].partner_hash}); });
 }
 
 // The steps at the head of `steps` whose keys one number holds: each compared among all, none behind which others may take over.

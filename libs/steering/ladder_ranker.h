@@ -98,6 +98,7 @@ class LadderRanker {
   size_t Eliminate(absl::Span<uint32_t> tied, ProximityStep step);
   size_t EliminateByGroup(absl::Span<uint32_t> tied, ProximityStep step);
   Steps Behind(Steps steps, absl::Span<const uint32_t> tied) const;
+  bool AreOfOnePartner(absl::Span<const uint32_t> tied) const;
   bool MayPassToPartner(Steps steps, absl::Span<const uint32_t> tied) const;
   uint32_t KeyOf(Contender& c, ProximityStep step) const;
   uint32_t GroupOf(const Contender& c, ProximityStep step) const;
@@ -105,6 +106,9 @@ class LadderRanker {
   size_t FindLevels(absl::Span<const uint32_t> tied, ProximityStep step);
 
   const SteeringPolicy& policy_;
+  // Its class_steps, there may be thousands: by class and partner's hash, and by class.
+  absl::flat_hash_map<std::pair<TransportClass, uint64_t>, Steps> of_partner_;
+  absl::flat_hash_map<TransportClass, Steps> of_class_;
   absl::Span<Contender> all_;
   const Measure* measure_ = nullptr;
   bool with_transit_ = false;
