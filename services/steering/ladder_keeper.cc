@@ -1,6 +1,7 @@
 #include "services/steering/ladder_keeper.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <utility>
 #include <variant>
@@ -262,20 +263,44 @@ void LadderKeeper::Edition::Outdate(const Prefix& prefix) {
   if (waits != line.end() && waits->prefix == prefix) waits->lost = RouteChanges::kAnything;
 }
 
+// Of too many changes those of the sessions that lose most wait: a router is lost, and what others say isn't to wait behind a million of
+// its routes. Takes out of `fresh` what doesn't wait; nothing, if without such losses there is still too much.
+LadderKeeper::Changes LadderKeeper::TakeUrgent(Changes& fresh) const {
+  if (fresh.size() <= limits_.at_once) return std::exchange(fresh, {});
+  std::vector<std::pair<size_t, uint32_t>> losses(lost_sessions_.size());  // How many, and whose.
+  for (uint32_t session = 0; session < losses.size(); ++session) losses[session].second = session;
+  for (const Change& change : fresh) {
+    if (change.lost != RouteChanges::kAnything) ++losses[change.lost].first;
+  }
+  std::sort(losses.begin(), losses.end(), std::greater<>());
+  std::vector<bool> waits(losses.size(), false);
+  size_t urgent = fresh.size();
+  for (const auto& [count, session] : losses) {
+    if (urgent <= limits_.at_once) break;
+    waits[session] = true;
+    urgent -= count;
+  }
+  if (urgent > limits_.at_once) return {};
+  const auto is_urgent = [&](const Change& change) { return change.lost == RouteChanges::kAnything || !waits[change.lost]; };
+  Changes taken;
+  std::copy_if(fresh.begin(), fresh.end(), std::back_inserter(taken), is_urgent);
+  std::erase_if(fresh, is_urgent);
+  return taken;
+}
+
 void LadderKeeper::TakeOver(Edition& edition, Changes fresh) {
   // Nobody waits for ladders that are being made: what they come to anyway isn't taken over twice.
   if (&edition == &next_) {
     for (const Change& change : fresh) edition.Outdate(change.prefix);
     std::erase_if(fresh, [&](const Change& change) { return edition.WillCome(change.prefix); });
   }
-  if (fresh.size() <= limits_.at_once) {
-    to_read_.clear();
-    for (const Change& change : fresh) {
-      edition.Outdate(change.prefix);
-      if (!Lose(edition, change)) to_read_.push_back(change.prefix);
-    }
-    return TakeAsRead(edition, to_read_);
+  to_read_.clear();
+  for (const Change& change : TakeUrgent(fresh)) {
+    edition.Outdate(change.prefix);
+    if (!Lose(edition, change)) to_read_.push_back(change.prefix);
   }
+  TakeAsRead(edition, to_read_);
+  if (fresh.empty()) return;
   // Where much waits already, what came since is mostly the same prefixes again. Two pieces of memory take turns: to be given new ones each
   // tick would take the system longer than it takes to merge.
   auto waiting = edition.line.begin() + static_cast<ptrdiff_t>(edition.at);

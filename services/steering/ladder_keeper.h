@@ -1,11 +1,11 @@
 // Keeps the ladders at what the cells and the configuration say: takes over the prefixes whose routes changed, and makes all ladders anew,
 // beside those that are served, where the topology or the rules are others.
 //
-// What has just changed comes first and is published at once; what is more than Limits::at_once prefixes waits in a line of its own and is
-// taken over in steps, so that a router's million routes hold up nobody else's. Old ladders serve while new ones are made, with a fleet of
-// the old topology (served()) in which whoever was withdrawn is withdrawn: a box that is gone or drains counts as the newest configuration
-// says, routes of sessions and prefixes that aren't allowed any more are taken out first. What the old ones had is freed in steps as well,
-// once nobody reads it.
+// What has just changed comes first and is published at once. Of more than Limits::at_once prefixes those of the sessions that lose most
+// wait in a line of their own (or all, if that isn't enough) and are taken over in steps, so that a router's million routes hold up nobody
+// else's. Old ladders serve while new ones are made, with a fleet of the old topology (served()) in which whoever was withdrawn is
+// withdrawn: a box that is gone or drains counts as the newest configuration says, routes of sessions and prefixes that aren't allowed any
+// more are taken out first. What the old ones had is freed in steps as well, once nobody reads it.
 //
 // One thread. All stores and views that are given must outlive the step.
 //
@@ -140,6 +140,7 @@ class LadderKeeper {
   void TakeAsRead(Edition& edition, const std::vector<Prefix>& prefixes);
   void TakeOver(const Changes& fresh);
   void TakeOver(Edition& edition, Changes fresh);
+  Changes TakeUrgent(Changes& fresh) const;
   // False if there is nothing to put in line.
   bool Refill(Edition& edition) const;
   // True if nothing waits any more.

@@ -424,43 +424,90 @@ TEST_P(LadderKeeperTest, LaddersOfAnotherTopologyBeginBehindTheSecondStep) {
   EXPECT_FALSE(keeper_->busy());
   EXPECT_EQ(keeper_->rebuilds(), 1u);
 }
+
+// A session with so many routes, of prefixes of its own.
+struct SomeRoutes {
+  Entry session;
+  std::vector<Entry> routes;
+  std::vector<Entry> removals;
+
+  SomeRoutes(size_t number, uint32_t count) {
+    const std::string id = absl::StrCat("x", number);
+    session.set_key(absl::StrCat("session/", id));
+    session.mutable_session()->set_session(absl::StrCat("bgpSessions/", id));
+    session.mutable_session()->set_appliance(Hearer(number).name());
+    session.mutable_session()->set_incarnation(1);
+    for (uint32_t i = 0; i < count; ++i) {
+      const Prefix prefix = Prefix::Of(AddressIn(number, i), 24);
+      Entry& entry = routes.emplace_back();
+      entry.set_key(RouteKeyText({BgpSessionId(id), prefix, 0}));
+      entry.mutable_route()->set_session(absl::StrCat("bgpSessions/", id));
+      entry.mutable_route()->set_appliance(Hearer(number).name());
+      entry.mutable_route()->mutable_prefix()->set_address(prefix.address().ToBytes());
+      entry.mutable_route()->mutable_prefix()->set_length(24);
+      removals.emplace_back().set_key(entry.key());
+    }
+  }
+  static IpAddress AddressIn(size_t number, uint32_t i) {
+    return IpAddress::V4(0x50000000 + (static_cast<uint32_t>(number) * 16 + i) * 256);
+  }
+};
+
 // What waits is what was said first; what came since has been taken over already.
 TEST_P(LadderKeeperTest, ALossThatWaitsIsNoMoreWhereItsRouteCameBack) {
   keeper_ = std::make_unique<LadderKeeper>(LadderKeeper::Limits{.at_once = 3, .batch = 2, .ahead = 5, .piece = 5});
   Cell& cell = cells_[0];
-  Entry session;
-  session.set_key("session/x0");
-  session.mutable_session()->set_session("bgpSessions/x0");
-  session.mutable_session()->set_appliance(Hearer(0).name());
-  session.mutable_session()->set_incarnation(1);
-  Put(cell, session);
-  std::vector<Entry> routes;
-  std::vector<Entry> removals;
-  for (uint32_t i = 0; i < 10; ++i) {
-    const Prefix prefix = Prefix::Of(IpAddress::V4(0x50000000 + i * 256), 24);
-    Entry& entry = routes.emplace_back();
-    entry.set_key(RouteKeyText({BgpSessionId("x0"), prefix, 0}));
-    entry.mutable_route()->set_session("bgpSessions/x0");
-    entry.mutable_route()->set_appliance(Hearer(0).name());
-    entry.mutable_route()->mutable_prefix()->set_address(prefix.address().ToBytes());
-    entry.mutable_route()->mutable_prefix()->set_length(24);
-    cell.routes[entry.key()] = entry;
-    removals.emplace_back().set_key(entry.key());
-  }
+  const SomeRoutes router(0, 10);
+  Put(cell, router.session);
   const auto step = [&](bool in_time) { keeper_->Step(Stores(), config_, [=] { return !in_time; }); };
-  Give(cell, routes);
+  for (const Entry& entry : router.routes) cell.routes[entry.key()] = entry;
+  Give(cell, router.routes);
   step(true);
   ASSERT_EQ(keeper_->ladders()->prefixes(), 10u);
-  for (const Entry& entry : removals) cell.routes.erase(entry.key());
-  Give(cell, removals);
+  for (const Entry& entry : router.removals) cell.routes.erase(entry.key());
+  Give(cell, router.removals);
   step(false);
   ASSERT_TRUE(keeper_->busy());
-  cell.routes[routes.back().key()] = routes.back();
-  Give(cell, {routes.back()});
+  cell.routes[router.routes.back().key()] = router.routes.back();
+  Give(cell, {router.routes.back()});
   while (keeper_->busy()) step(false);
   ExpectAsMadeOfEverything();
-  EXPECT_EQ(keeper_->ladders()->RoutesCovering(IpAddress::V4(0x50000000 + 9 * 256)).size(), 1u);
+  EXPECT_EQ(keeper_->ladders()->RoutesCovering(SomeRoutes::AddressIn(0, 9)).size(), 1u);
 }
+
+TEST_P(LadderKeeperTest, WhatOthersSayDoesNotWaitBehindALostRouter) {
+  keeper_ = std::make_unique<LadderKeeper>(LadderKeeper::Limits{.at_once = 3, .batch = 2, .ahead = 5, .piece = 5});
+  Cell& cell = cells_[0];
+  const SomeRoutes router(0, 12), other(1, 3);
+  Put(cell, router.session);
+  Put(cell, other.session);
+  const auto step = [&](bool in_time) { keeper_->Step(Stores(), config_, [=] { return !in_time; }); };
+  const auto has = [&](size_t number, uint32_t i) { return !keeper_->ladders()->RoutesCovering(SomeRoutes::AddressIn(number, i)).empty(); };
+  std::vector<Entry> before = router.routes;
+  before.insert(before.end(), other.routes.begin(), other.routes.end() - 1);
+  for (const Entry& entry : before) cell.routes[entry.key()] = entry;
+  Give(cell, before);
+  step(true);
+  ASSERT_TRUE(has(0, 11) && has(1, 0) && has(1, 1) && !has(1, 2));
+  // Of the other one a route goes, and one comes.
+  std::vector<Entry> changes = router.removals;
+  changes.push_back(other.removals.front());
+  changes.push_back(other.routes.back());
+  for (const Entry& entry : router.removals) cell.routes.erase(entry.key());
+  cell.routes.erase(other.removals.front().key());
+  cell.routes[other.routes.back().key()] = other.routes.back();
+  Give(cell, changes);
+  step(false);
+  EXPECT_TRUE(keeper_->busy());
+  EXPECT_TRUE(has(0, 11)) << "it waits";
+  EXPECT_FALSE(has(1, 0));
+  EXPECT_TRUE(has(1, 1));
+  EXPECT_TRUE(has(1, 2));
+  while (keeper_->busy()) step(false);
+  EXPECT_FALSE(has(0, 11));
+  ExpectAsMadeOfEverything();
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, LadderKeeperTest, ::testing::Range(0, 8));
 
 }  // namespace
