@@ -106,7 +106,7 @@ class Steerer {
   // table. INVALID_ARGUMENT if there are more than kMaxBatch.
   absl::Status SteerBatch(const Caller& caller, const BatchRequest& batch, BatchRefusal refusal, AnswerScratch& scratch,
                           WireRoom room) const;
-  // The same for batches of one request each, none of them refused, with write(i, size) the room of the i-th.
+  // The same for batches of one request each, none of them refused, with room(i, size) in what is sent for the i-th.
   void SteerSingles(absl::Span<const SingleBatch> batches, AnswerScratch& scratch, absl::FunctionRef<char*(size_t, size_t)> room) const;
   absl::Status Explain(const Caller& caller, const steering::v1::ExplainRequest& request, steering::v1::ExplainResponse& response) const;
 

@@ -99,18 +99,23 @@ void WorkQueue::Offer(WorkItem* item, const Arrival& arrival) {
   waiting_requests_ += arrival.requests;
 }
 
-// The first of the most urgent line, and those behind it as far as they can be worked on together.
-void WorkQueue::WorkTurn() {
+// The first of the most urgent line, and those behind it as far as they can be worked on together. One that was late ends it: to refuse it
+// took as long as an answer does, and the queue is to be looked at.
+void WorkQueue::FillTurn() {
   turn_.clear();
   for (std::deque<Waiting>& line : lines_) {
     while (!line.empty() && Joins(line.front())) {
-      if (!MayStart(line)) continue;
+      if (!MayStart(line)) return;
       const Waiting next = TakeFirst(line);
       turn_of_singles_ = next.requests == 1;
       turn_.push_back(next.item);
     }
-    if (!line.empty()) break;
+    if (!line.empty()) return;
   }
+}
+
+void WorkQueue::WorkTurn() {
+  FillTurn();
   if (!turn_.empty()) turn_.front()->Work(turn_, absl::OkStatus());
   now_ = MonotonicNow();
 }

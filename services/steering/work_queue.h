@@ -87,6 +87,7 @@ class WorkQueue {
   bool Look(grpc::CompletionQueue& queue);
   // How many requests may be taken at a look.
   size_t MayTake();
+  void FillTurn();
   void WorkTurn();
   // Whether it may be worked on together with those of the turn.
   bool Joins(const Waiting& next) const;
